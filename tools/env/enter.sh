@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Runs a command inside the toolchain root, with the tree at /work and the cache at /cache.
+# As root in a mount namespace, else in a user namespace of the caller's own.
+#
+# usage: enter.sh [COMMAND…]          (no command: a shell)
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+
+ROOT=$("$(dirname "$0")/root.sh")
+mkdir -p "$CACHE/home" "$CACHE/cargo"
+
+flags=(--mount --propagation private)
+if [ "$(id -u)" != 0 ]; then
+	flags+=(--user --map-root-user)
+	unshare "${flags[@]}" true 2>/dev/null || die "user namespaces are off here" \
+		"(sysctl kernel.unprivileged_userns_clone, user.max_user_namespaces): run as root instead"
+fi
+[ $# -gt 0 ] || set -- /bin/bash
+
+# shellcheck disable=SC2016
+exec unshare "${flags[@]}" bash -c '
+	set -e
+	root=$1 top=$2 cache=$3
+	shift 3
+	for d in proc sys dev; do mount --rbind "/$d" "$root/$d"; done
+	mount --bind "$top" "$root/work"
+	mount --bind "$cache" "$root/cache"
+	mount -t tmpfs tmpfs "$root/run"
+	mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+	if [ -n "${KDIR:-}" ]; then
+		[ -d "$KDIR" ] || { echo "error: KDIR=$KDIR is no folder" >&2; exit 1; }
+		mkdir -p "$root/run/kdir"
+		mount --bind "$KDIR" "$root/run/kdir"
+		KDIR=/run/kdir
+	fi
+	cat /etc/resolv.conf >"$root/run/resolv.conf" 2>/dev/null || :
+	keep=()
+	for v in TERM CI T V FLAVOUR DRIVER KDIR http_proxy https_proxy no_proxy COLUMNS; do
+		[ -z "${!v:-}" ] || keep+=("$v=${!v}")
+	done
+	exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \
+		HOME=/cache/home CARGO_HOME=/cache/cargo HISI_ACC_CACHE=/cache \
+		SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt "${keep[@]}" \
+		/bin/sh -c "cd /work && exec \"\$@\"" sh "$@"
+' enter "$ROOT" "$TOP" "$CACHE" "$@"

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Builds the kernel under test in the cache and prints its build folder. Runs inside the toolchain
+# root (tools/env/enter.sh).
+#
+# usage: build.sh [FRAGMENT…]     config fragments on top of tools/kernel/config
+set -euo pipefail
+. "$(dirname "$0")/../env/common.sh"
+CACHE=$HISI_ACC_CACHE
+. /.versions 2>/dev/null || die "run this by tools/env/enter.sh"
+
+HERE=$TOP/tools/kernel
+FRAGMENTS=("$HERE/config")
+for f in "$@"; do FRAGMENTS+=("$HERE/$f"); done
+KEY=$({ cat "${FRAGMENTS[@]}" "$0" /.versions; rustc -V; clang --version; } | digest)
+SRC=$CACHE/src/linux-$kernel_version
+OUT=$CACHE/kernel-$KEY
+
+if [ ! -e "$OUT/.complete" ]; then
+	locked "kernel-$KEY"
+fi
+if [ ! -e "$OUT/.complete" ]; then
+	if [ ! -e "$SRC/.complete" ]; then
+		say "unpacking $kernel_source $kernel_version"
+		rm -rf "$SRC"
+		mkdir -p "$SRC"
+		tar -xf "/usr/src/$kernel_source.tar.xz" -C "$SRC" --strip-components=1
+		: >"$SRC/.complete"
+	fi
+	say "kernel $kernel_version for arm64: once, 10 minutes or so on two cores"
+	mkdir -p "$OUT"
+	kmake() { make -C "$SRC" O="$OUT" ARCH=arm64 LLVM=1 "$@"; }
+	quietly "$OUT/config.log" kmake allnoconfig
+	(cd "$OUT" && KCONFIG_CONFIG=.config quietly merge.log "$SRC/scripts/kconfig/merge_config.sh" -m .config "${FRAGMENTS[@]}")
+	quietly "$OUT/config.log" kmake olddefconfig
+	# An option that a dependency took away would show as a puzzling test: say it here.
+	missing=$(sed -n 's/^\(CONFIG_[A-Z0-9_]*=[ym]\)$/\1/p' "${FRAGMENTS[@]}" | grep -vxFf "$OUT/.config" || :)
+	[ -z "$missing" ] || die "this kernel does not take: $(echo $missing)"
+	quietly "$OUT/rust.log" kmake rustavailable
+	kmake -j"$(nproc)" Image modules >"$OUT/build.log" 2>&1 &
+	tick "$OUT/build.log" $! "kernel" || {
+		tail -n 40 "$OUT/build.log" >&2
+		die "the kernel does not build ($OUT/build.log)"
+	}
+	: >"$OUT/.complete"
+fi
+echo "$OUT"
