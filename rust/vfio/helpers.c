@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * C parts of the vfio crate. No policy lives here: each function is one inline function, macro or
+ * instruction that Rust cannot name.
+ */
+#include <linux/file.h>
+#include <linux/io.h>
+#include <linux/module.h>
+#include <linux/ratelimit.h>
+
+#include "helpers.h"
+
+/* The files' code is in this module, so this module is what an open file holds. */
+const struct file_operations vfio_rs_saving_fops = {
+	.owner = THIS_MODULE,
+	.read = vfio_rs_saving_read,
+	.unlocked_ioctl = vfio_rs_saving_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.release = vfio_rs_release,
+};
+
+const struct file_operations vfio_rs_resuming_fops = {
+	.owner = THIS_MODULE,
+	.write = vfio_rs_resuming_write,
+	.release = vfio_rs_release,
+};
+
+void vfio_rs_put_device(struct vfio_device *vdev)
+{
+	vfio_put_device(vdev);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_put_device);
+
+void vfio_rs_fput(struct file *file)
+{
+	fput(file);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_fput);
+
+void vfio_rs_get_file(struct file *file)
+{
+	get_file(file);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_get_file);
+
+void vfio_rs_ratelimit_init(struct ratelimit_state *rs)
+{
+	ratelimit_state_init(rs, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);
+	ratelimit_set_flags(rs, RATELIMIT_MSG_ON_RELEASE);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_ratelimit_init);
+
+bool vfio_rs_ratelimit(struct ratelimit_state *rs)
+{
+	return __ratelimit(rs);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_ratelimit);
+
+/*
+ * One 16-byte access where the CPU has it (a device may take the two halves as one message), two
+ * 8-byte ones, low half first, elsewhere.
+ */
+void vfio_rs_write128(void __iomem *addr, u64 lo, u64 hi)
+{
+#ifdef CONFIG_ARM64
+	wmb();
+	asm volatile("stp %x1, %x2, %0"
+		     : "=Q" (*(volatile __uint128_t __force *)addr)
+		     : "rZ" (lo), "rZ" (hi)
+		     : "memory");
+#else
+	writeq(lo, addr);
+	writeq(hi, addr + 8);
+#endif
+}
+EXPORT_SYMBOL_GPL(vfio_rs_write128);
+
+void vfio_rs_read128(const void __iomem *addr, u64 *lo, u64 *hi)
+{
+#ifdef CONFIG_ARM64
+	asm volatile("ldp %0, %1, %2"
+		     : "=r" (*lo), "=r" (*hi)
+		     : "Q" (*(const volatile __uint128_t __force *)addr)
+		     : "memory");
+	rmb();
+#else
+	*lo = readq(addr);
+	*hi = readq(addr + 8);
+#endif
+}
+EXPORT_SYMBOL_GPL(vfio_rs_read128);
+
+/* The PF of a VF, NULL where @pdev is no VF. */
+struct pci_dev *vfio_rs_physfn(struct pci_dev *pdev)
+{
+	return pdev->is_virtfn ? pci_physfn(pdev) : NULL;
+}
+EXPORT_SYMBOL_GPL(vfio_rs_physfn);
+
+bool vfio_rs_is_rciep(struct pci_dev *pdev)
+{
+	return pci_is_pcie(pdev) && pci_pcie_type(pdev) == PCI_EXP_TYPE_RC_END;
+}
+EXPORT_SYMBOL_GPL(vfio_rs_is_rciep);
+
+void vfio_rs_vma_range(const struct vm_area_struct *vma, u64 *pgoff, u64 *len)
+{
+	*pgoff = vma->vm_pgoff;
+	*len = vma->vm_end - vma->vm_start;
+}
+EXPORT_SYMBOL_GPL(vfio_rs_vma_range);
+
+MODULE_DESCRIPTION("Rust abstractions for VFIO PCI variant drivers");
+MODULE_AUTHOR("The hisi-acc-vfio-rs authors");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the vfio crate needs from C: inline functions, macros, and tables that name THIS_MODULE.
+ */
+#ifndef VFIO_RS_HELPERS_H
+#define VFIO_RS_HELPERS_H
+
+#include <linux/fs.h>
+#include <linux/pci.h>
+#include <linux/ratelimit_types.h>
+#include <linux/vfio_pci_core.h>
+
+extern const struct file_operations vfio_rs_saving_fops;
+extern const struct file_operations vfio_rs_resuming_fops;
+
+/* Implemented in Rust (migration/file.rs), reached by the two tables above. */
+ssize_t vfio_rs_saving_read(struct file *file, char __user *buf, size_t len, loff_t *pos);
+long vfio_rs_saving_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
+ssize_t vfio_rs_resuming_write(struct file *file, const char __user *buf, size_t len,
+			       loff_t *pos);
+int vfio_rs_release(struct inode *inode, struct file *file);
+
+void vfio_rs_put_device(struct vfio_device *vdev);
+void vfio_rs_fput(struct file *file);
+void vfio_rs_get_file(struct file *file);
+void vfio_rs_ratelimit_init(struct ratelimit_state *rs);
+bool vfio_rs_ratelimit(struct ratelimit_state *rs);
+void vfio_rs_write128(void __iomem *addr, u64 lo, u64 hi);
+void vfio_rs_read128(const void __iomem *addr, u64 *lo, u64 *hi);
+struct pci_dev *vfio_rs_physfn(struct pci_dev *pdev);
+bool vfio_rs_is_rciep(struct pci_dev *pdev);
+void vfio_rs_vma_range(const struct vm_area_struct *vma, u64 *pgoff, u64 *len);
+
+#endif

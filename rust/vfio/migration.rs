@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Live migration by the v2 protocol of `VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE`.
+//!
+//! A driver implements [`Operations`]: one method for each thing that its device must do. It never
+//! sees a pair of states, so an arc that the protocol does not have cannot be written, and an arc
+//! that it has is either done or, on error, not done: [`Machine`] undoes the first half of a
+//! combined arc when the second half fails.
+//!
+//! The data go through [`Stream`]s, which the migration files own. A file does not know its device:
+//! it can outlive it, and is ended when the state machine leaves the transfer, when the device is
+//! reset and when it is closed.
+//!
+//! # Locks
+//!
+//! Outermost first:
+//!
+//! 1. a file's `io` lock: one read or write at a time; may fault in user memory, so `mmap_lock` and
+//!    with it the core's `memory_lock` come below it;
+//! 2. the core's `memory_lock`: held when the PCI core tells of a reset;
+//! 3. [`Machine`]'s state lock: held over all that a state change does to the device; never over an
+//!    access to user memory. A reset does not wait for it, see [`Machine::reset_done`];
+//! 4. a file's `content` lock: leaf, short;
+//! 5. the pending-reset spinlock: leaf.
+
+mod file;
+mod machine;
+mod state;
+
+pub use self::file::{
+    Check,
+    Stream, //
+};
+pub use self::state::{
+    Arc,
+    Flags,
+    State, //
+};
+
+pub(crate) use self::machine::{
+    vtable,
+    Machine, //
+};
+
+use crate::pci::{
+    Driver,
+    OpenDevice, //
+};
+use kernel::prelude::*;
+
+/// What the state machine asks of a device.
+///
+/// All of these run in process context under the machine's state lock and may sleep. An error
+/// means that the device is as it was before.
+pub trait Operations<D: Driver> {
+    /// The longest stream in bytes, reported by `VFIO_DEVICE_FEATURE_MIG_DATA_SIZE` and the limit
+    /// of what user space can write.
+    const STREAM_MAX: usize;
+
+    /// What the device offers, `None` where it cannot migrate. Asked once, before the device is
+    /// registered.
+    fn flags(data: Pin<&D>) -> Option<Flags>;
+
+    /// `RUNNING -> STOP`, and the first half of `PRE_COPY -> STOP_COPY`: the device stops to work
+    /// and does no DMA from now on.
+    fn stop(dev: &OpenDevice<'_, D>) -> Result;
+
+    /// `STOP -> RUNNING`, and how a stop is undone: the device works again.
+    fn start(dev: &OpenDevice<'_, D>) -> Result;
+
+    /// `RUNNING -> PRE_COPY`: appends what can be said of the running device. All of it counts as
+    /// `initial_bytes`.
+    fn pre_copy(dev: &OpenDevice<'_, D>, stream: &mut Stream) -> Result;
+
+    /// `STOP -> STOP_COPY`, and the second half of `PRE_COPY -> STOP_COPY`: appends the state of
+    /// the stopped device to what [`Operations::pre_copy`] has put there, if it was called.
+    fn save(dev: &OpenDevice<'_, D>, stream: &mut Stream) -> Result;
+
+    /// `STOP -> RESUMING`: returns what checks incoming data early. It is called with no device at
+    /// hand, so it carries what it compares with.
+    fn resume(dev: &OpenDevice<'_, D>) -> Result<KBox<dyn Check>>;
+
+    /// `RESUMING -> STOP`: loads a whole stream. All of it must be validated before the device is
+    /// touched.
+    fn load(dev: &OpenDevice<'_, D>, stream: &[u8]) -> Result;
+
+    /// The device was reset: the driver forgets what it knew of its state. May run when the device
+    /// is not open.
+    fn reset(data: Pin<&D>);
+}
+
+/// The [`Operations`] of a device that does not migrate.
+pub struct NotMigratable;
+
+impl<D: Driver> Operations<D> for NotMigratable {
+    const STREAM_MAX: usize = 0;
+
+    fn flags(_data: Pin<&D>) -> Option<Flags> {
+        None
+    }
+
+    fn stop(_dev: &OpenDevice<'_, D>) -> Result {
+        Err(ENOTTY)
+    }
+
+    fn start(_dev: &OpenDevice<'_, D>) -> Result {
+        Err(ENOTTY)
+    }
+
+    fn pre_copy(_dev: &OpenDevice<'_, D>, _stream: &mut Stream) -> Result {
+        Err(ENOTTY)
+    }
+
+    fn save(_dev: &OpenDevice<'_, D>, _stream: &mut Stream) -> Result {
+        Err(ENOTTY)
+    }
+
+    fn resume(_dev: &OpenDevice<'_, D>) -> Result<KBox<dyn Check>> {
+        Err(ENOTTY)
+    }
+
+    fn load(_dev: &OpenDevice<'_, D>, _stream: &[u8]) -> Result {
+        Err(ENOTTY)
+    }
+
+    fn reset(_data: Pin<&D>) {}
+}

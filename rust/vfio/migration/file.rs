@@ -1,0 +1,457 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The files that migration data are read from and written to.
+//!
+//! A migration file is an anonymous inode whose private data is an [`Arc`](kernel::sync::Arc) of
+//! [`Shared`], the state machine holding the other reference. There is no way from the file to the
+//! device: user space can keep the file longer than the device lives.
+//!
+//! C header: [`include/linux/anon_inodes.h`](srctree/include/linux/anon_inodes.h)
+
+use crate::bindings;
+use core::ptr::NonNull;
+use kernel::{
+    bindings as kbindings,
+    error::{
+        from_err_ptr,
+        Error, //
+    },
+    new_mutex,
+    prelude::*,
+    sync::{
+        Arc,
+        ArcBorrow,
+        Mutex, //
+    },
+    types::ForeignOwnable,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    },
+};
+
+/// Migration data of one transfer, with a limit.
+pub struct Stream {
+    bytes: KVVec<u8>,
+    max: usize,
+}
+
+impl Stream {
+    fn new(max: usize) -> Self {
+        Self {
+            bytes: KVVec::new(),
+            max,
+        }
+    }
+
+    /// Appends `data`: [`ENOSPC`] where it would be longer than the device's longest stream,
+    /// [`ENOMEM`] where there is no memory. The stream is as it was then.
+    pub fn append(&mut self, data: &[u8]) -> Result {
+        let len = self.bytes.len().checked_add(data.len()).ok_or(ENOSPC)?;
+        if len > self.max {
+            return Err(ENOSPC);
+        }
+        self.bytes
+            .extend_from_slice(data, GFP_KERNEL_ACCOUNT)
+            .map_err(Error::from)
+    }
+
+    /// The bytes so far.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Forgets all after the first `len` bytes.
+    fn truncate(&mut self, len: usize) {
+        self.bytes.truncate(len);
+    }
+}
+
+/// Looks at incoming data while they come, so that a target that does not fit is found before the
+/// source stops. Pure: the data are judged again, and whole, before they are loaded.
+pub trait Check: Send {
+    /// Judges all bytes received so far; too few to judge are no error. What is refused is not
+    /// taken: `write()` fails with this error.
+    fn check(&self, received: &[u8]) -> Result;
+}
+
+/// Which way a file goes.
+enum Direction {
+    /// Read by the user. `initial` bytes came with PRE_COPY, `info_v2` is how the user wants
+    /// `VFIO_MIG_GET_PRECOPY_INFO`.
+    Saving {
+        position: usize,
+        pre_copy: bool,
+        info_v2: bool,
+    },
+    /// Written by the user.
+    Resuming(KBox<dyn Check>),
+}
+
+/// What a file carries, till it is ended.
+struct Content {
+    stream: Stream,
+    direction: Direction,
+}
+
+/// What the file and the state machine share.
+///
+/// The lock order is `io`, then user memory, then `content`: see [`super`].
+#[pin_data]
+struct Shared {
+    /// Held over a whole read or write, also while user memory is accessed.
+    #[pin]
+    io: Mutex<()>,
+    /// `None` once the file is ended.
+    #[pin]
+    content: Mutex<Option<Content>>,
+}
+
+/// The state machine's hold of a migration file; ends it when dropped.
+///
+/// # Invariants
+///
+/// `file` is a file of one of the tables `vfio_rs_{saving,resuming}_fops`, of which this owns a
+/// reference, and `shared` is what its private data refers to.
+pub(crate) struct MigrationFile {
+    file: NonNull<kbindings::file>,
+    shared: Arc<Shared>,
+}
+
+// SAFETY: `struct file` may be released from any thread; `Shared` is `Send` and `Sync`.
+unsafe impl Send for MigrationFile {}
+
+impl MigrationFile {
+    fn new(
+        name: &CStr,
+        fops: *const kbindings::file_operations,
+        flags: u32,
+        content: Content,
+    ) -> Result<Self> {
+        let shared = Arc::pin_init(
+            pin_init!(Shared {
+                io <- new_mutex!((), "vfio_migration_file::io"),
+                content <- new_mutex!(Some(content), "vfio_migration_file::content"),
+            }),
+            GFP_KERNEL_ACCOUNT,
+        )?;
+        let private = shared.clone().into_foreign();
+        // CAST: Open flags are few and positive.
+        // SAFETY: `name` and `fops` are valid; the private data is what `fops` expect.
+        let file = from_err_ptr(unsafe {
+            bindings::anon_inode_getfile(name.as_char_ptr(), fops, private, flags as c_int)
+        });
+        match file {
+            Ok(file) => {
+                // SAFETY: `file` is a new file with an inode.
+                unsafe { kbindings::stream_open((*file).f_inode, file) };
+                Ok(Self {
+                    // INVARIANT: The new file's reference is ours; its private data is a clone of
+                    // `shared`.
+                    file: NonNull::new(file).ok_or(ENOMEM)?,
+                    shared,
+                })
+            }
+            Err(e) => {
+                // SAFETY: `private` comes from `into_foreign` above and nobody else has it.
+                drop(unsafe { Arc::<Shared>::from_foreign(private) });
+                Err(e)
+            }
+        }
+    }
+
+    /// A file for the user to read.
+    pub(crate) fn saving(stream: Stream, pre_copy: bool, info_v2: bool) -> Result<Self> {
+        Self::new(
+            c"vfio-migration-saving",
+            &raw const bindings::vfio_rs_saving_fops,
+            kbindings::O_RDONLY,
+            Content {
+                stream,
+                direction: Direction::Saving {
+                    position: 0,
+                    pre_copy,
+                    info_v2,
+                },
+            },
+        )
+    }
+
+    /// A file for the user to write at most `max` bytes.
+    pub(crate) fn resuming(max: usize, check: KBox<dyn Check>) -> Result<Self> {
+        Self::new(
+            c"vfio-migration-resuming",
+            &raw const bindings::vfio_rs_resuming_fops,
+            kbindings::O_WRONLY,
+            Content {
+                stream: Stream::new(max),
+                direction: Direction::Resuming(check),
+            },
+        )
+    }
+
+    /// A reference of the file for the user.
+    pub(crate) fn get(&self) -> NonNull<kbindings::file> {
+        // SAFETY: By the type invariant the file lives.
+        unsafe { bindings::vfio_rs_get_file(self.file.as_ptr()) };
+        self.file
+    }
+
+    /// A copy of the stream as it stands.
+    pub(crate) fn snapshot(&self) -> Result<Stream> {
+        let guard = self.shared.content.lock();
+        let stream = &guard.as_ref().ok_or(ENODEV)?.stream;
+        let mut copy = Stream::new(stream.max);
+        copy.append(stream.as_bytes())?;
+        Ok(copy)
+    }
+
+    /// Puts the whole stream in place of the part that PRE_COPY had; no more will come. The part
+    /// must be the beginning of the whole.
+    pub(crate) fn complete(&self, whole: Stream) -> Result {
+        let mut guard = self.shared.content.lock();
+        let content = (*guard).as_mut().ok_or(ENODEV)?;
+        let Direction::Saving { pre_copy, .. } = &mut content.direction else {
+            return Err(EINVAL);
+        };
+        if !whole.as_bytes().starts_with(content.stream.as_bytes()) {
+            return Err(EINVAL);
+        }
+        *pre_copy = false;
+        content.stream = whole;
+        Ok(())
+    }
+}
+
+impl Drop for MigrationFile {
+    fn drop(&mut self) {
+        // What the content owns is dropped here, the driver's `Check` among it, so that an open
+        // file keeps nothing of the driver.
+        let content = self.shared.content.lock().take();
+        drop(content);
+        // SAFETY: By the type invariant we own a reference.
+        unsafe { bindings::vfio_rs_fput(self.file.as_ptr()) };
+    }
+}
+
+/// A new, empty stream of at most `max` bytes.
+pub(crate) fn new_stream(max: usize) -> Stream {
+    Stream::new(max)
+}
+
+impl Shared {
+    /// What the file's private data refers to.
+    ///
+    /// # Safety
+    ///
+    /// `file` must be a file of one of this module's tables, open for `'a`.
+    unsafe fn of<'a>(file: *mut kbindings::file) -> ArcBorrow<'a, Self> {
+        // SAFETY: Such a file's private data comes from `into_foreign`, and it is released with the
+        // file only.
+        unsafe { Arc::<Self>::borrow((*file).private_data) }
+    }
+
+    fn read(&self, buf: UserPtr, len: usize) -> Result<usize> {
+        let _io = self.io.lock();
+        // The bytes are copied out under the lock and given to the user without it: his memory
+        // may be the mapped device, and that faults into locks above ours.
+        let mut bounce = KVVec::new();
+        {
+            let mut guard = self.content.lock();
+            let content = (*guard).as_mut().ok_or(ENODEV)?;
+            let Direction::Saving {
+                position, pre_copy, ..
+            } = &content.direction
+            else {
+                return Err(EBADF);
+            };
+            let rest = content.stream.as_bytes().get(*position..).ok_or(EINVAL)?;
+            if rest.is_empty() && *pre_copy && len != 0 {
+                return Err(no_message());
+            }
+            let n = len.min(rest.len());
+            bounce.extend_from_slice(rest.get(..n).ok_or(EINVAL)?, GFP_KERNEL_ACCOUNT)?;
+        }
+        UserSlice::new(buf, bounce.len())
+            .writer()
+            .write_slice(&bounce)?;
+        // Only now are they read: a fault loses nothing. `io` kept other readers out.
+        let mut guard = self.content.lock();
+        if let Some(Content {
+            direction: Direction::Saving { position, .. },
+            ..
+        }) = (*guard).as_mut()
+        {
+            *position += bounce.len();
+        }
+        Ok(bounce.len())
+    }
+
+    fn write(&self, buf: UserPtr, len: usize) -> Result<usize> {
+        let _io = self.io.lock();
+        {
+            let guard = self.content.lock();
+            let stream = &guard.as_ref().ok_or(ENODEV)?.stream;
+            if len > stream.max.saturating_sub(stream.len()) {
+                return Err(ENOSPC);
+            }
+        }
+        let mut bounce = KVVec::new();
+        UserSlice::new(buf, len).read_all(&mut bounce, GFP_KERNEL_ACCOUNT)?;
+        let mut guard = self.content.lock();
+        let content = (*guard).as_mut().ok_or(ENODEV)?;
+        let Direction::Resuming(check) = &content.direction else {
+            return Err(EBADF);
+        };
+        let before = content.stream.len();
+        content.stream.append(&bounce)?;
+        if let Err(e) = check.check(content.stream.as_bytes()) {
+            content.stream.truncate(before);
+            return Err(e);
+        }
+        Ok(len)
+    }
+
+    /// `VFIO_MIG_GET_PRECOPY_INFO`
+    fn precopy_info(&self, arg: usize) -> Result {
+        const MINSZ: usize = core::mem::size_of::<bindings::vfio_precopy_info>();
+        let mut raw = [0u8; MINSZ];
+        let user = || UserSlice::new(UserPtr::from_addr(arg), MINSZ);
+        user().reader().read_slice(&mut raw)?;
+        let argsz = u32::from_ne_bytes([raw[0], raw[1], raw[2], raw[3]]);
+        // CAST: 24.
+        if argsz < MINSZ as u32 {
+            return Err(EINVAL);
+        }
+        let initial = {
+            let guard = self.content.lock();
+            let content = guard.as_ref().ok_or(ENODEV)?;
+            let Direction::Saving {
+                position,
+                pre_copy,
+                info_v2,
+            } = content.direction
+            else {
+                return Err(ENOTTY);
+            };
+            if !pre_copy {
+                return Err(EINVAL);
+            }
+            if info_v2 {
+                // Without the opt-in the field is left as the user had it, as before v2.
+                raw[4..8].fill(0);
+            }
+            // CAST: `usize` is no wider than `u64`.
+            content.stream.len().saturating_sub(position) as u64
+        };
+        raw[8..16].copy_from_slice(&initial.to_ne_bytes());
+        // dirty_bytes: what there is to say of a running device does not change.
+        raw[16..24].copy_from_slice(&0u64.to_ne_bytes());
+        user().writer().write_slice(&raw)
+    }
+}
+
+/// `ENOMSG`, which the kernel crate has no name for: the end of what there is, for now.
+fn no_message() -> Error {
+    // CAST: Error numbers are small.
+    Error::from_errno(-(kbindings::ENOMSG as c_int))
+}
+
+/// The result of a read or write as C has it.
+fn from_length(result: Result<usize>) -> isize {
+    match result {
+        // CAST: No more than was asked for, which is at most `MAX_RW_COUNT`.
+        Ok(n) => n as isize,
+        Err(e) => e.to_errno() as isize,
+    }
+}
+
+/// `vfio_rs_saving_fops.read`
+///
+/// # Safety
+///
+/// To be called by the VFS for a file of that table.
+#[no_mangle]
+unsafe extern "C" fn vfio_rs_saving_read(
+    file: *mut kbindings::file,
+    buf: *mut c_char,
+    len: usize,
+    pos: *mut kbindings::loff_t,
+) -> isize {
+    if !pos.is_null() {
+        return ESPIPE.to_errno() as isize;
+    }
+    // SAFETY: By the safety requirement.
+    let shared = unsafe { Shared::of(file) };
+    from_length(shared.read(UserPtr::from_ptr(buf.cast()), len))
+}
+
+/// `vfio_rs_saving_fops.unlocked_ioctl`
+///
+/// # Safety
+///
+/// To be called by the VFS for a file of that table.
+#[no_mangle]
+unsafe extern "C" fn vfio_rs_saving_ioctl(
+    file: *mut kbindings::file,
+    cmd: c_uint,
+    arg: c_ulong,
+) -> c_long {
+    // SAFETY: By the safety requirement.
+    let shared = unsafe { Shared::of(file) };
+    let result = match cmd {
+        PRECOPY_INFO => shared.precopy_info(arg),
+        _ => Err(ENOTTY),
+    };
+    // CAST: Widens; `c_long` is an `isize` here, which `From<i32>` is not there for.
+    result.map_or_else(|e| e.to_errno() as c_long, |()| 0)
+}
+
+/// `VFIO_MIG_GET_PRECOPY_INFO`: `_IO(VFIO_TYPE, VFIO_BASE + 21)`.
+const PRECOPY_INFO: u32 = kernel::ioctl::_IO(b';' as u32, 100 + 21);
+
+/// `vfio_rs_resuming_fops.write`
+///
+/// # Safety
+///
+/// To be called by the VFS for a file of that table.
+#[no_mangle]
+unsafe extern "C" fn vfio_rs_resuming_write(
+    file: *mut kbindings::file,
+    buf: *const c_char,
+    len: usize,
+    pos: *mut kbindings::loff_t,
+) -> isize {
+    if !pos.is_null() {
+        return ESPIPE.to_errno() as isize;
+    }
+    // SAFETY: By the safety requirement.
+    let shared = unsafe { Shared::of(file) };
+    from_length(shared.write(UserPtr::from_ptr(buf.cast_mut().cast()), len))
+}
+
+/// `release` of both tables.
+///
+/// # Safety
+///
+/// To be called by the VFS for a file of these tables, once.
+#[no_mangle]
+unsafe extern "C" fn vfio_rs_release(
+    _inode: *mut kbindings::inode,
+    file: *mut kbindings::file,
+) -> c_int {
+    // SAFETY: The private data comes from `into_foreign`; the VFS calls this once, when nobody
+    // uses the file any more.
+    drop(unsafe { Arc::<Shared>::from_foreign((*file).private_data) });
+    0
+}

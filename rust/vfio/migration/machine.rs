@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The state machine of a device: carries out state changes, owns the migration files.
+
+use super::{
+    file::{
+        new_stream,
+        MigrationFile, //
+    },
+    Arc,
+    Operations,
+    State, //
+};
+use crate::{
+    bindings,
+    pci::{
+        Device,
+        Driver,
+        OpenDevice, //
+    },
+};
+use core::{
+    marker::PhantomData,
+    ptr::NonNull, //
+};
+use kernel::{
+    bindings as kbindings,
+    error::{
+        from_result,
+        to_result, //
+    },
+    new_mutex,
+    new_spinlock,
+    prelude::*,
+    sync::{
+        lock::{
+            mutex::MutexBackend,
+            Guard, //
+        },
+        Mutex,
+        SpinLock, //
+    },
+};
+
+/// What changes together, under one lock.
+struct Inner {
+    state: State,
+    saving: Option<MigrationFile>,
+    resuming: Option<MigrationFile>,
+}
+
+impl Inner {
+    fn end_files(&mut self) {
+        self.saving = None;
+        self.resuming = None;
+    }
+}
+
+/// The machine. The lock order is in [`super`].
+///
+/// # Invariants
+///
+/// `reset_pending` is set only while somebody holds `inner`, who works it off before he lets go, or
+/// by somebody who then takes `inner`.
+#[pin_data]
+pub(crate) struct Machine {
+    #[pin]
+    inner: Mutex<Inner>,
+    #[pin]
+    reset_pending: SpinLock<bool>,
+}
+
+type Locked<'a> = Guard<'a, Inner, MutexBackend>;
+
+impl Machine {
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            inner <- new_mutex!(
+                Inner {
+                    state: State::Running,
+                    saving: None,
+                    resuming: None,
+                },
+                "vfio_migration::state"
+            ),
+            reset_pending <- new_spinlock!(false, "vfio_migration::reset_pending"),
+        })
+    }
+
+    /// Works off a reset that came meanwhile, then unlocks.
+    ///
+    /// The mutex is let go under the spinlock: a reset that comes later finds it free.
+    fn unlock<D: Driver>(&self, dev: &Device<D>, mut inner: Locked<'_>) {
+        loop {
+            let mut pending = self.reset_pending.lock();
+            if !*pending {
+                drop(inner);
+                return;
+            }
+            *pending = false;
+            drop(pending);
+            Self::after_reset(dev, &mut inner);
+        }
+    }
+
+    fn after_reset<D: Driver>(dev: &Device<D>, inner: &mut Inner) {
+        inner.end_files();
+        inner.state = State::Running;
+        D::Migration::reset(dev.data());
+    }
+
+    /// The device has been reset: it is `RUNNING` and its files are ended.
+    ///
+    /// The core may hold its `memory_lock` here, which a state change may wait for below the state
+    /// lock (by a fault, say). So this does not wait: whoever holds the lock does the work.
+    pub(crate) fn reset_done<D: Driver>(&self, dev: &Device<D>) {
+        *self.reset_pending.lock() = true;
+        if let Some(inner) = self.inner.try_lock() {
+            self.unlock(dev, inner);
+        }
+    }
+
+    /// A user opens the device.
+    pub(crate) fn open<D: Driver>(&self, dev: &Device<D>) {
+        let mut inner = self.inner.lock();
+        inner.state = State::Running;
+        self.unlock(dev, inner);
+    }
+
+    /// The user closes the device: the files end, and with them what they own of the driver.
+    pub(crate) fn close<D: Driver>(&self, dev: &Device<D>) {
+        let mut inner = self.inner.lock();
+        inner.end_files();
+        inner.state = State::Running;
+        self.unlock(dev, inner);
+    }
+
+    fn get<D: Driver>(&self, dev: &Device<D>) -> State {
+        let inner = self.inner.lock();
+        let state = inner.state;
+        self.unlock(dev, inner);
+        state
+    }
+
+    /// Goes to `target`, by way of the states that the protocol puts between. The file is the
+    /// user's, with a reference of its own.
+    fn set<D: Driver>(
+        &self,
+        dev: &OpenDevice<'_, D>,
+        target: State,
+    ) -> Result<Option<NonNull<kbindings::file>>> {
+        let mut inner = self.inner.lock();
+        let result = Self::walk(dev, &mut inner, target);
+        self.unlock(dev, inner);
+        result
+    }
+
+    fn walk<D: Driver>(
+        dev: &OpenDevice<'_, D>,
+        inner: &mut Inner,
+        target: State,
+    ) -> Result<Option<NonNull<kbindings::file>>> {
+        let mut opened = false;
+        while inner.state != target {
+            let next = next_state(dev, inner.state, target)?;
+            let arc = Arc::between(inner.state, next).ok_or(EINVAL)?;
+            opened = Self::take(dev, inner, arc)?;
+            inner.state = next;
+        }
+        if !opened {
+            return Ok(None);
+        }
+        // Only the last arc of a way opens a file, and it opened it in `inner`.
+        let file = inner.saving.as_ref().or(inner.resuming.as_ref());
+        Ok(file.map(MigrationFile::get))
+    }
+
+    /// Carries out one arc; says whether it opened a file. On error the device is in the state in
+    /// which it was.
+    fn take<D: Driver>(dev: &OpenDevice<'_, D>, inner: &mut Inner, arc: Arc) -> Result<bool> {
+        let max = <D::Migration as Operations<D>>::STREAM_MAX;
+        match arc {
+            Arc::Stop => D::Migration::stop(dev)?,
+            Arc::Start => D::Migration::start(dev)?,
+            Arc::PreCopy => {
+                let mut stream = new_stream(max);
+                D::Migration::pre_copy(dev, &mut stream)?;
+                inner.saving = Some(MigrationFile::saving(stream, true, dev.precopy_info_v2())?);
+                return Ok(true);
+            }
+            Arc::Save => {
+                let mut stream = new_stream(max);
+                D::Migration::save(dev, &mut stream)?;
+                inner.saving = Some(MigrationFile::saving(stream, false, false)?);
+                return Ok(true);
+            }
+            Arc::StopAndSave => {
+                let file = inner.saving.as_ref().ok_or(EINVAL)?;
+                D::Migration::stop(dev)?;
+                if let Err(e) = Self::save_rest(dev, file) {
+                    // Half an arc is none: the device goes on.
+                    D::Migration::start(dev)?;
+                    return Err(e);
+                }
+            }
+            Arc::Resume => {
+                let check = D::Migration::resume(dev)?;
+                inner.resuming = Some(MigrationFile::resuming(max, check)?);
+                return Ok(true);
+            }
+            Arc::Load => {
+                let stream = inner.resuming.as_ref().ok_or(EINVAL)?.snapshot()?;
+                D::Migration::load(dev, stream.as_bytes())?;
+                inner.resuming = None;
+            }
+            Arc::EndSave | Arc::CancelPreCopy => inner.saving = None,
+        }
+        Ok(false)
+    }
+
+    fn save_rest<D: Driver>(dev: &OpenDevice<'_, D>, file: &MigrationFile) -> Result {
+        let mut stream = file.snapshot()?;
+        D::Migration::save(dev, &mut stream)?;
+        file.complete(stream)
+    }
+}
+
+/// The next state on the way to `target`.
+fn next_state<D: Driver>(
+    dev: &OpenDevice<'_, D>,
+    current: State,
+    target: State,
+) -> Result<State> {
+    let mut next = 0;
+    // SAFETY: The device is valid; `next` is valid for writing.
+    to_result(unsafe {
+        bindings::vfio_mig_get_next_state(
+            dev.as_vfio(),
+            current.as_raw(),
+            target.as_raw(),
+            &mut next,
+        )
+    })?;
+    State::from_raw(next)
+}
+
+/// `struct vfio_migration_ops` of a driver.
+pub(crate) mod vtable {
+    use super::*;
+
+    /// The callbacks of [`OPS`](Table::OPS), for one driver type.
+    pub(crate) struct Table<D: Driver>(PhantomData<D>);
+
+    impl<D: Driver> Table<D> {
+        /// The table.
+        pub(crate) const OPS: bindings::vfio_migration_ops = bindings::vfio_migration_ops {
+            migration_set_state: Some(Self::set_state),
+            migration_get_state: Some(Self::get_state),
+            migration_get_data_size: Some(Self::get_data_size),
+        };
+
+        /// # Safety
+        ///
+        /// To be called by the VFIO core for an open device of this driver.
+        unsafe extern "C" fn set_state(
+            vdev: *mut bindings::vfio_device,
+            target: bindings::vfio_device_mig_state,
+        ) -> *mut kbindings::file {
+            // SAFETY: By the safety requirement; the core calls this by ioctl, so it is open.
+            let dev = unsafe { OpenDevice::<D>::from_vfio(vdev) };
+            let result = State::from_raw(target).and_then(|target| dev.machine().set(&dev, target));
+            match result {
+                Ok(Some(file)) => file.as_ptr(),
+                Ok(None) => core::ptr::null_mut(),
+                Err(e) => e.to_ptr(),
+            }
+        }
+
+        /// # Safety
+        ///
+        /// As [`Self::set_state`]; `state` must be valid for writing.
+        unsafe extern "C" fn get_state(
+            vdev: *mut bindings::vfio_device,
+            state: *mut bindings::vfio_device_mig_state,
+        ) -> c_int {
+            // SAFETY: By the safety requirement.
+            let dev = unsafe { OpenDevice::<D>::from_vfio(vdev) };
+            let current = dev.machine().get(&dev);
+            // SAFETY: By the safety requirement.
+            unsafe { *state = current.as_raw() };
+            0
+        }
+
+        /// # Safety
+        ///
+        /// As [`Self::set_state`]; `length` must be valid for writing.
+        unsafe extern "C" fn get_data_size(
+            _vdev: *mut bindings::vfio_device,
+            length: *mut c_ulong,
+        ) -> c_int {
+            from_result(|| {
+                let max = <D::Migration as Operations<D>>::STREAM_MAX;
+                // SAFETY: By the safety requirement.
+                unsafe { *length = max };
+                Ok(0)
+            })
+        }
+    }
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The trait of a variant driver, and its `struct pci_driver`.
+
+use super::{
+    Device,
+    OpenDevice,
+    Registration, //
+};
+use crate::{
+    bindings,
+    migration,
+    region, //
+};
+use kernel::{
+    bindings as kbindings,
+    device::Core,
+    device_id::{
+        RawDeviceId,
+        RawDeviceIdIndex, //
+    },
+    driver,
+    error::{
+        from_result,
+        to_result, //
+    },
+    pci,
+    prelude::*,
+    types::Opaque,
+    ThisModule, //
+};
+
+/// A PCI device ID that matches by `driver_override` only, and shows as `vfio_pci:...` among the
+/// module's aliases, where libvirt and driverctl look for variant drivers.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct DeviceId(kbindings::pci_device_id);
+
+impl DeviceId {
+    /// A device by its vendor and device ID: C's `PCI_DRIVER_OVERRIDE_DEVICE_VFIO`.
+    pub const fn from_id(vendor: pci::Vendor, device: u32) -> Self {
+        const PCI_ANY_ID: u32 = !0;
+
+        Self(kbindings::pci_device_id {
+            // CAST: Widens; `From` is not const.
+            vendor: vendor.as_raw() as u32,
+            device,
+            subvendor: PCI_ANY_ID,
+            subdevice: PCI_ANY_ID,
+            class: 0,
+            class_mask: 0,
+            driver_data: 0,
+            // `PCI_ID_F_VFIO_DRIVER_OVERRIDE` of <linux/mod_devicetable.h>.
+            override_only: 1,
+        })
+    }
+}
+
+// SAFETY: `DeviceId` is a transparent wrapper of `struct pci_device_id`.
+unsafe impl RawDeviceId for DeviceId {
+    type RawType = kbindings::pci_device_id;
+}
+
+// SAFETY: The offset is that of `driver_data`, a `kernel_ulong_t`.
+unsafe impl RawDeviceIdIndex for DeviceId {
+    const DRIVER_DATA_OFFSET: usize = core::mem::offset_of!(kbindings::pci_device_id, driver_data);
+
+    fn index(&self) -> usize {
+        self.0.driver_data
+    }
+}
+
+/// A table of them, made by [`pci_device_table!`](crate::pci_device_table).
+pub type IdTable<T> = &'static dyn kernel::device_id::IdTable<DeviceId, T>;
+
+/// Makes an [`IdTable`] and its alias for modpost.
+#[macro_export]
+macro_rules! pci_device_table {
+    ($table_name:ident, $module_table_name:ident, $id_info_type:ty, $table_data:expr) => {
+        const $table_name: ::kernel::device_id::IdArray<
+            $crate::pci::DeviceId,
+            $id_info_type,
+            { $table_data.len() },
+        > = ::kernel::device_id::IdArray::new($table_data);
+
+        ::kernel::module_device_table!("pci", $module_table_name, $table_name);
+    };
+}
+
+/// A VFIO PCI variant driver. The implementing type is the driver's data of one device.
+pub trait Driver: Send + Sync + Sized + 'static {
+    /// What user space is told as the driver's name.
+    const NAME: &'static CStr;
+
+    /// What the driver knows of each device ID.
+    type IdInfo: 'static;
+
+    /// The devices it can drive.
+    const ID_TABLE: IdTable<Self::IdInfo>;
+
+    /// How its devices migrate; [`migration::NotMigratable`] if they do not.
+    type Migration: migration::Operations<Self>;
+
+    /// The PCI core found a device, by `driver_override`. Returns the data of it; the layer
+    /// registers it with VFIO then.
+    fn probe<'a>(
+        pdev: &'a pci::Device<Core<'_>>,
+        info: &'a Self::IdInfo,
+    ) -> impl PinInit<Self, Error> + 'a;
+
+    /// A user opens the device. It is enabled, and its BARs are mapped.
+    fn open(_dev: &OpenDevice<'_, Self>) -> Result {
+        Ok(())
+    }
+
+    /// The user has closed it. It is still enabled.
+    fn close(_dev: &OpenDevice<'_, Self>) {}
+
+    /// How many bytes of a region of `len` bytes, from its start, the user may see. What is beyond
+    /// is hidden on every path.
+    fn visible_len(self: Pin<&Self>, _index: region::Index, len: u64) -> u64 {
+        len
+    }
+
+    /// A reset of the device is about to be made (`pci_error_handlers.reset_prepare`). May sleep.
+    fn reset_prepare(self: Pin<&Self>) {}
+
+    /// It has been made. The migration state is `RUNNING` afterwards.
+    fn reset_done(self: Pin<&Self>) {}
+}
+
+/// The `struct pci_driver` of a [`Driver`]: `driver::Registration<vfio::pci::Adapter<T>>` is what a
+/// module holds.
+pub struct Adapter<D: Driver>(D);
+
+// SAFETY:
+// - `struct pci_driver` is a C type, with a `struct device_driver` at the offset given;
+// - the driver data are gone by the time the driver core looks for them (`Registration::drop`), so
+//   their type does not matter.
+unsafe impl<D: Driver> driver::DriverLayout for Adapter<D> {
+    type DriverType = kbindings::pci_driver;
+    type DriverData<'bound> = ();
+    const DEVICE_DRIVER_OFFSET: usize = core::mem::offset_of!(kbindings::pci_driver, driver);
+}
+
+// SAFETY: `unregister` is valid after a successful `register`.
+unsafe impl<D: Driver> driver::RegistrationOps for Adapter<D> {
+    unsafe fn register(
+        pdrv: &Opaque<Self::DriverType>,
+        name: &'static CStr,
+        module: &'static ThisModule,
+    ) -> Result {
+        // SAFETY: Not registered yet: the fields may be set.
+        unsafe {
+            let pdrv = pdrv.get();
+            (*pdrv).name = name.as_char_ptr();
+            (*pdrv).probe = Some(Self::probe_callback);
+            (*pdrv).remove = Some(Self::remove_callback);
+            (*pdrv).id_table = D::ID_TABLE.as_ptr();
+            (*pdrv).err_handler = &Self::ERROR_HANDLERS;
+            // The user owns the DMA of the device: the group's default domain is not for us.
+            (*pdrv).driver_managed_dma = true;
+        }
+        // SAFETY: `pdrv` is set up and stays where it is.
+        to_result(unsafe {
+            kbindings::__pci_register_driver(pdrv.get(), module.as_ptr(), name.as_char_ptr())
+        })
+    }
+
+    unsafe fn unregister(pdrv: &Opaque<Self::DriverType>) {
+        // SAFETY: Registered by the safety requirement.
+        unsafe { kbindings::pci_unregister_driver(pdrv.get()) }
+    }
+}
+
+impl<D: Driver> Adapter<D> {
+    const ERROR_HANDLERS: kbindings::pci_error_handlers = kbindings::pci_error_handlers {
+        error_detected: Some(bindings::vfio_pci_core_aer_err_detected),
+        reset_prepare: Some(Self::reset_prepare_callback),
+        reset_done: Some(Self::reset_done_callback),
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
+    /// To be called by the PCI core for a device that matches this driver.
+    unsafe extern "C" fn probe_callback(
+        pdev: *mut kbindings::pci_dev,
+        id: *const kbindings::pci_device_id,
+    ) -> c_int {
+        // SAFETY: The PCI core calls this with a valid device, under its lock. `pci::Device` is
+        // transparent.
+        let pdev = unsafe { &*pdev.cast::<pci::Device<Core<'_>>>() };
+        // SAFETY: `DeviceId` is transparent. The entry is one of ours, or one that the user has
+        // added to the dynamic ids, with data he gave.
+        let index = unsafe { &*id.cast::<DeviceId>() }.index();
+        from_result(|| {
+            let info = D::ID_TABLE.info(index);
+            Registration::<D>::new(pdev, D::probe(pdev, info))?.into_drvdata();
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// To be called by the PCI core for a device bound to this driver.
+    unsafe extern "C" fn remove_callback(pdev: *mut kbindings::pci_dev) {
+        // SAFETY: Probe gave the registration away; remove is called once.
+        drop(unsafe { Registration::<D>::from_drvdata(pdev) });
+    }
+
+    /// # Safety
+    ///
+    /// To be called by the PCI core for a device bound to this driver.
+    unsafe extern "C" fn reset_prepare_callback(pdev: *mut kbindings::pci_dev) {
+        // SAFETY: Bound, under the device lock: probe is done and remove is not.
+        let dev = unsafe { Device::<D>::from_pci(pdev) };
+        D::reset_prepare(dev.data());
+    }
+
+    /// # Safety
+    ///
+    /// To be called by the PCI core for a device bound to this driver.
+    unsafe extern "C" fn reset_done_callback(pdev: *mut kbindings::pci_dev) {
+        // SAFETY: As for `reset_prepare_callback`.
+        let dev = unsafe { Device::<D>::from_pci(pdev) };
+        D::reset_done(dev.data());
+        dev.machine().reset_done(dev);
+    }
+}

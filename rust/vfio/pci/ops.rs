@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `struct vfio_device_ops` of a driver: the core's operations, with the driver's limit on what is
+//! seen of a region before those that reach one.
+
+use super::{
+    Device,
+    Driver,
+    OpenDevice, //
+};
+use crate::{
+    bindings,
+    region::{
+        self,
+        Position, //
+    },
+};
+use core::marker::PhantomData;
+use kernel::{
+    bindings as kbindings,
+    error::{
+        from_result,
+        to_result,
+        Error, //
+    },
+    prelude::*,
+    uaccess::{
+        UserPtr,
+        UserSlice, //
+    },
+};
+
+/// The table of one driver type.
+pub(super) struct Table<D: Driver>(PhantomData<D>);
+
+/// `VFIO_DEVICE_IOEVENTFD`: `_IO(VFIO_TYPE, VFIO_BASE + 16)`.
+const IOEVENTFD: u32 = kernel::ioctl::_IO(b';' as u32, 100 + 16);
+
+/// A function of the kernel's iommufd glue, which is `NULL` in C where the kernel has no iommufd.
+macro_rules! iommufd {
+    ($function:ident) => {{
+        #[cfg(CONFIG_IOMMUFD)]
+        {
+            Some(bindings::$function)
+        }
+        #[cfg(not(CONFIG_IOMMUFD))]
+        {
+            None
+        }
+    }};
+}
+
+impl<D: Driver> Table<D> {
+    pub(super) const OPS: bindings::vfio_device_ops = bindings::vfio_device_ops {
+        name: D::NAME.as_ptr().cast_mut(),
+        init: Some(bindings::vfio_pci_core_init_dev),
+        release: Some(Device::<D>::release),
+        open_device: Some(Self::open_device),
+        close_device: Some(Self::close_device),
+        ioctl: Some(Self::ioctl),
+        get_region_info_caps: Some(Self::get_region_info_caps),
+        device_feature: Some(bindings::vfio_pci_core_ioctl_feature),
+        read: Some(Self::read),
+        write: Some(Self::write),
+        mmap: Some(Self::mmap),
+        request: Some(bindings::vfio_pci_core_request),
+        match_: Some(bindings::vfio_pci_core_match),
+        match_token_uuid: Some(bindings::vfio_pci_core_match_token_uuid),
+        bind_iommufd: iommufd!(vfio_iommufd_physical_bind),
+        unbind_iommufd: iommufd!(vfio_iommufd_physical_unbind),
+        attach_ioas: iommufd!(vfio_iommufd_physical_attach_ioas),
+        detach_ioas: iommufd!(vfio_iommufd_physical_detach_ioas),
+        pasid_attach_ioas: None,
+        pasid_detach_ioas: None,
+        dma_unmap: None,
+    };
+
+    /// # Safety
+    ///
+    /// To be called by the VFIO core for a registered device of this driver that is not open.
+    unsafe extern "C" fn open_device(vdev: *mut bindings::vfio_device) -> c_int {
+        // SAFETY: By the safety requirement.
+        let dev = unsafe { Device::<D>::from_vfio(vdev) };
+        from_result(|| {
+            // SAFETY: The device is registered and not enabled.
+            to_result(unsafe { bindings::vfio_pci_core_enable(dev.as_core()) })?;
+            // SAFETY: It is enabled now, and stays so while `open` is in use.
+            let open = unsafe { OpenDevice::new(dev) };
+            if let Err(e) = D::open(&open) {
+                // SAFETY: Enabled above.
+                unsafe { bindings::vfio_pci_core_disable(dev.as_core()) };
+                return Err(e);
+            }
+            dev.machine().open(dev);
+            // SAFETY: Enabled above.
+            unsafe { bindings::vfio_pci_core_finish_enable(dev.as_core()) };
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// To be called by the VFIO core for an open device of this driver.
+    unsafe extern "C" fn close_device(vdev: *mut bindings::vfio_device) {
+        // SAFETY: By the safety requirement; the device is open till the call at the end.
+        let open = unsafe { OpenDevice::<D>::from_vfio(vdev) };
+        open.machine().close(&open);
+        D::close(&open);
+        // SAFETY: The device is open.
+        unsafe { bindings::vfio_pci_core_close_device(vdev) };
+    }
+
+    /// # Safety
+    ///
+    /// To be called by the VFIO core for an open device of this driver.
+    unsafe extern "C" fn ioctl(
+        vdev: *mut bindings::vfio_device,
+        cmd: c_uint,
+        arg: c_ulong,
+    ) -> c_long {
+        // SAFETY: By the safety requirement.
+        let dev = unsafe { Device::<D>::from_vfio(vdev) };
+        if cmd == IOEVENTFD {
+            if let Err(e) = Self::check_ioeventfd(dev, arg) {
+                // CAST: Widens.
+                return e.to_errno() as c_long;
+            }
+        }
+        // SAFETY: By the safety requirement.
+        unsafe { bindings::vfio_pci_core_ioctl(vdev, cmd, arg) }
+    }
+
+    /// Refuses `VFIO_DEVICE_IOEVENTFD` on a device that hides part of a BAR: with [`EINVAL`] where
+    /// what is named is hidden, with [`ENOTTY`] (as of a kernel without it) where it is not. The
+    /// core copies its argument from the user a second time, so having looked at it once proves
+    /// nothing about what the core would see.
+    fn check_ioeventfd(dev: &Device<D>, arg: usize) -> Result {
+        let hides = (bindings::VFIO_PCI_BAR0_REGION_INDEX..=bindings::VFIO_PCI_BAR5_REGION_INDEX)
+            .any(|bar| {
+                let len = dev.bar_len(bar);
+                dev.visible_len(region::Index::from_raw(bar), len) < len
+            });
+        if !hides {
+            return Ok(());
+        }
+        let mut raw = [0u8; 16];
+        UserSlice::new(UserPtr::from_addr(arg), raw.len())
+            .reader()
+            .read_slice(&mut raw)?;
+        let [_, _, _, _, f0, f1, f2, f3, offset @ ..] = raw;
+        let flags = u32::from_ne_bytes([f0, f1, f2, f3]);
+        // The low bits of the flags say how many bytes are written.
+        let size = u64::from(flags & bindings::VFIO_DEVICE_IOEVENTFD_SIZE_MASK);
+        let pos = Position::from_file_offset(u64::from_ne_bytes(offset));
+        let Some(bar) = pos.index.as_bar() else {
+            return Err(EINVAL);
+        };
+        if pos.range(size)?.end > dev.visible_len(pos.index, dev.bar_len(bar)) {
+            crate::dev_warn_ratelimited!(
+                dev,
+                "ioeventfd at {:#x} of BAR{} refused: out of what the user may see\n",
+                pos.offset,
+                bar
+            );
+            return Err(EINVAL);
+        }
+        Err(ENOTTY)
+    }
+
+    /// # Safety
+    ///
+    /// To be called by the VFIO core for an open device of this driver, `info` being its copy of
+    /// the user's structure.
+    unsafe extern "C" fn get_region_info_caps(
+        vdev: *mut bindings::vfio_device,
+        info: *mut bindings::vfio_region_info,
+        caps: *mut bindings::vfio_info_cap,
+    ) -> c_int {
+        from_result(|| {
+            // SAFETY: By the safety requirement.
+            to_result(unsafe { bindings::vfio_pci_ioctl_get_region_info(vdev, info, caps) })?;
+            // SAFETY: As above; and the core has just filled it in.
+            let (dev, index, info) = unsafe {
+                let index = region::Index::from_raw((*info).index);
+                (
+                    Device::<D>::from_vfio(vdev),
+                    index,
+                    region::Info::from_raw(info),
+                )
+            };
+            info.limit(dev.visible_len(index, info.size()));
+            Ok(0)
+        })
+    }
+
+    /// How many of `count` bytes at `*ppos` may be accessed.
+    fn clip(dev: &Device<D>, ppos: *const kbindings::loff_t, count: usize) -> Result<usize> {
+        // SAFETY: The VFIO core passes the position of the access. The sign bit is part of the
+        // region's index.
+        let pos = Position::from_file_offset(unsafe { *ppos } as u64);
+        let Some(bar) = pos.index.as_bar() else {
+            return Ok(count);
+        };
+        let len = dev.bar_len(bar);
+        let visible = dev.visible_len(pos.index, len);
+        if visible == len {
+            return Ok(count);
+        }
+        region::clip(visible, pos.offset, count)
+    }
+
+    /// # Safety
+    ///
+    /// To be called by the VFIO core for an open device of this driver.
+    unsafe extern "C" fn read(
+        vdev: *mut bindings::vfio_device,
+        buf: *mut c_char,
+        count: usize,
+        ppos: *mut kbindings::loff_t,
+    ) -> isize {
+        // SAFETY: By the safety requirement.
+        match Self::clip(unsafe { Device::<D>::from_vfio(vdev) }, ppos, count) {
+            // SAFETY: By the safety requirement.
+            Ok(count) => unsafe { bindings::vfio_pci_core_read(vdev, buf, count, ppos) },
+            Err(e) => e.to_errno() as isize,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// To be called by the VFIO core for an open device of this driver.
+    unsafe extern "C" fn write(
+        vdev: *mut bindings::vfio_device,
+        buf: *const c_char,
+        count: usize,
+        ppos: *mut kbindings::loff_t,
+    ) -> isize {
+        // SAFETY: By the safety requirement.
+        match Self::clip(unsafe { Device::<D>::from_vfio(vdev) }, ppos, count) {
+            // SAFETY: By the safety requirement.
+            Ok(count) => unsafe { bindings::vfio_pci_core_write(vdev, buf, count, ppos) },
+            Err(e) => e.to_errno() as isize,
+        }
+    }
+
+    /// # Safety
+    ///
+    /// To be called by the VFIO core for an open device of this driver, `vma` being set up by it.
+    unsafe extern "C" fn mmap(
+        vdev: *mut bindings::vfio_device,
+        vma: *mut kbindings::vm_area_struct,
+    ) -> c_int {
+        // SAFETY: By the safety requirement.
+        let dev = unsafe { Device::<D>::from_vfio(vdev) };
+        let (mut pgoff, mut len) = (0, 0);
+        // SAFETY: `vma` is valid; the two places are valid for writing.
+        unsafe { bindings::vfio_rs_vma_range(vma, &mut pgoff, &mut len) };
+        from_result(|| {
+            Self::check_mmap(dev, pgoff, len)?;
+            // SAFETY: By the safety requirement.
+            to_result(unsafe { bindings::vfio_pci_core_mmap(vdev, vma) })?;
+            Ok(0)
+        })
+    }
+
+    fn check_mmap(dev: &Device<D>, pgoff: u64, len: u64) -> Result<(), Error> {
+        // CAST: `usize` is no wider than `u64`.
+        let offset = pgoff
+            .checked_mul(kernel::page::PAGE_SIZE as u64)
+            .ok_or(EINVAL)?;
+        let pos = Position::from_file_offset(offset);
+        let Some(bar) = pos.index.as_bar() else {
+            return Ok(());
+        };
+        let bar_len = dev.bar_len(bar);
+        let visible = dev.visible_len(pos.index, bar_len);
+        if visible == bar_len {
+            return Ok(());
+        }
+        region::check_mmap(visible, pos.offset, len)
+    }
+}
