@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Doorbells: eight bytes written in one access.
+//!
+//! Source: `qm_db_v2()` of `qm.c`, `qm_db()` of hisi_acc_vfio_pci.c, `QM_DB_*_SHIFT_V2`.
+
+/// Which pointer a doorbell moves (`QM_DOORBELL_CMD_*`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Kind {
+    /// Tail of a submission queue
+    Sq = 0,
+    /// Head of a completion queue
+    Cq = 1,
+    /// Head of the event queue
+    Eq = 2,
+    /// Head of the asynchronous event queue
+    Aeq = 3,
+}
+
+/// A doorbell.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Doorbell {
+    /// The queue: 12 bits
+    pub queue: u16,
+    /// What it moves
+    pub kind: Kind,
+    /// To where
+    pub index: u16,
+    /// With CQ, EQ and AEQ: the interrupt is wanted again. With SQ: the queue's priority.
+    pub priority: u16,
+}
+
+impl Doorbell {
+    /// As written to the register.
+    pub const fn into_raw(self) -> u64 {
+        // CAST: widen.
+        (self.queue & 0xfff) as u64
+            | ((self.kind as u64) << 12)
+            | ((self.index as u64) << 32)
+            | ((self.priority as u64) << 48)
+    }
+
+    /// What was written, `None` where it names no kind.
+    pub const fn from_raw(raw: u64) -> Option<Self> {
+        // CAST: fields of the register.
+        let kind = match (raw >> 12) & 0xf {
+            0 => Kind::Sq,
+            1 => Kind::Cq,
+            2 => Kind::Eq,
+            3 => Kind::Aeq,
+            _ => return None,
+        };
+        Some(Self {
+            queue: (raw & 0xfff) as u16,
+            kind,
+            index: (raw >> 32) as u16,
+            priority: (raw >> 48) as u16,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn round_trip(queue in 0u16..0x1000, index: u16, priority: u16, k in 0usize..4) {
+            let kind = [Kind::Sq, Kind::Cq, Kind::Eq, Kind::Aeq][k];
+            let db = Doorbell { queue, kind, index, priority };
+            prop_assert_eq!(Doorbell::from_raw(db.into_raw()), Some(db));
+        }
+    }
+
+    #[test]
+    fn unknown_kind() {
+        assert_eq!(Doorbell::from_raw(0xf << 12), None);
+    }
+}
