@@ -97,6 +97,12 @@ struct pci_dev *vfio_rs_physfn(struct pci_dev *pdev)
 }
 EXPORT_SYMBOL_GPL(vfio_rs_physfn);
 
+int vfio_rs_vf_index(struct pci_dev *pdev)
+{
+	return pci_iov_vf_id(pdev);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_vf_index);
+
 bool vfio_rs_is_rciep(struct pci_dev *pdev)
 {
 	return pci_is_pcie(pdev) && pci_pcie_type(pdev) == PCI_EXP_TYPE_RC_END;

@@ -2,15 +2,17 @@
 
 //! VFIO PCI devices and the drivers that bind them.
 //!
-//! - [`device`](self): [`Device`] and [`OpenDevice`], with [`Registration`] that owns one;
-//! - [`Driver`]: the trait of a variant driver;
-//! - [`Adapter`]: makes a `struct pci_driver` of it.
+//! - [`Device`] and [`OpenDevice`]: what a driver works with;
+//! - [`Driver`]: what a variant driver implements;
+//! - [`Adapter`]: makes a `struct pci_driver` of it;
+//! - [`VirtualFunction`]: of which PF a device is a VF.
 //!
 //! C header: [`include/linux/vfio_pci_core.h`](srctree/include/linux/vfio_pci_core.h)
 
 mod device;
 mod driver;
 mod ops;
+mod topology;
 
 pub use self::device::{
     Device,
@@ -21,6 +23,11 @@ pub use self::driver::{
     DeviceId,
     Driver,
     IdTable, //
+};
+
+pub use self::topology::{
+    is_integrated_endpoint,
+    VirtualFunction, //
 };
 
 pub(crate) use self::device::Registration;

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What bindgen makes of `bindings.h`.
+
+#![allow(
+    clippy::all,
+    dead_code,
+    improper_ctypes,
+    missing_docs,
+    non_camel_case_types,
+    non_snake_case,
+    non_upper_case_globals,
+    unreachable_pub,
+    unsafe_op_in_unsafe_fn,
+    unused_imports
+)]
+
+use kernel::{
+    bindings::*,
+    ffi, //
+};
+
+/// `struct hisi_qm` of the kernel, always behind a pointer.
+#[repr(C)]
+pub(crate) struct hisi_qm {
+    _opaque: [u8; 0],
+}
+
+include!(concat!(env!("HISI_ACC_LINK_OBJ"), "/bindings_generated.rs"));

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The handle of a PF's queue manager.
+
+use crate::raw::RawQm;
+use core::ptr::NonNull;
+use hisi_acc_hw::{
+    context::VftEntry,
+    regs, //
+};
+use kernel::{
+    bindings as kbindings,
+    device,
+    io::poll::read_poll_timeout,
+    new_mutex,
+    pci,
+    prelude::*,
+    sync::{
+        Arc,
+        Mutex, //
+    },
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
+};
+
+/// What the auxiliary device carries for the driver that binds it.
+pub struct Published(pub(crate) Arc<PfQm>);
+
+/// The queues of a function: `num` of them, the PF's queue `base` being its queue 0.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Vft {
+    /// The first queue, counted over the whole device.
+    pub base: u32,
+    /// How many there are.
+    pub num: u32,
+}
+
+/// What is there while the PF is bound.
+struct Bound {
+    qm: RawQm,
+    /// Whether a reset of a VF holds the interlock.
+    resetting: bool,
+}
+
+/// A PF's queue manager, as far as a VF's driver may use it.
+///
+/// All calls may sleep, and return [`ENODEV`] once the PF's driver has begun to unbind. One call at
+/// a time is made for each PF.
+#[pin_data]
+pub struct PfQm {
+    /// Identifies the PF; never dereferenced. A stale value can match no bound VF: a PF keeps its
+    /// `struct pci_dev` while it has VFs.
+    pdev: usize,
+    #[pin]
+    bound: Mutex<Option<Bound>>,
+}
+
+/// How often and how long registers are polled: `MB_POLL_PERIOD_US`, `MB_POLL_TIMEOUT_US` of
+/// drivers/vfio/pci/hisilicon/hisi_acc_vfio_pci.h.
+const POLL_PERIOD: Delta = Delta::from_micros(10);
+const POLL_TIMEOUT: Delta = Delta::from_micros(1000);
+
+/// How long a reset waits for another one: `QM_RESET_WAIT_TIMEOUT` of the same header, in ms.
+const RESET_WAIT_MS: u32 = 60_000;
+
+impl PfQm {
+    pub(crate) fn new(pdev: NonNull<kbindings::pci_dev>, qm: RawQm) -> Result<Arc<Self>> {
+        Arc::pin_init(
+            pin_init!(Self {
+                pdev: pdev.as_ptr() as usize,
+                bound <- new_mutex!(
+                    Some(Bound {
+                        qm,
+                        resetting: false,
+                    }),
+                    "hisi_acc_link::PfQm"
+                ),
+            }),
+            GFP_KERNEL,
+        )
+    }
+
+    /// Whether this is the queue manager of `pf`.
+    pub fn is_of<Ctx: device::DeviceContext>(&self, pf: &pci::Device<Ctx>) -> bool {
+        core::ptr::from_ref(pf) as usize == self.pdev
+    }
+
+    pub(crate) fn is_of_raw(&self, pdev: *mut kbindings::pci_dev) -> bool {
+        pdev as usize == self.pdev
+    }
+
+    /// No call gets through any more, and none is on its way, when this returns.
+    pub(crate) fn revoke(&self) {
+        if let Some(bound) = self.bound.lock().take() {
+            if bound.resetting {
+                // Its holder cannot give it back any more.
+                bound.qm.reset_unlock();
+            }
+        }
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut Bound) -> Result<R>) -> Result<R> {
+        let mut guard = self.bound.lock();
+        f((*guard).as_mut().ok_or(ENODEV)?)
+    }
+
+    /// The hardware version, as `enum qm_hw_ver` of <linux/hisi_acc_qm.h> has it: the PCI revision.
+    pub fn version(&self) -> Result<u32> {
+        self.with(|bound| Ok(bound.qm.version()))
+    }
+
+    /// Reads a register of the PF's BAR2: [`EINVAL`] for what is no aligned word in it.
+    pub fn read32(&self, offset: u32) -> Result<u32> {
+        self.with(|bound| bound.qm.read32(offset))
+    }
+
+    /// A command to the PF's mailbox, by `hisi_qm_mb()`: `base` and `queue` as the command wants
+    /// them; its errors are [`EIO`] and [`ETIMEDOUT`].
+    pub fn mailbox(&self, cmd: u8, base: u64, queue: u16, read: bool) -> Result {
+        self.with(|bound| bound.qm.mailbox(cmd, base, queue, read))
+    }
+
+    /// A command that answers, by `hisi_qm_mb_read()`.
+    pub fn mailbox_read(&self, cmd: u8, queue: u16) -> Result<u64> {
+        self.with(|bound| bound.qm.mailbox_read(cmd, queue))
+    }
+
+    /// Asks the virtual function table (VFT) for the queues of function `function`, 0 being the PF
+    /// and 1 its first VF: [`ETIMEDOUT`] where the table does not answer.
+    ///
+    /// The sequence is that of `pf_qm_get_qp_num()` in hisi_acc_vfio_pci.c. The PF's driver uses
+    /// the same registers when SR-IOV is switched on or off and when the PF is reset.
+    pub fn vft(&self, function: u32) -> Result<Vft> {
+        self.with(|bound| {
+            let qm = &bound.qm;
+            let ready = || {
+                read_poll_timeout(
+                    || qm.read32(regs::QM_VFT_CFG_RDY),
+                    |ready| ready & 1 != 0,
+                    POLL_PERIOD,
+                    POLL_TIMEOUT,
+                )
+            };
+            ready()?;
+            qm.write32(regs::QM_VFT_CFG_OP_READ, regs::QM_VFT_CFG_OP_WR)?;
+            qm.write32(regs::QM_VFT_CFG_TYPE_SQC, regs::QM_VFT_CFG_TYPE)?;
+            qm.write32(function, regs::QM_VFT_CFG)?;
+            qm.write32(0, regs::QM_VFT_CFG_RDY)?;
+            qm.write32(1, regs::QM_VFT_CFG_OP_ENABLE)?;
+            ready()?;
+            let low = qm.read32(regs::QM_VFT_CFG_DATA_L)?;
+            let high = qm.read32(regs::QM_VFT_CFG_DATA_H)?;
+            let entry = VftEntry::from_sqc_vft((u64::from(high) << 32) | u64::from(low));
+            Ok(Vft {
+                base: entry.base,
+                num: entry.num,
+            })
+        })
+    }
+
+    /// Waits its turn to reset a function of this device, as the in-tree drivers do among
+    /// themselves: [`ETIMEDOUT`] after a minute. To be ended by [`PfQm::reset_end`].
+    pub fn reset_begin(&self) -> Result {
+        for _ in 0..RESET_WAIT_MS {
+            let begun = self.with(|bound| {
+                let begun = bound.qm.reset_trylock();
+                bound.resetting |= begun;
+                Ok(begun)
+            })?;
+            if begun {
+                return Ok(());
+            }
+            fsleep(Delta::from_millis(1));
+        }
+        Err(ETIMEDOUT)
+    }
+
+    /// Ends what [`PfQm::reset_begin`] began; nothing where it has not, or the PF is gone.
+    pub fn reset_end(&self) {
+        // The error says that the PF is gone, and `revoke` has ended it then.
+        let _ = self.with(|bound| {
+            if core::mem::take(&mut bound.resetting) {
+                bound.qm.reset_unlock();
+            }
+            Ok(())
+        });
+    }
+}

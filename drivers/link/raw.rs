@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The pointer to a PF's `struct hisi_qm`, and what can be done with it.
+
+use crate::bindings;
+use core::ptr::NonNull;
+use kernel::{
+    bindings as kbindings,
+    error::to_result,
+    prelude::*, //
+};
+
+/// A PF's queue manager.
+///
+/// # Invariants
+///
+/// `qm` is the driver data of a PF that is bound to its in-tree driver, whose registers are mapped
+/// for `len` bytes; both stay so while this lives.
+pub(crate) struct RawQm {
+    qm: NonNull<bindings::hisi_qm>,
+    len: u32,
+}
+
+// SAFETY: The functions used take the locks of `struct hisi_qm` themselves; registers belong to no
+// thread.
+unsafe impl Send for RawQm {}
+
+impl RawQm {
+    /// # Safety
+    ///
+    /// `qm` and `pdev` must belong together and stay as the type's invariants want them while the
+    /// result lives.
+    pub(crate) unsafe fn new(
+        qm: NonNull<bindings::hisi_qm>,
+        pdev: NonNull<kbindings::pci_dev>,
+    ) -> Self {
+        // The QM's registers are BAR2 (`hisi_qm_pci_init()`: `PCI_BAR_2`).
+        // SAFETY: `pdev` is valid by the safety requirement.
+        let len = unsafe { kbindings::pci_resource_len(pdev.as_ptr(), 2) };
+        // INVARIANT: By the safety requirement. A BAR of 4 GiB and more is not needed.
+        Self {
+            qm,
+            len: u32::try_from(len).unwrap_or(u32::MAX),
+        }
+    }
+
+    /// The hardware version (`enum qm_hw_ver`).
+    pub(crate) fn version(&self) -> u32 {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::acc_link_qm_version(self.qm.as_ptr().cast()) }
+    }
+
+    /// [`EINVAL`] for what is no aligned word of the BAR.
+    fn check(&self, offset: u32) -> Result {
+        if offset % 4 != 0 || offset.checked_add(4).is_none_or(|end| end > self.len) {
+            return Err(EINVAL);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn read32(&self, offset: u32) -> Result<u32> {
+        self.check(offset)?;
+        // SAFETY: Mapped by the type invariant, as just checked.
+        Ok(unsafe { bindings::acc_link_qm_readl(self.qm.as_ptr().cast(), offset) })
+    }
+
+    pub(crate) fn write32(&self, value: u32, offset: u32) -> Result {
+        self.check(offset)?;
+        // SAFETY: Mapped by the type invariant, as just checked.
+        unsafe { bindings::acc_link_qm_writel(self.qm.as_ptr().cast(), value, offset) };
+        Ok(())
+    }
+
+    pub(crate) fn mailbox(&self, cmd: u8, base: u64, queue: u16, read: bool) -> Result {
+        // SAFETY: By the type invariant; the function sleeps, and takes the mailbox's lock.
+        to_result(unsafe { bindings::hisi_qm_mb(self.qm.as_ptr().cast(), cmd, base, queue, read) })
+    }
+
+    pub(crate) fn mailbox_read(&self, cmd: u8, queue: u16) -> Result<u64> {
+        let mut base = 0;
+        // SAFETY: As for `mailbox`; `base` is valid for writing.
+        to_result(unsafe {
+            bindings::hisi_qm_mb_read(self.qm.as_ptr().cast(), &mut base, cmd, queue)
+        })?;
+        Ok(base)
+    }
+
+    /// Whether the reset interlock was free, and is ours now.
+    pub(crate) fn reset_trylock(&self) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::acc_link_qm_reset_trylock(self.qm.as_ptr().cast()) }
+    }
+
+    /// Gives the interlock back. To be called by who has it.
+    pub(crate) fn reset_unlock(&self) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::acc_link_qm_reset_unlock(self.qm.as_ptr().cast()) };
+    }
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the migration states mean for a VF of the accelerators.
+//!
+//! The sequences of register accesses and mailbox commands are those of `hisi_acc_vf_stop_device()`,
+//! `vf_qm_state_save()`, `vf_qm_load_data()` and `hisi_acc_vf_start_device()` of
+//! hisi_acc_vfio_pci.c.
+
+use crate::{
+    device::AccVf,
+    qm::{
+        wait_idle,
+        Qm, //
+    },
+};
+use hisi_acc_hw::{
+    doorbell::{
+        Doorbell,
+        Kind, //
+    },
+    mailbox::Command,
+    regs,
+    stream::{
+        self,
+        Match,
+        State,
+        Stream, //
+    },
+};
+use kernel::prelude::*;
+use vfio::{
+    dev_warn_ratelimited,
+    migration::{
+        self,
+        Check,
+        Flags,
+        Operations, //
+    },
+    pci::OpenDevice, //
+};
+
+/// The [`Operations`] of a VF.
+pub(crate) struct Migration;
+
+type Vf<'a> = OpenDevice<'a, AccVf>;
+
+/// Compares incoming match data with the target's own.
+struct MatchCheck(Match);
+
+impl Check for MatchCheck {
+    fn check(&self, received: &[u8]) -> Result {
+        if received.len() < stream::MATCH_SIZE {
+            return Ok(());
+        }
+        Match::parse(received)
+            .and_then(|head| head.check(&self.0))
+            .map_err(|_| EINVAL)
+    }
+}
+
+/// The reason, for the kernel's own formatting.
+struct Shown(stream::Error);
+
+impl kernel::fmt::Display for Shown {
+    fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
+        core::fmt::Display::fmt(&self.0, f)
+    }
+}
+
+/// Rings the doorbells of all submission queues, which makes a stopped function go on
+/// (`vf_qm_fun_reset()`).
+fn kick(qm: &Qm<'_>, queues: u32) -> Result {
+    for queue in 0..queues {
+        qm.ring(
+            regs::QM_DOORBELL_SQ_CQ_BASE_V2,
+            Doorbell {
+                queue: u16::try_from(queue)?,
+                kind: Kind::Sq,
+                index: 0,
+                priority: 1,
+            },
+        )?;
+    }
+    Ok(())
+}
+
+/// Whether errors or messages are pending, which would be lost or stand for a state that cannot be
+/// saved (`hisi_acc_check_int_state()`).
+fn check_pending(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
+    let data = dev.data();
+    let pf = data.pf_qm()?;
+    let core = regs::core_int_status(data.device_id).ok_or(EINVAL)?;
+    let refuse = |what| {
+        move |e| {
+            dev_warn_ratelimited!(dev, "cannot stop: {} is pending\n", what);
+            e
+        }
+    };
+    wait_idle(|| pf.read32(regs::QM_ABNORMAL_INT_STATUS)).map_err(refuse("an error of the QM"))?;
+    wait_idle(|| qm.read(regs::QM_IFC_INT_STATUS)).map_err(refuse("a message of the PF"))?;
+    wait_idle(|| qm.read(regs::QM_IFC_INT_SET_V)).map_err(refuse("a message to the PF"))?;
+    wait_idle(|| pf.read32(core)).map_err(refuse("an error of the engine"))
+}
+
+fn read_state(qm: &Qm<'_>) -> Result<State> {
+    let aeq_int_mask = qm.read(regs::QM_VF_AEQ_INT_MASK)?;
+    let eq_int_mask = qm.read(regs::QM_VF_EQ_INT_MASK)?;
+    let ifc_int_source = qm.read(regs::QM_IFC_INT_SOURCE_V)?;
+    let ifc_int_mask = qm.read(regs::QM_IFC_INT_MASK)?;
+    let ifc_int_set = qm.read(regs::QM_IFC_INT_SET_V)?;
+    let page_size = qm.read(regs::QM_PAGE_SIZE)?;
+    let eqc = qm.read_words(regs::QM_EQC_VF_DW0)?;
+    let aeqc = qm.read_words(regs::QM_AEQC_VF_DW0)?;
+    Ok(State {
+        aeq_int_mask,
+        eq_int_mask,
+        ifc_int_source,
+        ifc_int_mask,
+        ifc_int_set,
+        page_size,
+        eqc,
+        aeqc,
+        eqe_dma: stream::context_address(&eqc),
+        aeqe_dma: stream::context_address(&aeqc),
+        sqc_dma: qm.query(Command::SqcBt)?,
+        cqc_dma: qm.query(Command::CqcBt)?,
+    })
+}
+
+fn write_state(qm: &Qm<'_>, head: &Match, state: &State) -> Result {
+    qm.write(regs::QM_VF_STATE, head.vf_qm_state)?;
+    qm.wait_mailbox()?;
+    qm.write(regs::QM_VF_AEQ_INT_MASK, state.aeq_int_mask)?;
+    qm.write(regs::QM_VF_EQ_INT_MASK, state.eq_int_mask)?;
+    qm.write(regs::QM_IFC_INT_SOURCE_V, state.ifc_int_source)?;
+    qm.write(regs::QM_IFC_INT_MASK, state.ifc_int_mask)?;
+    qm.write(regs::QM_IFC_INT_SET_V, state.ifc_int_set)?;
+    qm.write(regs::QM_QUE_ISO_CFG_V, head.que_iso_cfg)?;
+    qm.write(regs::QM_PAGE_SIZE, state.page_size)?;
+    qm.write_words(regs::QM_EQC_VF_DW0, &state.eqc)?;
+    qm.write_words(regs::QM_AEQC_VF_DW0, &state.aeqc)?;
+    qm.command(Command::SqcBt, state.sqc_dma)?;
+    qm.command(Command::CqcBt, state.cqc_dma)?;
+    qm.open_messages()
+}
+
+/// An event that the guest was about to be told of must be told by the target: moving the heads to
+/// where they are asks for the interrupt again (`vf_qm_xeqc_save()`).
+fn ring_events(qm: &Qm<'_>, state: &State) -> Result {
+    for (kind, context) in [(Kind::Eq, &state.eqc), (Kind::Aeq, &state.aeqc)] {
+        let [head, ..] = context;
+        qm.ring(
+            regs::QM_DOORBELL_EQ_AEQ_BASE_V2,
+            Doorbell {
+                queue: 0,
+                kind,
+                // CAST: The low half of the word is the head.
+                index: *head as u16,
+                priority: 0,
+            },
+        )?;
+    }
+    Ok(())
+}
+
+/// After PAUSE: nothing pending, nothing in the caches.
+fn settle(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
+    check_pending(dev, qm)?;
+    qm.write_back().inspect_err(|_| {
+        dev_warn_ratelimited!(dev, "cannot stop: the caches are not written back\n");
+    })
+}
+
+impl Operations<AccVf> for Migration {
+    const STREAM_MAX: usize = stream::STREAM_SIZE;
+
+    fn flags(data: Pin<&AccVf>) -> Option<Flags> {
+        data.pf.as_ref().map(|_| Flags::PRE_COPY)
+    }
+
+    fn stop(dev: &Vf<'_>) -> Result {
+        let qm = AccVf::qm(dev)?;
+        let ready = qm.is_ready()?;
+        dev.data().known.lock().ready = ready;
+        let stopped = qm
+            .command(Command::PauseQm, 0)
+            .inspect_err(|e| {
+                dev_warn_ratelimited!(dev, "cannot stop: the QM does not pause ({:?})\n", e);
+            })
+            .and_then(|()| settle(dev, &qm));
+        if let Err(e) = stopped {
+            // Not stopped is running: a function that was paused must not stay so.
+            Self::start(dev)?;
+            return Err(e);
+        }
+        Ok(())
+    }
+
+    fn start(dev: &Vf<'_>) -> Result {
+        let data = dev.data();
+        if !data.known.lock().ready {
+            return Ok(());
+        }
+        let queues = data.pf_qm()?.vft(data.function)?.num;
+        let qm = AccVf::qm(dev)?;
+        qm.open_messages()?;
+        kick(&qm, queues)
+    }
+
+    fn pre_copy(dev: &Vf<'_>, stream: &mut migration::Stream) -> Result {
+        stream.append(&dev.data().match_data()?.to_bytes())
+    }
+
+    fn save(dev: &Vf<'_>, stream: &mut migration::Stream) -> Result {
+        let data = dev.data();
+        let ready = data.known.lock().ready;
+        if stream.is_empty() {
+            let mut head = data.match_data()?;
+            if !ready {
+                head.vf_qm_state = regs::QM_NOT_READY;
+            }
+            stream.append(&head.to_bytes())?;
+        }
+        if !ready {
+            return Ok(());
+        }
+        let qm = AccVf::qm(dev)?;
+        let state = read_state(&qm)?;
+        stream.append(&Stream::state_bytes(&state))?;
+        ring_events(&qm, &state)
+    }
+
+    fn resume(dev: &Vf<'_>) -> Result<KBox<dyn Check>> {
+        let own = dev.data().match_data()?;
+        let check: KBox<dyn Check> = KBox::new(MatchCheck(own), GFP_KERNEL_ACCOUNT)?;
+        Ok(check)
+    }
+
+    fn load(dev: &Vf<'_>, bytes: &[u8]) -> Result {
+        let data = dev.data();
+        let own = data.match_data()?;
+        let stream = Stream::parse(bytes, &own).map_err(|why| {
+            dev_warn_ratelimited!(dev, "stream refused: {}\n", Shown(why));
+            EINVAL
+        })?;
+        let Some(state) = stream.state else {
+            data.known.lock().ready = false;
+            return Ok(());
+        };
+        let qm = AccVf::qm(dev)?;
+        write_state(&qm, &stream.head, &state).inspect_err(|e| {
+            dev_warn_ratelimited!(dev, "the state cannot be loaded ({:?})\n", e);
+        })?;
+        data.known.lock().ready = true;
+        Ok(())
+    }
+
+    fn reset(data: Pin<&AccVf>) {
+        data.known.lock().ready = false;
+    }
+}

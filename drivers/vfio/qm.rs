@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The queue manager (QM) of a VF, in its BAR2.
+
+use hisi_acc_hw::{
+    doorbell::Doorbell,
+    mailbox::{
+        self,
+        Command,
+        Message, //
+    },
+    regs, //
+};
+use kernel::{
+    io::{
+        poll::read_poll_timeout,
+        Io, //
+    },
+    prelude::*,
+    time::Delta, //
+};
+use vfio::io::Bar;
+
+/// How often and how long a register is polled: `MB_POLL_PERIOD_US`, `MB_POLL_TIMEOUT_US` of
+/// hisi_acc_vfio_pci.h.
+const POLL_PERIOD: Delta = Delta::from_micros(10);
+const POLL_TIMEOUT: Delta = Delta::from_micros(1000);
+
+/// How often and how long pending interrupts are waited for: `CHECK_DELAY_TIME`,
+/// `ERROR_CHECK_TIMEOUT` of hisi_acc_vfio_pci.h.
+pub(crate) const STATUS_PERIOD: Delta = Delta::from_micros(100);
+pub(crate) const STATUS_TIMEOUT: Delta = Delta::from_micros(100 * 100);
+
+/// The QM of an open VF. Mailbox commands are the caller's to serialise: the VFIO layer's state
+/// lock does it.
+pub(crate) struct Qm<'a>(Bar<'a>);
+
+impl<'a> Qm<'a> {
+    pub(crate) fn new(bar2: Bar<'a>) -> Self {
+        Self(bar2)
+    }
+
+    /// Reads a register.
+    pub(crate) fn read(&self, reg: u32) -> Result<u32> {
+        self.0.try_read32(usize::try_from(reg)?)
+    }
+
+    /// Writes one.
+    pub(crate) fn write(&self, reg: u32, value: u32) -> Result {
+        self.0.try_write32(value, usize::try_from(reg)?)
+    }
+
+    /// Reads the words of a context, from `reg` on.
+    pub(crate) fn read_words<const N: usize>(&self, reg: u32) -> Result<[u32; N]> {
+        let mut words = [0; N];
+        for (at, word) in (reg..).step_by(4).zip(&mut words) {
+            *word = self.read(at)?;
+        }
+        Ok(words)
+    }
+
+    /// Writes them.
+    pub(crate) fn write_words<const N: usize>(&self, reg: u32, words: &[u32; N]) -> Result {
+        for (at, word) in (reg..).step_by(4).zip(words) {
+            self.write(at, *word)?;
+        }
+        Ok(())
+    }
+
+    fn poll_mailbox(&self, timeout_us: i64) -> Result<Message> {
+        let offset = usize::try_from(regs::QM_MB_CMD_SEND_BASE)?;
+        read_poll_timeout(
+            || Ok(Message::from_raw(self.0.try_read128(offset)?)),
+            |message| !message.is_busy(),
+            Delta::from_micros(mailbox::POLL_PERIOD_US),
+            Delta::from_micros(timeout_us),
+        )
+    }
+
+    /// Waits till the mailbox takes a command: [`ETIMEDOUT`] where it stays busy.
+    pub(crate) fn wait_mailbox(&self) -> Result {
+        self.poll_mailbox(mailbox::READY_TIMEOUT_US).map(|_| ())
+    }
+
+    fn mailbox(&self, cmd: Command, base: u64, queue: u16, read: bool) -> Result<Message> {
+        self.wait_mailbox()?;
+        let request = Message::request(cmd, base, queue, read);
+        self.0.try_write128(
+            request.into_raw(),
+            usize::try_from(regs::QM_MB_CMD_SEND_BASE)?,
+        )?;
+        let answer = self.poll_mailbox(cmd.timeout_us())?;
+        if answer.has_failed() {
+            return Err(EIO);
+        }
+        Ok(answer)
+    }
+
+    /// Gives a command: [`ETIMEDOUT`] where it is not carried out in time, [`EIO`] where it fails.
+    pub(crate) fn command(&self, cmd: Command, base: u64) -> Result {
+        self.mailbox(cmd, base, 0, false).map(|_| ())
+    }
+
+    /// Gives a command that answers with an address.
+    pub(crate) fn query(&self, cmd: Command) -> Result<u64> {
+        Ok(self.mailbox(cmd, 0, 0, true)?.base)
+    }
+
+    /// Rings a doorbell at `reg`.
+    pub(crate) fn ring(&self, reg: u32, doorbell: Doorbell) -> Result {
+        self.0
+            .try_write64(doorbell.into_raw(), usize::try_from(reg)?)
+    }
+
+    /// Whether the VF's driver has set it up. `qm_wait_dev_not_ready()` waits a moment for that.
+    pub(crate) fn is_ready(&self) -> Result<bool> {
+        let state = read_poll_timeout(
+            || self.read(regs::QM_VF_STATE),
+            |state| state & 1 == regs::QM_READY,
+            POLL_PERIOD,
+            POLL_TIMEOUT,
+        );
+        match state {
+            Ok(_) => Ok(true),
+            Err(e) if e == ETIMEDOUT => Ok(false),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Writes the cached SQ and CQ contexts back to the guest's memory.
+    pub(crate) fn write_back(&self) -> Result {
+        self.write(regs::QM_CACHE_WB_START, 1)?;
+        read_poll_timeout(
+            || self.read(regs::QM_CACHE_WB_DONE),
+            |done| done & 1 != 0,
+            POLL_PERIOD,
+            POLL_TIMEOUT,
+        )?;
+        Ok(())
+    }
+
+    /// Lets messages from the PF in, and forgets one that is pending (`qm_dev_cmd_init()`).
+    pub(crate) fn open_messages(&self) -> Result {
+        self.write(regs::QM_IFC_INT_SOURCE_V, 1)?;
+        self.write(regs::QM_IFC_INT_MASK, 0)
+    }
+}
+
+/// Polls a status register until it shows nothing pending: [`EBUSY`] where it goes on to show
+/// something.
+pub(crate) fn wait_idle(read: impl FnMut() -> Result<u32>) -> Result {
+    let status = read_poll_timeout(read, |status| *status == 0, STATUS_PERIOD, STATUS_TIMEOUT);
+    match status {
+        Ok(_) => Ok(()),
+        Err(e) if e == ETIMEDOUT => Err(EBUSY),
+        Err(e) => Err(e),
+    }
+}
