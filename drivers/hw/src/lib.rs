@@ -20,3 +20,4 @@ pub mod ids;
 pub mod mailbox;
 pub mod regs;
 pub mod stream;
+pub mod zip;

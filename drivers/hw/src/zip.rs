@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Descriptors of the ZIP engine: the submission queue entry and the hardware SGL.
+//!
+//! Source: `struct hisi_zip_sqe` of `zip/zip.h` and the masks at the head of `zip/zip_crypto.c`;
+//! `struct hisi_acc_hw_sgl`, `struct acc_hw_sge` of `sgl.c`.
+
+/// The size of an SQE (`HZIP_SQE_SIZE`), in bytes.
+pub const SQE_SIZE: usize = 128;
+/// Words in it.
+pub const SQE_WORDS: usize = SQE_SIZE / 4;
+
+/// The SQC's algorithm type of a queue that compresses (`HZIP_ALG_TYPE_COMP`).
+pub const ALG_TYPE_COMP: u8 = 0;
+/// The same of one that decompresses (`HZIP_ALG_TYPE_DECOMP`).
+pub const ALG_TYPE_DECOMP: u8 = 1;
+
+/// `HZIP_NC_ERR`: the output is larger than the input
+pub const STATUS_NEGATIVE_COMPRESSION: u8 = 0x0d;
+/// The output does not fit; the in-tree driver treats all but 0 and `HZIP_NC_ERR` alike
+pub const STATUS_NO_SPACE: u8 = 0x01;
+/// The input is no such stream; as above
+pub const STATUS_BAD_DATA: u8 = 0x03;
+/// A buffer could not be read or written; as above
+pub const STATUS_BUFFER: u8 = 0x02;
+/// The request asks for what the engine does not do; as above
+pub const STATUS_UNSUPPORTED: u8 = 0x30;
+
+/// What a request asks for (`HZIP_REQ_TYPE_M`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Format {
+    /// `HZIP_ALG_TYPE_DEFLATE`
+    Deflate = 1,
+    /// zlib: the number that the driver's `HZIP_ALG_TYPE_ZLIB` had before Linux 6.15
+    Zlib = 2,
+    /// gzip: likewise `HZIP_ALG_TYPE_GZIP`
+    Gzip = 3,
+}
+
+/// A submission queue entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sqe(pub [u32; SQE_WORDS]);
+
+impl Sqe {
+    /// From its bytes.
+    pub fn from_bytes(bytes: &[u8; SQE_SIZE]) -> Self {
+        let mut words = [0; SQE_WORDS];
+        for (word, raw) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+            if let Some(raw) = raw.first_chunk::<4>() {
+                *word = u32::from_le_bytes(*raw);
+            }
+        }
+        Self(words)
+    }
+
+    /// Its bytes.
+    pub fn to_bytes(&self) -> [u8; SQE_SIZE] {
+        let mut bytes = [0; SQE_SIZE];
+        for (raw, word) in bytes.chunks_exact_mut(4).zip(self.0) {
+            for (to, from) in raw.iter_mut().zip(word.to_le_bytes()) {
+                *to = from;
+            }
+        }
+        bytes
+    }
+
+    /// A request: `format`, buffers as flat DMA addresses or hardware SGLs, lengths in bytes, and a
+    /// tag that comes back (dw26 and dw27 of SQE type 3).
+    #[allow(clippy::too_many_arguments)]
+    pub const fn request(
+        format: Format,
+        sgl: bool,
+        source: u64,
+        source_len: u32,
+        dest: u64,
+        dest_len: u32,
+        tag: u64,
+    ) -> Self {
+        let mut w = [0; SQE_WORDS];
+        // CAST: halves of addresses, a bit, an enum.
+        w[4] = source_len;
+        // SQE type 3; `HZIP_SQE_TYPE_M` is bits 31..28
+        w[7] = 3 << 28;
+        // window: 16 KiB (`HZIP_16K_WINSZ`)
+        w[9] = format as u32 | ((sgl as u32) << 8) | (2 << 12);
+        w[14] = dest_len;
+        w[18] = source as u32;
+        w[19] = (source >> 32) as u32;
+        w[20] = dest as u32;
+        w[21] = (dest >> 32) as u32;
+        w[26] = tag as u32;
+        w[27] = (tag >> 32) as u32;
+        Self(w)
+    }
+
+    /// `consumed`
+    pub const fn consumed(&self) -> u32 {
+        self.0[0]
+    }
+
+    /// `produced`
+    pub const fn produced(&self) -> u32 {
+        self.0[1]
+    }
+
+    /// `HZIP_BD_STATUS_M` of dw3
+    pub const fn status(&self) -> u8 {
+        // CAST: the low byte.
+        self.0[3] as u8
+    }
+
+    /// What the engine writes when it is done.
+    pub fn complete(&mut self, status: u8, consumed: u32, produced: u32) {
+        self.0[0] = consumed;
+        self.0[1] = produced;
+        self.0[3] = (self.0[3] & !0xff) | u32::from(status);
+    }
+
+    /// `input_data_length`
+    pub const fn source_len(&self) -> u32 {
+        self.0[4]
+    }
+
+    /// `dest_avail_out`
+    pub const fn dest_len(&self) -> u32 {
+        self.0[14]
+    }
+
+    /// `source_addr`
+    pub const fn source(&self) -> u64 {
+        // CAST: widen.
+        self.0[18] as u64 | ((self.0[19] as u64) << 32)
+    }
+
+    /// `dest_addr`
+    pub const fn dest(&self) -> u64 {
+        self.0[20] as u64 | ((self.0[21] as u64) << 32)
+    }
+
+    /// Whether the addresses are of hardware SGLs (`HZIP_BUF_TYPE_M` is `HZIP_SGL`).
+    pub const fn is_sgl(&self) -> bool {
+        (self.0[9] >> 8) & 0xf == 1
+    }
+
+    /// `HZIP_IN_SGE_DATA_OFFSET_M`: bytes to pass over in the source SGL
+    pub const fn source_offset(&self) -> u32 {
+        self.0[7] & 0xff_ffff
+    }
+
+    /// `HZIP_OUT_SGE_DATA_OFFSET_M`
+    pub const fn dest_offset(&self) -> u32 {
+        self.0[8] & 0xff_ffff
+    }
+
+    /// What is asked for, `None` for what is unknown.
+    pub const fn format(&self) -> Option<Format> {
+        match self.0[9] & 0xff {
+            1 => Some(Format::Deflate),
+            2 => Some(Format::Zlib),
+            3 => Some(Format::Gzip),
+            _ => None,
+        }
+    }
+
+    /// The tag of SQE type 3.
+    pub const fn tag(&self) -> u64 {
+        self.0[26] as u64 | ((self.0[27] as u64) << 32)
+    }
+}
+
+/// The size of an SGL's head, in bytes.
+pub const SGL_HEAD: usize = 64;
+/// The size of an entry, in bytes.
+pub const SGE_SIZE: usize = 32;
+/// The most entries of one SGL (`HISI_ACC_SGL_SGE_NR_MAX`).
+pub const SGE_MAX: u16 = 255;
+
+/// The head of a hardware SGL.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SglHead {
+    /// `next_dma`: the next one, 0 where there is none
+    pub next: u64,
+    /// `entry_sum_in_chain`
+    pub in_chain: u16,
+    /// `entry_sum_in_sgl`: how many are used
+    pub in_sgl: u16,
+    /// `entry_length_in_sgl`: how many there is room for
+    pub room: u16,
+}
+
+impl SglHead {
+    /// From its bytes.
+    pub fn from_bytes(b: &[u8; SGL_HEAD]) -> Self {
+        Self {
+            next: u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]),
+            in_chain: u16::from_le_bytes([b[8], b[9]]),
+            in_sgl: u16::from_le_bytes([b[10], b[11]]),
+            room: u16::from_le_bytes([b[12], b[13]]),
+        }
+    }
+
+    /// Its bytes.
+    pub fn to_bytes(&self) -> [u8; SGL_HEAD] {
+        let mut b = [0; SGL_HEAD];
+        for (to, from) in b.iter_mut().zip(
+            self.next
+                .to_le_bytes()
+                .into_iter()
+                .chain(self.in_chain.to_le_bytes())
+                .chain(self.in_sgl.to_le_bytes())
+                .chain(self.room.to_le_bytes()),
+        ) {
+            *to = from;
+        }
+        b
+    }
+}
+
+/// An entry: a buffer and its length.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Sge {
+    /// `buf`
+    pub address: u64,
+    /// `len`
+    pub len: u32,
+}
+
+impl Sge {
+    /// From its bytes.
+    pub fn from_bytes(b: &[u8; SGE_SIZE]) -> Self {
+        Self {
+            address: u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]),
+            len: u32::from_le_bytes([b[16], b[17], b[18], b[19]]),
+        }
+    }
+
+    /// Its bytes.
+    pub fn to_bytes(&self) -> [u8; SGE_SIZE] {
+        let mut b = [0; SGE_SIZE];
+        for (to, from) in b.iter_mut().zip(self.address.to_le_bytes()) {
+            *to = from;
+        }
+        for (to, from) in b.iter_mut().skip(16).zip(self.len.to_le_bytes()) {
+            *to = from;
+        }
+        b
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sqe_round_trip() {
+        let sqe = Sqe::request(Format::Zlib, true, 1 << 40 | 4, 100, 2 << 40 | 8, 200, u64::MAX);
+        assert_eq!(Sqe::from_bytes(&sqe.to_bytes()), sqe);
+        assert_eq!((sqe.source(), sqe.dest()), (1 << 40 | 4, 2 << 40 | 8));
+        assert_eq!((sqe.source_len(), sqe.dest_len()), (100, 200));
+        assert_eq!((sqe.format(), sqe.is_sgl()), (Some(Format::Zlib), true));
+        assert_eq!(sqe.tag(), u64::MAX);
+    }
+
+    #[test]
+    fn sgl_layout_is_that_of_sgl_c() {
+        let sge = Sge { address: 0x1234, len: 77 };
+        assert_eq!(Sge::from_bytes(&sge.to_bytes()), sge);
+        let head = SglHead { next: 5, in_chain: 3, in_sgl: 2, room: 10 };
+        assert_eq!(SglHead::from_bytes(&head.to_bytes()), head);
+        assert_eq!(head.to_bytes()[12], 10);
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What each function has of its own.
+
+use hisi_acc_hw::{context::Xqc, mailbox::Message, regs};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An event queue: EQ or AEQ.
+pub struct EventQueue {
+    /// Its context, as the migration registers show it
+    pub context: Xqc,
+    /// Whether the next entry raises the interrupt. A doorbell arms it.
+    pub armed: bool,
+    /// 1 masks the interrupt (`QM_VF_EQ_INT_MASK`)
+    pub mask: u32,
+    /// An interrupt waits for the mask to go
+    pub pending: bool,
+}
+
+impl EventQueue {
+    fn new() -> Self {
+        Self {
+            context: Xqc::zeroed(),
+            armed: false,
+            // Guess: masked till a driver unmasks it, which each does.
+            mask: 1,
+            pending: false,
+        }
+    }
+}
+
+/// The state of a function's queue manager.
+pub struct Function {
+    /// Registers that do nothing but keep what is written.
+    pub plain: BTreeMap<u32, u32>,
+    /// What stands in the mailbox, and the low half of what is being written to it.
+    pub mailbox: Message,
+    pub mailbox_low: u64,
+    /// Event queue and asynchronous event queue.
+    pub eq: EventQueue,
+    pub aeq: EventQueue,
+    /// Bases of the tables of contexts (`QM_MB_CMD_SQC_BT`, `_CQC_BT`).
+    pub sqc_bt: u64,
+    pub cqc_bt: u64,
+    /// Contexts in the caches, by queue. What is not here is in the tables.
+    pub sqc: BTreeMap<u16, Xqc>,
+    pub cqc: BTreeMap<u16, Xqc>,
+    /// Queues with entries to fetch, as doorbells said.
+    pub active: BTreeSet<u16>,
+    /// Stopped for migration.
+    pub paused: bool,
+    /// The job that the engine works on, and when it will be done.
+    pub current: Option<(u16, u64)>,
+    /// How long a job takes, in nanoseconds.
+    pub job_delay: u64,
+    /// PF<->VF messages: the message interrupt's status, mask and what was set towards the PF.
+    pub message_status: u32,
+    pub message_mask: u32,
+    pub message_set: u32,
+    /// The message last sent to this function.
+    pub inbox: u64,
+    /// `QM_CACHE_WB_DONE`
+    pub written_back: u32,
+}
+
+impl Function {
+    /// A function after reset.
+    pub fn new() -> Self {
+        let mut plain = BTreeMap::new();
+        // Guess: the state after reset is "not ready", since that is how the C driver tells a VF
+        // that no driver has set up (`qm_wait_dev_not_ready()`).
+        plain.insert(regs::QM_VF_STATE, regs::QM_NOT_READY);
+        // QM_SUPPORT_DB_ISOLATION: bit 0 of 0x30. Doorbells of SQ and CQ are in BAR4.
+        plain.insert(regs::QM_QUE_ISO_CFG_V, 1);
+        Self {
+            plain,
+            mailbox: Message::from_raw(0),
+            mailbox_low: 0,
+            eq: EventQueue::new(),
+            aeq: EventQueue::new(),
+            sqc_bt: 0,
+            cqc_bt: 0,
+            sqc: BTreeMap::new(),
+            cqc: BTreeMap::new(),
+            active: BTreeSet::new(),
+            paused: false,
+            current: None,
+            job_delay: 0,
+            message_status: 0,
+            message_mask: 1,
+            message_set: 0,
+            inbox: 0,
+            written_back: 0,
+        }
+    }
+
+    /// Function-level reset. What a test has set stays.
+    pub fn reset(&mut self) {
+        let job_delay = self.job_delay;
+        *self = Self::new();
+        self.job_delay = job_delay;
+    }
+}
+
+impl Default for Function {
+    fn default() -> Self {
+        Self::new()
+    }
+}

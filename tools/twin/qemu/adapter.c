@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Plugs the device model into a stock qemu-system-aarch64, as an object loaded with LD_PRELOAD.
+ * All that knows QEMU's types is here.
+ *
+ * Devices:
+ *   hisi-zip-pf    PF with SR-IOV, property vfs=N (8); its VFs are hisi-zip-vf
+ *   acc-twin-ctl   how tests in the guest talk to the model: text in and out of BAR0
+ */
+#include "qemu/osdep.h"
+#include "qemu/main-loop.h"
+#include "qemu/module.h"
+#include "qemu/timer.h"
+#include "qemu/units.h"
+#include "hw/pci/msi.h"
+#include "hw/pci/pci.h"
+#include "hw/pci/pci_device.h"
+#include "hw/pci/pcie.h"
+#include "hw/pci/pcie_sriov.h"
+#include "hw/qdev-properties.h"
+#include "qapi/error.h"
+
+#include "twin.h"
+
+#define TYPE_ZIP_PF "hisi-zip-pf"
+#define TYPE_ZIP_VF "hisi-zip-vf"
+#define TYPE_CTL "acc-twin-ctl"
+
+/* PCI class of the accelerators: a processing accelerator. A guess, no driver looks at it. */
+#define ACC_CLASS 0x1200
+#define QM_HW_V3 0x30
+
+#define PF_BAR2 (4 * MiB)
+#define VF_BAR2 (64 * KiB)
+#define BAR4 (64 * MiB)
+#define MAX_VFS 63
+/* What the PF's MSI needs (qm_get_irq_num() rounds up) */
+#define MSI_VECTORS 4
+
+#define CAP_MSI 0x50
+#define CAP_EXP 0x80
+#define CAP_ARI 0x100
+#define CAP_SRIOV 0x160
+
+struct pf;
+
+/* What a PF and a VF share. */
+struct function {
+	PCIDevice pdev;
+	struct pf *pf;
+	uint32_t number;
+	MemoryRegion bar2;
+	MemoryRegion bar4;
+};
+
+struct pf {
+	struct function function;
+	uint32_t vfs;
+	struct twin *twin;
+	struct function *functions[MAX_VFS + 1];
+	QEMUBH *bh;
+	QEMUTimer *timer;
+};
+
+/* The device that acc-twin-ctl speaks of. */
+static struct pf *the_pf;
+
+static int bus_read(void *opaque, uint32_t function, uint64_t addr, uint8_t *to, size_t len)
+{
+	struct pf *pf = opaque;
+	struct function *f = function <= MAX_VFS ? pf->functions[function] : NULL;
+
+	if (!f)
+		return -1;
+	return pci_dma_read(&f->pdev, addr, to, len) == MEMTX_OK ? 0 : -1;
+}
+
+static int bus_write(void *opaque, uint32_t function, uint64_t addr, const uint8_t *from,
+		     size_t len)
+{
+	struct pf *pf = opaque;
+	struct function *f = function <= MAX_VFS ? pf->functions[function] : NULL;
+
+	if (!f)
+		return -1;
+	return pci_dma_write(&f->pdev, addr, from, len) == MEMTX_OK ? 0 : -1;
+}
+
+static void bus_msi(void *opaque, uint32_t function, uint32_t vector)
+{
+	struct pf *pf = opaque;
+	struct function *f = function <= MAX_VFS ? pf->functions[function] : NULL;
+
+	if (f && msi_enabled(&f->pdev) && vector < msi_nr_vectors_allocated(&f->pdev))
+		msi_notify(&f->pdev, vector);
+}
+
+static void run(void *opaque)
+{
+	struct pf *pf = opaque;
+	uint64_t next = twin_run(pf->twin, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+
+	if (next == UINT64_MAX)
+		timer_del(pf->timer);
+	else
+		timer_mod_ns(pf->timer, next);
+}
+
+static uint64_t bar_read(struct function *f, uint8_t bar, hwaddr addr, unsigned int size)
+{
+	return f->pf ? twin_read(f->pf->twin, f->number, bar, addr, size) : ~0ULL;
+}
+
+static void bar_write(struct function *f, uint8_t bar, hwaddr addr, uint64_t value,
+		      unsigned int size)
+{
+	if (!f->pf)
+		return;
+	twin_write(f->pf->twin, f->number, bar, addr, value, size);
+	qemu_bh_schedule(f->pf->bh);
+}
+
+static uint64_t bar2_read(void *opaque, hwaddr addr, unsigned int size)
+{
+	return bar_read(opaque, 2, addr, size);
+}
+
+static void bar2_write(void *opaque, hwaddr addr, uint64_t value, unsigned int size)
+{
+	bar_write(opaque, 2, addr, value, size);
+}
+
+static uint64_t bar4_read(void *opaque, hwaddr addr, unsigned int size)
+{
+	return bar_read(opaque, 4, addr, size);
+}
+
+static void bar4_write(void *opaque, hwaddr addr, uint64_t value, unsigned int size)
+{
+	bar_write(opaque, 4, addr, value, size);
+}
+
+static const MemoryRegionOps bar2_ops = {
+	.read = bar2_read,
+	.write = bar2_write,
+	.endianness = DEVICE_LITTLE_ENDIAN,
+	.valid = { .min_access_size = 4, .max_access_size = 8 },
+	.impl = { .min_access_size = 4, .max_access_size = 8 },
+};
+
+static const MemoryRegionOps bar4_ops = {
+	.read = bar4_read,
+	.write = bar4_write,
+	.endianness = DEVICE_LITTLE_ENDIAN,
+	.valid = { .min_access_size = 4, .max_access_size = 8 },
+	.impl = { .min_access_size = 4, .max_access_size = 8 },
+};
+
+static bool function_init(struct function *f, uint64_t bar2, Error **errp)
+{
+	PCIDevice *pdev = &f->pdev;
+
+	memory_region_init_io(&f->bar2, OBJECT(f), &bar2_ops, f, "acc-bar2", bar2);
+	memory_region_init_io(&f->bar4, OBJECT(f), &bar4_ops, f, "acc-bar4", BAR4);
+	if (pcie_endpoint_cap_init(pdev, CAP_EXP) < 0) {
+		error_setg(errp, "no PCI Express capability");
+		return false;
+	}
+	pcie_cap_flr_init(pdev);
+	if (msi_init(pdev, CAP_MSI, MSI_VECTORS, true, true, errp))
+		return false;
+	pcie_ari_init(pdev, CAP_ARI);
+	return true;
+}
+
+static void pf_realize(PCIDevice *pdev, Error **errp)
+{
+	struct pf *pf = (struct pf *)pdev;
+	struct function *f = &pf->function;
+	const uint8_t type = PCI_BASE_ADDRESS_MEM_TYPE_64;
+
+	if (!pf->vfs || pf->vfs > MAX_VFS) {
+		error_setg(errp, "vfs is 1 to %d", MAX_VFS);
+		return;
+	}
+	f->pf = pf;
+	pf->functions[0] = f;
+	pf->twin = twin_new(pf->vfs, (struct twin_bus) {
+		.opaque = pf, .read = bus_read, .write = bus_write, .msi = bus_msi,
+	});
+	pf->bh = qemu_bh_new(run, pf);
+	pf->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, run, pf);
+	if (!function_init(f, PF_BAR2, errp))
+		return;
+	pci_register_bar(pdev, 2, type, &f->bar2);
+	pci_register_bar(pdev, 4, type | PCI_BASE_ADDRESS_MEM_PREFETCH, &f->bar4);
+	if (!pcie_sriov_pf_init(pdev, CAP_SRIOV, TYPE_ZIP_VF, 0xa251, pf->vfs, pf->vfs, 1, 1,
+				errp))
+		return;
+	pcie_sriov_pf_init_vf_bar(pdev, 2, type, VF_BAR2);
+	pcie_sriov_pf_init_vf_bar(pdev, 4, type | PCI_BASE_ADDRESS_MEM_PREFETCH, BAR4);
+	the_pf = pf;
+}
+
+static void pf_exit(PCIDevice *pdev)
+{
+	pcie_sriov_pf_exit(pdev);
+}
+
+static void vf_realize(PCIDevice *pdev, Error **errp)
+{
+	struct function *f = (struct function *)pdev;
+	struct pf *pf = (struct pf *)pcie_sriov_get_pf(pdev);
+
+	if (!function_init(f, VF_BAR2, errp))
+		return;
+	pci_register_bar(pdev, 2, PCI_BASE_ADDRESS_MEM_TYPE_64, &f->bar2);
+	pci_register_bar(pdev, 4, PCI_BASE_ADDRESS_MEM_TYPE_64 |
+			 PCI_BASE_ADDRESS_MEM_PREFETCH, &f->bar4);
+	f->pf = pf;
+	f->number = pcie_sriov_vf_number(pdev) + 1;
+	if (f->number <= MAX_VFS)
+		pf->functions[f->number] = f;
+}
+
+static void vf_exit(PCIDevice *pdev)
+{
+	struct function *f = (struct function *)pdev;
+
+	if (f->pf && f->pf->functions[f->number] == f)
+		f->pf->functions[f->number] = NULL;
+}
+
+static void config_write(PCIDevice *pdev, uint32_t addr, uint32_t value, int len)
+{
+	pci_default_write_config(pdev, addr, value, len);
+	pcie_cap_flr_write_config(pdev, addr, value, len);
+}
+
+static void function_reset(DeviceState *dev)
+{
+	struct function *f = (struct function *)PCI_DEVICE(dev);
+
+	if (f->pf && f->pf->twin)
+		twin_reset(f->pf->twin, f->number);
+}
+
+static const Property pf_properties[] = {
+	DEFINE_PROP_UINT32("vfs", struct pf, vfs, 8),
+};
+
+static void function_class(ObjectClass *klass, uint16_t device)
+{
+	PCIDeviceClass *pci = PCI_DEVICE_CLASS(klass);
+
+	pci->vendor_id = 0x19e5;
+	pci->device_id = device;
+	pci->revision = QM_HW_V3;
+	pci->class_id = ACC_CLASS;
+	pci->config_write = config_write;
+	device_class_set_legacy_reset(DEVICE_CLASS(klass), function_reset);
+}
+
+static void pf_class(ObjectClass *klass, void *data)
+{
+	function_class(klass, 0xa250);
+	PCI_DEVICE_CLASS(klass)->realize = pf_realize;
+	PCI_DEVICE_CLASS(klass)->exit = pf_exit;
+	device_class_set_props(DEVICE_CLASS(klass), pf_properties);
+}
+
+static void vf_class(ObjectClass *klass, void *data)
+{
+	function_class(klass, 0xa251);
+	PCI_DEVICE_CLASS(klass)->realize = vf_realize;
+	PCI_DEVICE_CLASS(klass)->exit = vf_exit;
+	DEVICE_CLASS(klass)->user_creatable = false;
+}
+
+/* --- acc-twin-ctl --- */
+
+#define CTL_SIZE (64 * KiB)
+#define CTL_REQUEST 0x1000
+#define CTL_RESPONSE 0x2000
+/* "TWIN" */
+#define CTL_MAGIC 0x4e495754
+
+struct ctl {
+	PCIDevice pdev;
+	MemoryRegion bar;
+	uint32_t answered;
+	uint8_t memory[CTL_SIZE];
+};
+
+static uint64_t ctl_read(void *opaque, hwaddr addr, unsigned int size)
+{
+	struct ctl *ctl = opaque;
+	uint64_t value = 0;
+
+	switch (addr) {
+	case 0x0:
+		return CTL_MAGIC;
+	case 0x4:
+		return 1;
+	case 0xc:
+		return ctl->answered;
+	}
+	if (addr + size <= CTL_SIZE)
+		memcpy(&value, ctl->memory + addr, size);
+	return value;
+}
+
+static void ctl_write(void *opaque, hwaddr addr, uint64_t value, unsigned int size)
+{
+	struct ctl *ctl = opaque;
+
+	if (addr == 0x8) {
+		size_t len = MIN(value, CTL_RESPONSE - CTL_REQUEST);
+
+		ctl->answered = the_pf ? twin_control(the_pf->twin, ctl->memory + CTL_REQUEST, len,
+						      ctl->memory + CTL_RESPONSE,
+						      CTL_SIZE - CTL_RESPONSE) : 0;
+	} else if (addr >= CTL_REQUEST && addr + size <= CTL_RESPONSE) {
+		memcpy(ctl->memory + addr, &value, size);
+	}
+}
+
+static const MemoryRegionOps ctl_ops = {
+	.read = ctl_read,
+	.write = ctl_write,
+	.endianness = DEVICE_LITTLE_ENDIAN,
+	.valid = { .min_access_size = 1, .max_access_size = 8 },
+	.impl = { .min_access_size = 1, .max_access_size = 8 },
+};
+
+static void ctl_realize(PCIDevice *pdev, Error **errp)
+{
+	struct ctl *ctl = (struct ctl *)pdev;
+
+	memory_region_init_io(&ctl->bar, OBJECT(ctl), &ctl_ops, ctl, "acc-ctl", CTL_SIZE);
+	pci_register_bar(pdev, 0, PCI_BASE_ADDRESS_MEM_TYPE_32, &ctl->bar);
+}
+
+static void ctl_class(ObjectClass *klass, void *data)
+{
+	PCIDeviceClass *pci = PCI_DEVICE_CLASS(klass);
+
+	pci->realize = ctl_realize;
+	pci->vendor_id = PCI_VENDOR_ID_QEMU;
+	pci->device_id = 0x11ac;
+	pci->class_id = PCI_CLASS_OTHERS;
+}
+
+static InterfaceInfo pcie_interface[] = { { INTERFACE_PCIE_DEVICE }, {} };
+static InterfaceInfo pci_interface[] = { { INTERFACE_CONVENTIONAL_PCI_DEVICE }, {} };
+
+static const TypeInfo types[] = {
+	{
+		.name = TYPE_ZIP_PF,
+		.parent = TYPE_PCI_DEVICE,
+		.instance_size = sizeof(struct pf),
+		.class_init = pf_class,
+		.interfaces = pcie_interface,
+	}, {
+		.name = TYPE_ZIP_VF,
+		.parent = TYPE_PCI_DEVICE,
+		.instance_size = sizeof(struct function),
+		.class_init = vf_class,
+		.interfaces = pcie_interface,
+	}, {
+		.name = TYPE_CTL,
+		.parent = TYPE_PCI_DEVICE,
+		.instance_size = sizeof(struct ctl),
+		.class_init = ctl_class,
+		.interfaces = pci_interface,
+	},
+};
+
+static void register_types(void)
+{
+	type_register_static_array(types, ARRAY_SIZE(types));
+}
+
+static void __attribute__((constructor)) plug_in(void)
+{
+	register_module_init(register_types, MODULE_INIT_QOM);
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* The device model (tools/twin/model) as C sees it; implemented in tools/twin/ffi. */
+#ifndef ACC_TWIN_H
+#define ACC_TWIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct twin;
+
+/* What the machine does for the device. @function: 0 is the PF, n its n-th VF. */
+struct twin_bus {
+	void *opaque;
+	/* 0, or else nothing was read or written: not mapped, or no bus master */
+	int (*read)(void *opaque, uint32_t function, uint64_t addr, uint8_t *to, size_t len);
+	int (*write)(void *opaque, uint32_t function, uint64_t addr, const uint8_t *from,
+		     size_t len);
+	void (*msi)(void *opaque, uint32_t function, uint32_t vector);
+};
+
+struct twin *twin_new(uint32_t vfs, struct twin_bus bus);
+uint64_t twin_read(struct twin *twin, uint32_t function, uint8_t bar, uint64_t offset,
+		   uint32_t size);
+void twin_write(struct twin *twin, uint32_t function, uint8_t bar, uint64_t offset,
+		uint64_t value, uint32_t size);
+/* Carries out what is due at @now (ns); returns when to come again, UINT64_MAX for never. */
+uint64_t twin_run(struct twin *twin, uint64_t now);
+void twin_reset(struct twin *twin, uint32_t function);
+size_t twin_control(struct twin *twin, const uint8_t *request, size_t len, uint8_t *to,
+		    size_t room);
+
+#endif
