@@ -17,8 +17,10 @@ pub const VECTOR_MESSAGE: u32 = 2;
 /// A capability register, `None` where `offset` is none.
 pub fn read(offset: u32, is_pf: bool) -> Option<u32> {
     Some(match offset {
-        // QM_CAP_VF: version 1, and what is supported
-        0x3100 => 0x6f01,
+        // QM_CAP_VF: version 1, and what is supported; but for runtime power management (bit 13):
+        // hisi_qm_pre_init() follows the ACPI companion then without asking whether there is one,
+        // and the machine that the model is plugged into boots with a device tree.
+        0x3100 => 0x6f01 & !(1 << 13),
         // QM_AEQE_NUM: depth of EQ and AEQ
         0x3104 => 0x0400_0800,
         // QM_SCQE_NUM: depth of SQ and CQ
