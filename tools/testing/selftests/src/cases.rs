@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The cases: which there are, and what they have in common.
+
+mod hidden;
+mod link;
+mod migration;
+mod model;
+
+use crate::{
+    host::{self, Function},
+    memory::Memory,
+    twin::Twin,
+    vfio::{Device, Iommufd},
+    Driver, Result,
+};
+
+/// A case: all it needs it sets up, and it leaves nothing behind.
+type Case = fn() -> Result<()>;
+type DriverCase = fn(Driver) -> Result<()>;
+
+const PLAIN: &[(&str, Case)] = &[
+    ("twin.zip_pf_probe", model::zip_pf_probe),
+    ("twin.zip_selftest", model::zip_selftest),
+    ("twin.sriov", model::sriov),
+    ("twin.c_driver_migrates", model::c_driver_migrates),
+    ("migration.cross_c_to_rust", migration::cross_c_to_rust),
+    ("migration.cross_rust_to_c", migration::cross_rust_to_c),
+    ("migration.v1_stream", migration::v1_stream),
+    ("migration.bad_stream", migration::bad_stream),
+    ("migration.second_resume", migration::second_resume),
+    ("migration.precopy_cancel", migration::precopy_cancel),
+    ("migration.fd_outlives_device", migration::fd_outlives_device),
+    ("migration.reset_in_precopy", migration::reset_in_precopy),
+    ("hidden.ioeventfd", hidden::ioeventfd),
+    ("link.alias", link::alias),
+    ("link.no_link", link::no_link),
+    ("link.pf_unbind", link::pf_unbind),
+    ("link.module_unload", link::module_unload),
+];
+
+const BOTH: &[(&str, DriverCase)] = &[
+    ("migration.busy_queue", migration::busy_queue),
+    ("migration.idle", migration::idle),
+    ("migration.no_guest_driver", migration::no_guest_driver),
+    ("migration.back_and_forth", migration::back_and_forth),
+    ("migration.without_precopy", migration::without_precopy),
+    ("migration.wrong_device", migration::wrong_device),
+    ("hidden.region_info", hidden::region_info),
+    ("hidden.read_write", hidden::read_write),
+    ("hidden.mmap", hidden::mmap),
+];
+
+/// The names of all cases; those that run with either driver have it behind a colon.
+pub fn names() -> Vec<String> {
+    let plain = PLAIN.iter().map(|(name, _)| (*name).to_owned());
+    let both = BOTH
+        .iter()
+        .flat_map(|(name, _)| [format!("{name}:rust"), format!("{name}:c")]);
+    plain.chain(both).collect()
+}
+
+/// A case by its name.
+pub fn find(name: &str) -> Option<Box<dyn Fn() -> Result<()>>> {
+    if let Some((_, case)) = PLAIN.iter().find(|(n, _)| *n == name) {
+        let case = *case;
+        return Some(Box::new(case));
+    }
+    let (name, driver) = name.split_once(':')?;
+    let driver = match driver {
+        "rust" => Driver::Rust,
+        "c" => Driver::C,
+        _ => return None,
+    };
+    let (_, case) = BOTH.iter().find(|(n, _)| *n == name)?;
+    let case = *case;
+    Some(Box::new(move || case(driver)))
+}
+
+/// Fails with a message if a condition does not hold.
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err(format!($($message)+).into());
+        }
+    };
+}
+pub(crate) use ensure;
+
+/// How many VFs the cases work with.
+pub const VFS: usize = 8;
+
+/// What most cases need: VFs bound to drivers, an address space, memory in it.
+pub struct Bench {
+    pub iommufd: Iommufd,
+    pub memory: Memory,
+    pub vfs: Vec<Function>,
+    pub twin: Twin,
+}
+
+impl Bench {
+    /// VF n is bound to `drivers[n]`.
+    pub fn new(drivers: &[Driver]) -> Result<Self> {
+        let vfs = host::vfs(VFS)?;
+        for (vf, driver) in vfs.iter().zip(drivers) {
+            host::bind(vf, *driver)?;
+        }
+        let iommufd = Iommufd::new()?;
+        let memory = Memory::new(&iommufd, 32 << 20)?;
+        let twin = Twin::open()?;
+        for vf in 0..VFS {
+            twin.job_delay(vf, 0)?;
+        }
+        Ok(Self {
+            iommufd,
+            memory,
+            vfs,
+            twin,
+        })
+    }
+
+    /// Opens a VF.
+    pub fn open(&self, vf: usize) -> Result<Device> {
+        let path = self.vfs[vf].vfio_path()?;
+        Device::open(&path, &self.iommufd).map_err(|e| format!("{}: {e}", path.display()).into())
+    }
+}
+
+/// The error number that something failed with, 0 where it did not.
+pub fn errno<T>(result: std::io::Result<T>) -> i32 {
+    match result {
+        Ok(_) => 0,
+        Err(e) => e.raw_os_error().unwrap_or(-1),
+    }
+}

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `make run`: what this project is for, to look at.
+
+use crate::{
+    cases::Bench,
+    host,
+    jobs::{Workload, QUEUES},
+    migrate::{self, Watch},
+    qm::Qm,
+    twin::Twin,
+    vfio::state,
+    Driver, Result,
+};
+use std::time::Instant;
+
+const JOBS: usize = 48;
+const SLOW_NS: u64 = 10_000_000;
+
+/// Shows each state with what it took.
+struct Show<'a> {
+    twin: &'a Twin,
+    source: String,
+    target: String,
+    begin: Instant,
+}
+
+impl Watch for Show<'_> {
+    fn entered(&mut self, who: &str, state: u32, bytes: usize) -> Result<()> {
+        let (vf, address) = match who {
+            "source" => ("vf1", &self.source),
+            _ => ("vf2", &self.target),
+        };
+        let counts = self.twin.counts()?;
+        println!(
+            "  {:6.1} ms  {who}  {address}  {:<9}  {bytes:>4} bytes  {:>3} register accesses",
+            self.begin.elapsed().as_secs_f64() * 1e3,
+            state::name(state),
+            counts.accesses(vf),
+        );
+        self.twin.mark()
+    }
+}
+
+/// The demonstration.
+pub fn run(driver: Driver) -> Result<()> {
+    let mut bench = Bench::new(&[driver, driver])?;
+    let pf = host::pf()?;
+    println!("PF   {}  19e5:a250  driver {}", pf.address, pf.driver().unwrap_or_default());
+    for (name, vf) in ["source", "target"].iter().zip(&bench.vfs) {
+        println!(
+            "VF   {}  19e5:a251  driver {}  IOMMU group {}  ({name})",
+            vf.address,
+            vf.driver().unwrap_or_default(),
+            vf.iommu_group()?,
+        );
+    }
+    let source = bench.open(0)?;
+    let target = bench.open(1)?;
+    let mut qm = Qm::new(&source, &mut bench.memory, &QUEUES)?;
+    let mut work = Workload::new(&mut bench.memory, JOBS);
+    println!(
+        "\nA user-space driver has set up {} of the source's {} queues.",
+        QUEUES.len(),
+        qm.vf_queues
+    );
+    for _ in 0..4 {
+        work.round(&mut qm, &bench.memory, JOBS)?;
+    }
+    println!("Jobs done and checked: {} ({} KiB of text)", work.done, work.bytes >> 10);
+
+    bench.twin.job_delay(0, SLOW_NS)?;
+    bench.twin.mark()?;
+    for _ in 0..JOBS {
+        work.submit(&mut qm, &bench.memory)?;
+    }
+    host::wait_for("the first jobs", || {
+        bench.twin.counts().is_ok_and(|c| c.get("vf1", "jobs_done") >= 5)
+    })?;
+    let done = bench.twin.counts()?.get("vf1", "jobs_done");
+    println!("\n{JOBS} more are on their way; the engine has done {done}, nobody has looked at them.");
+    println!("The VF migrates:\n");
+    bench.twin.mark()?;
+    let mut show = Show {
+        twin: &bench.twin,
+        source: bench.vfs[0].address.clone(),
+        target: bench.vfs[1].address.clone(),
+        begin: Instant::now(),
+    };
+    let stream = migrate::save(&source, true, &mut show)?;
+    qm.move_to(&target)?;
+    bench.twin.mark()?;
+    migrate::load(&target, &stream, &mut show)?;
+    drop(source);
+    let before = work.done;
+    work.finish(&mut qm, &bench.memory)?;
+    println!(
+        "\nThe other {} jobs came back over {}: each once, each output inflates to its input.",
+        work.done - before,
+        bench.vfs[1].address
+    );
+    for _ in 0..4 {
+        work.round(&mut qm, &bench.memory, JOBS)?;
+    }
+    println!("It works on: {} jobs done and checked.", work.done);
+    println!(
+        "\nMIGRATED  {} -> {}  {} bytes of state, 0 jobs lost, 0 done twice, {} checksums right",
+        bench.vfs[0].address,
+        bench.vfs[1].address,
+        stream.len(),
+        work.done
+    );
+    Ok(())
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `acc-selftest`: the tests that run in the guest, as TAP.
+
+mod cases;
+mod demo;
+mod host;
+mod jobs;
+mod memory;
+mod migrate;
+mod qm;
+mod twin;
+mod vfio;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use std::{
+    panic::{catch_unwind, AssertUnwindSafe},
+    process::ExitCode,
+};
+
+/// Whatever went wrong, as a text.
+pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
+/// A driver under test.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Driver {
+    /// hisi_acc_vfio_rs
+    Rust,
+    /// hisi-acc-vfio-pci of the kernel
+    C,
+}
+
+/// Tests of HiSilicon accelerator VFs and their VFIO drivers.
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// A line for each case: its name, and with which driver it runs
+    List,
+    /// Runs cases and prints TAP
+    Run {
+        /// SUITE.CASE, or SUITE.CASE:DRIVER
+        cases: Vec<String>,
+    },
+    /// Shows a VF with work in flight being migrated
+    Demo {
+        #[arg(long, value_enum, default_value = "rust")]
+        driver: Driver,
+    },
+}
+
+fn run(names: &[String]) -> ExitCode {
+    println!("TAP version 14");
+    println!("1..{}", names.len());
+    let mut failed = 0;
+    for (n, name) in (1..).zip(names) {
+        eprintln!("acc-selftest: {name}");
+        // In the kernel's log too, so that what it says can be told apart by case.
+        let _ = std::fs::write("/dev/kmsg", format!("acc-selftest: begin {name}\n"));
+        let result = match cases::find(name) {
+            Some(case) => catch_unwind(AssertUnwindSafe(case))
+                .unwrap_or_else(|_| Err("panicked, see above".into())),
+            None => Err("no such case".into()),
+        };
+        match result {
+            Ok(()) => println!("ok {n} - {name}"),
+            Err(e) => {
+                failed += 1;
+                println!("not ok {n} - {name}");
+                for line in e.to_string().lines() {
+                    println!("# {line}");
+                }
+            }
+        }
+    }
+    println!("# {} passed, {failed} failed", names.len() - failed);
+    if failed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        What::List => {
+            for name in cases::names() {
+                println!("{name}");
+            }
+            ExitCode::SUCCESS
+        }
+        What::Run { cases } => run(&cases),
+        What::Demo { driver } => match demo::run(driver) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => {
+                println!("FAILED: {e}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! DMA memory: one arena of this process, seen by the devices at [`IOVA`].
+
+use crate::vfio::Iommufd;
+use std::{io, ptr};
+
+/// Where devices see the arena: not where the process does, so that a mix-up shows.
+pub const IOVA: u64 = 0x1_0000_0000;
+
+/// The arena. Pieces are never given back.
+pub struct Memory {
+    base: *mut u8,
+    len: usize,
+    used: usize,
+}
+
+impl Memory {
+    /// Maps `len` bytes for the devices of `iommufd`.
+    pub fn new(iommufd: &Iommufd, len: usize) -> io::Result<Self> {
+        // SAFETY: A new anonymous mapping.
+        let base = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                len,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED | libc::MAP_ANONYMOUS | libc::MAP_POPULATE,
+                -1,
+                0,
+            )
+        };
+        if base == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        iommufd.map(IOVA, base.cast(), len)?;
+        Ok(Self {
+            base: base.cast(),
+            len,
+            used: 0,
+        })
+    }
+
+    /// A piece of `len` bytes, aligned to 4 KiB, zeroed: its IOVA.
+    pub fn alloc(&mut self, len: usize) -> u64 {
+        let at = self.used;
+        self.used += len.next_multiple_of(4096);
+        assert!(self.used <= self.len, "the DMA arena is too small");
+        IOVA + at as u64
+    }
+
+    fn at(&self, iova: u64, len: usize) -> *mut u8 {
+        let offset = (iova - IOVA) as usize;
+        assert!(offset + len <= self.len, "outside the DMA arena");
+        // SAFETY: Inside the mapping, as just checked.
+        unsafe { self.base.add(offset) }
+    }
+
+    /// Copies out. Volatile: devices write at any time.
+    pub fn read(&self, iova: u64, to: &mut [u8]) {
+        let at = self.at(iova, to.len());
+        for (n, byte) in to.iter_mut().enumerate() {
+            // SAFETY: `at` is valid for the length.
+            *byte = unsafe { at.add(n).read_volatile() };
+        }
+    }
+
+    /// Copies in.
+    pub fn write(&self, iova: u64, from: &[u8]) {
+        let at = self.at(iova, from.len());
+        // SAFETY: `at` is valid for the length; devices do not write what is not handed to them.
+        unsafe { ptr::copy_nonoverlapping(from.as_ptr(), at, from.len()) };
+    }
+
+    pub fn read_vec(&self, iova: u64, len: usize) -> Vec<u8> {
+        let mut data = vec![0; len];
+        let at = self.at(iova, len);
+        // SAFETY: `at` is valid for the length.
+        unsafe { ptr::copy_nonoverlapping(at, data.as_mut_ptr(), len) };
+        data
+    }
+}

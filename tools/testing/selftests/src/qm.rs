@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A user-space driver of a VF's queue manager: what a guest's driver does.
+//!
+//! Its state is in this process and in DMA memory, none of it in the VF. So after a migration it
+//! goes on over the registers of another VF ([`Qm::move_to`]), as a guest does.
+
+use crate::{
+    memory::Memory,
+    vfio::{Device, Mapping},
+    Result,
+};
+use hisi_acc_hw::{
+    context::{EqcDw6, SqcDw3, Xqc, CQE_SIZE, EQE_SIZE, XQC_SIZE},
+    doorbell::{Doorbell, Kind},
+    mailbox::{Command, Message},
+    regs,
+    zip::{Sqe, SQE_SIZE},
+};
+use std::{
+    os::fd::AsRawFd,
+    sync::atomic::{fence, Ordering},
+    time::{Duration, Instant},
+};
+use vmm_sys_util::eventfd::EventFd;
+
+/// Depths, as the capability registers of V3 say (0x3104, 0x3108).
+const EQ_DEPTH: u32 = 0x800;
+const AEQ_DEPTH: u32 = 0x400;
+const QUEUE_DEPTH: u16 = 0x400;
+/// MSI vectors of a VF (0x311c, rounded up to a power of two).
+const VECTORS: usize = 4;
+/// A queue's page in BAR4 (`QM_QP_DB_INTERVAL`).
+const DOORBELL_PAGE: usize = 0x1_0000;
+
+/// The registers of a VF: its mapped BARs, its interrupts.
+struct Registers {
+    bar2: Mapping,
+    bar4: Mapping,
+    interrupts: Vec<EventFd>,
+}
+
+impl Registers {
+    fn new(device: &Device, queues: usize) -> Result<Self> {
+        device.set_bus_master()?;
+        let bar2 = device.region(2)?;
+        let bar4 = device.region(4)?;
+        let len = (queues * DOORBELL_PAGE).min(bar4.size as usize);
+        let interrupts = (0..VECTORS)
+            .map(|_| EventFd::new(libc::EFD_NONBLOCK))
+            .collect::<std::io::Result<Vec<_>>>()?;
+        let fds: Vec<_> = interrupts.iter().map(AsRawFd::as_raw_fd).collect();
+        device.set_msi(&fds)?;
+        Ok(Self {
+            bar2: device.mmap(&bar2, 0, bar2.size.min(0x8000) as usize)?,
+            bar4: device.mmap(&bar4, 0, len)?,
+            interrupts,
+        })
+    }
+
+    fn read(&self, reg: u32) -> u32 {
+        assert!((reg as usize) < self.bar2.len);
+        // SAFETY: Within the mapping.
+        unsafe { self.bar2.address.add(reg as usize).cast::<u32>().read_volatile() }
+    }
+
+    fn write(&self, reg: u32, value: u32) {
+        assert!((reg as usize) < self.bar2.len);
+        // SAFETY: Within the mapping.
+        unsafe {
+            self.bar2
+                .address
+                .add(reg as usize)
+                .cast::<u32>()
+                .write_volatile(value);
+        }
+    }
+
+    fn ring(&self, doorbell: Doorbell) {
+        fence(Ordering::SeqCst);
+        let at = match doorbell.kind {
+            Kind::Sq | Kind::Cq => {
+                let at = usize::from(doorbell.queue) * DOORBELL_PAGE
+                    + regs::QM_DOORBELL_SQ_CQ_BASE_V2 as usize;
+                assert!(at < self.bar4.len);
+                // SAFETY: Within the mapping.
+                unsafe { self.bar4.address.add(at) }
+            }
+            // SAFETY: Within the mapping, which has 32 KiB.
+            Kind::Eq | Kind::Aeq => unsafe {
+                self.bar2
+                    .address
+                    .add(regs::QM_DOORBELL_EQ_AEQ_BASE_V2 as usize)
+            },
+        };
+        // SAFETY: As above.
+        unsafe { at.cast::<u64>().write_volatile(doorbell.into_raw()) };
+    }
+
+    #[cfg(target_arch = "aarch64")]
+    fn mailbox_write(&self, message: Message) {
+        let raw = message.into_raw();
+        // SAFETY: Within the mapping; one store of 16 bytes, as the mailbox wants it.
+        unsafe {
+            let at = self.bar2.address.add(regs::QM_MB_CMD_SEND_BASE as usize);
+            std::arch::asm!(
+                "dmb oshst",
+                "stp {lo}, {hi}, [{at}]",
+                lo = in(reg) raw as u64,
+                hi = in(reg) (raw >> 64) as u64,
+                at = in(reg) at,
+            );
+        }
+    }
+
+    #[cfg(not(target_arch = "aarch64"))]
+    fn mailbox_write(&self, message: Message) {
+        let _ = message;
+        unimplemented!("the mailbox wants a 16-byte store, which only arm64 has");
+    }
+
+    fn mailbox_read(&self) -> Message {
+        let word = |n: u32| u128::from(self.read(regs::QM_MB_CMD_SEND_BASE + 4 * n));
+        Message::from_raw(word(0) | word(1) << 32 | word(2) << 64 | word(3) << 96)
+    }
+
+    fn mailbox(&self, command: Command, base: u64, queue: u16, read: bool) -> Result<u64> {
+        self.mailbox_write(Message::request(command, base, queue, read));
+        let begin = Instant::now();
+        loop {
+            let answer = self.mailbox_read();
+            if !answer.is_busy() {
+                if answer.has_failed() {
+                    return Err(format!("mailbox command {} failed", command.name()).into());
+                }
+                return Ok(answer.base);
+            }
+            if begin.elapsed() > Duration::from_secs(5) {
+                return Err(format!("mailbox command {} does not end", command.name()).into());
+            }
+        }
+    }
+}
+
+struct Queue {
+    sq: u64,
+    cq: u64,
+    tail: u16,
+    head: u16,
+    phase: bool,
+}
+
+/// The queue manager.
+pub struct Qm {
+    registers: Registers,
+    eq: u64,
+    eq_head: u16,
+    eq_phase: bool,
+    queues: Vec<Queue>,
+    /// Interrupts of the EQ that were seen.
+    pub interrupts: u64,
+    /// How many queues the VF has.
+    pub vf_queues: u32,
+}
+
+/// What came back: the queue, and the SQE as the engine left it.
+pub struct Completion {
+    pub queue: u16,
+    pub sqe: Sqe,
+}
+
+impl Qm {
+    /// Sets a VF up with queues of these algorithm types, as `hisi_qm_start()` and
+    /// `hisi_qm_start_qp()` do.
+    pub fn new(device: &Device, memory: &mut Memory, types: &[u8]) -> Result<Self> {
+        let registers = Registers::new(device, types.len())?;
+        let vft = registers.mailbox(Command::SqcVftV2, 0, 0, true)?;
+        let vf_queues = hisi_acc_hw::context::VftEntry::from_sqc_vft(vft).num;
+        if vf_queues < types.len() as u32 {
+            return Err(format!("the VF has {vf_queues} queues, {} wanted", types.len()).into());
+        }
+        let buffer = memory.alloc(XQC_SIZE);
+        let eq = memory.alloc(EQ_DEPTH as usize * EQE_SIZE);
+        let aeq = memory.alloc(AEQ_DEPTH as usize * EQE_SIZE);
+        for (command, base, depth) in [
+            (Command::Eqc, eq, EQ_DEPTH),
+            (Command::Aeqc, aeq, AEQ_DEPTH),
+        ] {
+            let mut context = Xqc::zeroed();
+            context.set_base(base);
+            context.set_eqc_dw6(EqcDw6 { depth, phase: true }.into_raw());
+            memory.write(buffer, &context.0);
+            registers.mailbox(command, buffer, 0, false)?;
+        }
+        let sqc = memory.alloc(vf_queues as usize * XQC_SIZE);
+        let cqc = memory.alloc(vf_queues as usize * XQC_SIZE);
+        registers.mailbox(Command::SqcBt, sqc, 0, false)?;
+        registers.mailbox(Command::CqcBt, cqc, 0, false)?;
+        for kind in [Kind::Aeq, Kind::Eq] {
+            registers.ring(Doorbell {
+                queue: 0,
+                kind,
+                index: 0,
+                priority: 0,
+            });
+        }
+        registers.write(regs::QM_VF_EQ_INT_MASK, 0);
+        registers.write(regs::QM_VF_AEQ_INT_MASK, 0);
+        registers.write(regs::QM_VF_STATE, regs::QM_READY);
+
+        let mut queues = Vec::new();
+        for (number, alg_type) in (0u16..).zip(types) {
+            let sq = memory.alloc(usize::from(QUEUE_DEPTH) * SQE_SIZE);
+            let cq = memory.alloc(usize::from(QUEUE_DEPTH) * CQE_SIZE);
+            let depth = QUEUE_DEPTH;
+            let mut context = Xqc::zeroed();
+            context.set_base(sq);
+            context.set_dw3(SqcDw3 { depth, entry_shift: 7 }.into_raw());
+            context.set_w13(1 << 4 | u16::from(*alg_type) << 8);
+            context.set_cq_num(number);
+            memory.write(buffer, &context.0);
+            registers.mailbox(Command::Sqc, buffer, number, false)?;
+            let mut context = Xqc::zeroed();
+            context.set_base(cq);
+            context.set_dw3(SqcDw3 { depth, entry_shift: 4 }.into_raw());
+            // phase, and an event is wanted
+            context.set_cqc_dw6(0b11);
+            memory.write(buffer, &context.0);
+            registers.mailbox(Command::Cqc, buffer, number, false)?;
+            queues.push(Queue {
+                sq,
+                cq,
+                tail: 0,
+                head: 0,
+                phase: true,
+            });
+        }
+        Ok(Self {
+            registers,
+            eq,
+            eq_head: 0,
+            eq_phase: true,
+            queues,
+            interrupts: 0,
+            vf_queues,
+        })
+    }
+
+    /// Goes on over the registers of another VF.
+    pub fn move_to(&mut self, device: &Device) -> Result<()> {
+        self.registers = Registers::new(device, self.queues.len())?;
+        Ok(())
+    }
+
+    /// Hands an SQE to the hardware.
+    pub fn submit(&mut self, memory: &Memory, queue: u16, sqe: &Sqe) {
+        let q = &mut self.queues[usize::from(queue)];
+        memory.write(q.sq + u64::from(q.tail) * SQE_SIZE as u64, &sqe.to_bytes());
+        q.tail = (q.tail + 1) % QUEUE_DEPTH;
+        let index = q.tail;
+        self.registers.ring(Doorbell {
+            queue,
+            kind: Kind::Sq,
+            index,
+            priority: 0,
+        });
+    }
+
+    /// Takes interrupts that have come, without looking at what they are about.
+    pub fn take_interrupts(&mut self) -> u64 {
+        let n = self.registers.interrupts[0].read().unwrap_or(0);
+        self.interrupts += n;
+        n
+    }
+
+    /// Takes what has completed, if there was an interrupt.
+    pub fn poll(&mut self, memory: &Memory) -> Vec<Completion> {
+        if self.take_interrupts() == 0 {
+            return Vec::new();
+        }
+        // qm_get_complete_eqe_num()
+        let mut ready = Vec::new();
+        loop {
+            let mut raw = [0; EQE_SIZE];
+            memory.read(self.eq + u64::from(self.eq_head) * EQE_SIZE as u64, &mut raw);
+            let entry = u32::from_le_bytes(raw);
+            if (entry >> 16) & 1 != u32::from(self.eq_phase) {
+                break;
+            }
+            ready.push(entry as u16);
+            self.eq_head += 1;
+            if u32::from(self.eq_head) == EQ_DEPTH {
+                self.eq_head = 0;
+                self.eq_phase = !self.eq_phase;
+            }
+        }
+        self.registers.ring(Doorbell {
+            queue: 0,
+            kind: Kind::Eq,
+            index: self.eq_head,
+            priority: 0,
+        });
+        ready
+            .into_iter()
+            .flat_map(|queue| self.poll_queue(memory, queue))
+            .collect()
+    }
+
+    /// qm_poll_req_cb()
+    fn poll_queue(&mut self, memory: &Memory, queue: u16) -> Vec<Completion> {
+        let mut done = Vec::new();
+        let Some(q) = self.queues.get_mut(usize::from(queue)) else {
+            return done;
+        };
+        loop {
+            let mut cqe = [0; CQE_SIZE];
+            memory.read(q.cq + u64::from(q.head) * CQE_SIZE as u64, &mut cqe);
+            if cqe[14] & 1 != u8::from(q.phase) {
+                break;
+            }
+            fence(Ordering::SeqCst);
+            let sq_head = u16::from_le_bytes([cqe[8], cqe[9]]);
+            let mut raw = [0; SQE_SIZE];
+            memory.read(q.sq + u64::from(sq_head) * SQE_SIZE as u64, &mut raw);
+            done.push(Completion {
+                queue,
+                sqe: Sqe::from_bytes(&raw),
+            });
+            q.head += 1;
+            if q.head == QUEUE_DEPTH {
+                q.head = 0;
+                q.phase = !q.phase;
+            }
+            self.registers.ring(Doorbell {
+                queue,
+                kind: Kind::Cq,
+                index: q.head,
+                priority: 0,
+            });
+        }
+        self.registers.ring(Doorbell {
+            queue,
+            kind: Kind::Cq,
+            index: q.head,
+            priority: 1,
+        });
+        done
+    }
+}

@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! VFIO devices over their character devices, and iommufd: thin typed calls over rust-vmm's
+//! bindings, whose structures these are.
+
+use iommufd_bindings::iommufd as fd_abi;
+use std::{
+    fs::{File, OpenOptions},
+    io::{Error, Result},
+    mem::size_of,
+    os::{
+        fd::{AsRawFd, FromRawFd, RawFd},
+        unix::fs::FileExt,
+    },
+    path::Path,
+    ptr,
+};
+use vfio_bindings::bindings::vfio as abi;
+
+/// `_IO(VFIO_TYPE, VFIO_BASE + n)`
+const fn vfio_ioctl(n: u32) -> libc::c_ulong {
+    ((b';' as u32) << 8 | (100 + n)) as libc::c_ulong
+}
+
+const GET_REGION_INFO: libc::c_ulong = vfio_ioctl(8);
+const SET_IRQS: libc::c_ulong = vfio_ioctl(10);
+const RESET: libc::c_ulong = vfio_ioctl(11);
+const IOEVENTFD: libc::c_ulong = vfio_ioctl(16);
+const FEATURE: libc::c_ulong = vfio_ioctl(17);
+const BIND_IOMMUFD: libc::c_ulong = vfio_ioctl(18);
+const ATTACH_IOMMUFD_PT: libc::c_ulong = vfio_ioctl(19);
+const GET_PRECOPY_INFO: libc::c_ulong = vfio_ioctl(21);
+
+/// `_IO(IOMMUFD_TYPE, n)` for IOMMU_IOAS_ALLOC and IOMMU_IOAS_MAP
+const IOAS_ALLOC: libc::c_ulong = (b';' as libc::c_ulong) << 8 | 0x81;
+const IOAS_MAP: libc::c_ulong = (b';' as libc::c_ulong) << 8 | 0x85;
+
+/// An ioctl whose argument is a structure or a buffer that begins with one.
+///
+/// # Safety
+///
+/// `arg` must be what the kernel expects for `request`, as long as it says.
+unsafe fn ioctl<T>(fd: RawFd, request: libc::c_ulong, arg: *mut T) -> Result<i32> {
+    // SAFETY: By the safety requirement.
+    match unsafe { libc::ioctl(fd, request as _, arg) } {
+        -1 => Err(Error::last_os_error()),
+        n => Ok(n),
+    }
+}
+
+/// Memory of this process, mapped for DMA at the IOVA that is given.
+pub struct Iommufd {
+    file: File,
+    ioas: u32,
+}
+
+impl Iommufd {
+    /// A new one with an empty address space.
+    pub fn new() -> Result<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/iommu")?;
+        // SAFETY: A structure of integers.
+        let mut alloc: fd_abi::iommu_ioas_alloc = unsafe { std::mem::zeroed() };
+        alloc.size = size_of::<fd_abi::iommu_ioas_alloc>() as u32;
+        // SAFETY: The structure is the request's.
+        unsafe { ioctl(file.as_raw_fd(), IOAS_ALLOC, &mut alloc)? };
+        Ok(Self {
+            file,
+            ioas: alloc.out_ioas_id,
+        })
+    }
+
+    /// Maps memory for reading and writing.
+    pub fn map(&self, iova: u64, memory: *mut u8, len: usize) -> Result<()> {
+        // SAFETY: A structure of integers.
+        let mut map: fd_abi::iommu_ioas_map = unsafe { std::mem::zeroed() };
+        map.size = size_of::<fd_abi::iommu_ioas_map>() as u32;
+        // IOMMU_IOAS_MAP_FIXED_IOVA, _WRITEABLE, _READABLE
+        map.flags = 1 | 2 | 4;
+        map.ioas_id = self.ioas;
+        map.user_va = memory as u64;
+        map.length = len as u64;
+        map.iova = iova;
+        // SAFETY: The structure is the request's; the memory is the caller's.
+        unsafe { ioctl(self.file.as_raw_fd(), IOAS_MAP, &mut map).map(|_| ()) }
+    }
+}
+
+/// What `VFIO_DEVICE_GET_REGION_INFO` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    pub index: u32,
+    pub size: u64,
+    pub offset: u64,
+    pub flags: u32,
+}
+
+impl Region {
+    pub fn can_mmap(&self) -> bool {
+        self.flags & abi::VFIO_REGION_INFO_FLAG_MMAP != 0
+    }
+}
+
+/// A mapped piece of a region.
+pub struct Mapping {
+    pub address: *mut u8,
+    pub len: usize,
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: Mapped by `Device::mmap`.
+        unsafe { libc::munmap(self.address.cast(), self.len) };
+    }
+}
+
+/// States of the migration protocol (`enum vfio_device_mig_state`).
+pub mod state {
+    pub const STOP: u32 = 1;
+    pub const RUNNING: u32 = 2;
+    pub const STOP_COPY: u32 = 3;
+    pub const RESUMING: u32 = 4;
+    pub const PRE_COPY: u32 = 6;
+
+    pub fn name(state: u32) -> &'static str {
+        ["ERROR", "STOP", "RUNNING", "STOP_COPY", "RESUMING", "RUNNING_P2P", "PRE_COPY"]
+            .get(state as usize)
+            .copied()
+            .unwrap_or("?")
+    }
+}
+
+/// A VFIO device, bound to an iommufd and attached to its address space.
+pub struct Device {
+    file: File,
+}
+
+impl Device {
+    /// Opens `/dev/vfio/devices/vfioN`.
+    pub fn open(path: &Path, iommufd: &Iommufd) -> Result<Self> {
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
+        // SAFETY: A structure of integers.
+        let mut bind: abi::vfio_device_bind_iommufd = unsafe { std::mem::zeroed() };
+        bind.argsz = size_of::<abi::vfio_device_bind_iommufd>() as u32;
+        bind.iommufd = iommufd.file.as_raw_fd();
+        // SAFETY: The structure is the request's.
+        unsafe { ioctl(file.as_raw_fd(), BIND_IOMMUFD, &mut bind)? };
+        // SAFETY: A structure of integers.
+        let mut attach: abi::vfio_device_attach_iommufd_pt = unsafe { std::mem::zeroed() };
+        attach.argsz = size_of::<abi::vfio_device_attach_iommufd_pt>() as u32;
+        attach.pt_id = iommufd.ioas;
+        // SAFETY: The structure is the request's.
+        unsafe { ioctl(file.as_raw_fd(), ATTACH_IOMMUFD_PT, &mut attach)? };
+        Ok(Self { file })
+    }
+
+    pub fn fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+
+    pub fn region(&self, index: u32) -> Result<Region> {
+        // SAFETY: A structure of integers.
+        let mut info: abi::vfio_region_info = unsafe { std::mem::zeroed() };
+        info.argsz = size_of::<abi::vfio_region_info>() as u32;
+        info.index = index;
+        // SAFETY: The structure is the request's.
+        unsafe { ioctl(self.fd(), GET_REGION_INFO, &mut info)? };
+        Ok(Region {
+            index,
+            size: info.size,
+            offset: info.offset,
+            flags: info.flags,
+        })
+    }
+
+    pub fn mmap(&self, region: &Region, at: u64, len: usize) -> Result<Mapping> {
+        // SAFETY: A new mapping, wherever the kernel puts it.
+        let address = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                len,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_SHARED,
+                self.fd(),
+                (region.offset + at) as libc::off_t,
+            )
+        };
+        if address == libc::MAP_FAILED {
+            return Err(Error::last_os_error());
+        }
+        Ok(Mapping {
+            address: address.cast(),
+            len,
+        })
+    }
+
+    pub fn read_at(&self, region: &Region, at: u64, to: &mut [u8]) -> Result<usize> {
+        self.file.read_at(to, region.offset + at)
+    }
+
+    pub fn write_at(&self, region: &Region, at: u64, from: &[u8]) -> Result<usize> {
+        self.file.write_at(from, region.offset + at)
+    }
+
+    /// Lets the device master the bus, as a driver does.
+    pub fn set_bus_master(&self) -> Result<()> {
+        let config = self.region(abi::VFIO_PCI_CONFIG_REGION_INDEX)?;
+        let mut command = [0; 2];
+        self.read_at(&config, 4, &mut command)?;
+        let command = u16::from_le_bytes(command) | 0x6;
+        self.write_at(&config, 4, &command.to_le_bytes())?;
+        Ok(())
+    }
+
+    /// Connects the MSI vectors, from the first on, with eventfds.
+    pub fn set_msi(&self, eventfds: &[RawFd]) -> Result<()> {
+        let head = size_of::<abi::vfio_irq_set>();
+        let mut buffer = vec![0u32; head / 4 + eventfds.len()];
+        buffer[0] = (buffer.len() * 4) as u32;
+        buffer[1] = abi::VFIO_IRQ_SET_DATA_EVENTFD | abi::VFIO_IRQ_SET_ACTION_TRIGGER;
+        buffer[2] = abi::VFIO_PCI_MSI_IRQ_INDEX;
+        buffer[3] = 0;
+        buffer[4] = eventfds.len() as u32;
+        for (to, fd) in buffer[head / 4..].iter_mut().zip(eventfds) {
+            *to = *fd as u32;
+        }
+        // SAFETY: The buffer is as long as its first word says.
+        unsafe { ioctl(self.fd(), SET_IRQS, buffer.as_mut_ptr()).map(|_| ()) }
+    }
+
+    pub fn reset(&self) -> Result<()> {
+        // SAFETY: No argument.
+        unsafe { ioctl(self.fd(), RESET, ptr::null_mut::<u8>()).map(|_| ()) }
+    }
+
+    /// `VFIO_DEVICE_IOEVENTFD` of `size` bytes, 1 to 8, at `offset` of the device file.
+    pub fn ioeventfd(&self, offset: u64, size: u32, fd: RawFd) -> Result<()> {
+        // SAFETY: A structure of integers.
+        let mut arg: abi::vfio_device_ioeventfd = unsafe { std::mem::zeroed() };
+        arg.argsz = size_of::<abi::vfio_device_ioeventfd>() as u32;
+        arg.flags = size;
+        arg.offset = offset;
+        arg.data = u64::MAX;
+        arg.fd = fd;
+        // SAFETY: The structure is the request's.
+        unsafe { ioctl(self.fd(), IOEVENTFD, &mut arg).map(|_| ()) }
+    }
+
+    /// A feature: `data` goes in and comes back.
+    fn feature(&self, flags: u32, data: &mut [u32]) -> Result<()> {
+        let mut buffer = vec![0u32; 2 + data.len()];
+        buffer[0] = (buffer.len() * 4) as u32;
+        buffer[1] = flags;
+        buffer[2..].copy_from_slice(data);
+        // SAFETY: The buffer is as long as its first word says.
+        unsafe { ioctl(self.fd(), FEATURE, buffer.as_mut_ptr())? };
+        data.copy_from_slice(&buffer[2..]);
+        Ok(())
+    }
+
+    /// `VFIO_DEVICE_FEATURE_MIGRATION`
+    pub fn migration_flags(&self) -> Result<u64> {
+        let mut data = [0; 2];
+        let flags = abi::VFIO_DEVICE_FEATURE_GET | abi::VFIO_DEVICE_FEATURE_MIGRATION;
+        self.feature(flags, &mut data)?;
+        Ok(u64::from(data[0]) | (u64::from(data[1]) << 32))
+    }
+
+    /// `VFIO_DEVICE_FEATURE_MIG_DATA_SIZE`
+    pub fn migration_data_size(&self) -> Result<u64> {
+        let mut data = [0; 2];
+        let flags = abi::VFIO_DEVICE_FEATURE_GET | abi::VFIO_DEVICE_FEATURE_MIG_DATA_SIZE;
+        self.feature(flags, &mut data)?;
+        Ok(u64::from(data[0]) | (u64::from(data[1]) << 32))
+    }
+
+    pub fn state(&self) -> Result<u32> {
+        let mut data = [0; 2];
+        let flags = abi::VFIO_DEVICE_FEATURE_GET | abi::VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
+        self.feature(flags, &mut data)?;
+        Ok(data[0])
+    }
+
+    /// Goes to a state; the file is there if the way ends in a transfer.
+    pub fn set_state(&self, state: u32) -> Result<Option<File>> {
+        let mut data = [state, u32::MAX];
+        let flags = abi::VFIO_DEVICE_FEATURE_SET | abi::VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
+        self.feature(flags, &mut data)?;
+        let fd = data[1] as i32;
+        // SAFETY: The kernel has just installed it for us.
+        Ok((fd >= 0).then(|| unsafe { File::from_raw_fd(fd) }))
+    }
+}
+
+/// `VFIO_MIG_GET_PRECOPY_INFO`: initial and dirty bytes.
+pub fn precopy_info(file: &File) -> Result<(u64, u64)> {
+    // SAFETY: A structure of integers.
+    let mut info: abi::vfio_precopy_info = unsafe { std::mem::zeroed() };
+    info.argsz = size_of::<abi::vfio_precopy_info>() as u32;
+    // SAFETY: The structure is the request's.
+    unsafe { ioctl(file.as_raw_fd(), GET_PRECOPY_INFO, &mut info)? };
+    Ok((info.initial_bytes, info.dirty_bytes))
+}
