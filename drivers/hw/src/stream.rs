@@ -27,9 +27,9 @@ pub const MAJOR: u16 = 1;
 pub const MINOR: u16 = 0;
 
 /// `QM_MATCH_SIZE`: the length of the match data, in bytes.
-pub const MATCH_SIZE: usize = 48;
+pub const MATCH_SIZE: usize = 40;
 /// The length of a whole stream, in bytes: `sizeof(struct acc_vf_data)`.
-pub const STREAM_SIZE: usize = 184;
+pub const STREAM_SIZE: usize = 176;
 
 /// How wide DMA addresses of the device are, in bits (`hisi_qm_pci_init()`: `DMA_BIT_MASK(64)`).
 pub const DMA_BITS: u32 = 64;

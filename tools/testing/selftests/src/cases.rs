@@ -3,6 +3,7 @@
 //! The cases: which there are, and what they have in common.
 
 mod hidden;
+mod kunit;
 mod link;
 mod migration;
 mod model;
@@ -33,6 +34,7 @@ const PLAIN: &[(&str, Case)] = &[
     ("migration.fd_outlives_device", migration::fd_outlives_device),
     ("migration.reset_in_precopy", migration::reset_in_precopy),
     ("hidden.ioeventfd", hidden::ioeventfd),
+    ("kunit.vfio_rs", kunit::vfio_rs),
     ("link.alias", link::alias),
     ("link.no_link", link::no_link),
     ("link.pf_unbind", link::pf_unbind),

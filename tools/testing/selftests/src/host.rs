@@ -173,7 +173,7 @@ impl Driver {
     pub fn pci_name(self) -> &'static str {
         match self {
             Self::Rust => "hisi_acc_vfio_rs",
-            Self::C => "hisi-acc-vfio-pci",
+            Self::C => "hisi_acc_vfio_pci",
         }
     }
 

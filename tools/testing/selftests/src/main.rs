@@ -26,7 +26,7 @@ pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 pub enum Driver {
     /// hisi_acc_vfio_rs
     Rust,
-    /// hisi-acc-vfio-pci of the kernel
+    /// hisi_acc_vfio_pci of the kernel
     C,
 }
 

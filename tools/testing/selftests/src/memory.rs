@@ -79,3 +79,10 @@ impl Memory {
         data
     }
 }
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: Mapped in `new`; whoever maps it for devices holds its pages itself.
+        unsafe { libc::munmap(self.base.cast(), self.len) };
+    }
+}

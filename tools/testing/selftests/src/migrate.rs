@@ -12,8 +12,8 @@ use std::{
 };
 
 /// The length of the match data (`QM_MATCH_SIZE`) and of a whole stream.
-pub const MATCH: usize = 48;
-pub const WHOLE: usize = 184;
+pub const MATCH: usize = 40;
+pub const WHOLE: usize = 176;
 
 /// What is told of each state that is entered, to show it.
 pub trait Watch {
@@ -98,11 +98,4 @@ pub fn load(target: &Device, stream: &[u8], watch: &mut dyn Watch) -> Result<()>
     target.set_state(state::RUNNING)?;
     watch.entered("target", state::RUNNING, 0)?;
     Ok(())
-}
-
-/// From one device to another.
-pub fn migrate(source: &Device, target: &Device, precopy: bool, watch: &mut dyn Watch) -> Result<Vec<u8>> {
-    let stream = save(source, precopy, watch)?;
-    load(target, &stream, watch)?;
-    Ok(stream)
 }

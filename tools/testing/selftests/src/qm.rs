@@ -157,7 +157,10 @@ pub struct Qm {
     eq_head: u16,
     eq_phase: bool,
     queues: Vec<Queue>,
-    /// Interrupts of the EQ that were seen.
+    /// Interrupts that had come over other registers and were not looked at yet. A virtual machine
+    /// has them pending in its interrupt controller, which migrates with it.
+    carried: u64,
+    /// Interrupts of the EQ that came over these registers.
     pub interrupts: u64,
     /// How many queues the VF has.
     pub vf_queues: u32,
@@ -241,6 +244,7 @@ impl Qm {
             eq_head: 0,
             eq_phase: true,
             queues,
+            carried: 0,
             interrupts: 0,
             vf_queues,
         })
@@ -248,6 +252,8 @@ impl Qm {
 
     /// Goes on over the registers of another VF.
     pub fn move_to(&mut self, device: &Device) -> Result<()> {
+        self.carried += self.registers.interrupts[0].read().unwrap_or(0);
+        self.interrupts = 0;
         self.registers = Registers::new(device, self.queues.len())?;
         Ok(())
     }
@@ -266,11 +272,10 @@ impl Qm {
         });
     }
 
-    /// Takes interrupts that have come, without looking at what they are about.
-    pub fn take_interrupts(&mut self) -> u64 {
+    fn take_interrupts(&mut self) -> u64 {
         let n = self.registers.interrupts[0].read().unwrap_or(0);
         self.interrupts += n;
-        n
+        n + std::mem::take(&mut self.carried)
     }
 
     /// Takes what has completed, if there was an interrupt.

@@ -134,6 +134,9 @@ impl Twin {
             if self.context(bus, f, Table::Cqc, db.queue).is_some() {
                 self.completion_event(bus, f, db.queue);
             }
+            // Guess: events that were written and not told of are told of now.
+            self.raise(bus, f, Kind::Eq);
+            self.raise(bus, f, Kind::Aeq);
         }
         let Some(mut sqc) = self.context(bus, f, Table::Sqc, db.queue) else {
             return;

@@ -68,7 +68,10 @@ pub fn pf_unbind() -> Result<()> {
         std::thread::spawn(move || pf.unbind().map_err(|e| e.to_string()))
     };
     host::wait_for("the link's end", || {
-        errno(device.set_state(state::PRE_COPY).map(|_| ())) == libc::ENODEV
+        let e = errno(device.set_state(state::PRE_COPY).map(|_| ()));
+        // Not yet gone: back, so that the next try asks the link again.
+        let _ = device.set_state(state::RUNNING);
+        e == libc::ENODEV
     })?;
     let now = device.state()?;
     ensure!(now == state::RUNNING, "the state is {}", state::name(now));

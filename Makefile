@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# make help says what there is. Everything but `modules KDIR=` runs in the toolchain root, which is
+# made when it is first needed (tools/env/).
+
+ENTER := tools/env/enter.sh
+DRIVER ?= both
+T ?= *
+
+.DEFAULT_GOAL := help
+.PHONY: help run check list shell modules lint clean distclean
+
+help:
+	@echo 'make run                 a VF with work in flight migrates, and you see it'
+	@echo 'make check               all tests; T="suite.case" (with * and ?), DRIVER=rust|c'
+	@echo 'make list                the names of all test cases'
+	@echo 'make shell               a guest with a shell'
+	@echo 'make modules [KDIR=…]    the modules, for a kernel of your own or the one under test'
+	@echo 'make lint                formatting, clippy, checkpatch, rustdoc'
+	@echo 'make clean               forgets what was built here'
+	@echo 'make distclean           and the cache: toolchain, kernel'
+
+run:
+	@DRIVER=$(filter rust c,$(DRIVER)) $(ENTER) tools/acc.sh demo
+
+check:
+	@$(ENTER) tools/acc.sh check --driver $(DRIVER) '$(T)'
+
+list:
+	@$(ENTER) tools/acc.sh list
+
+shell:
+	@$(ENTER) tools/acc.sh shell
+
+modules:
+ifdef KDIR
+	@tools/modules.sh '$(KDIR)'
+else
+	@$(ENTER) bash -c 'tools/modules.sh "$$(tools/kernel/build.sh)"'
+endif
+	@ls build/modules/*.ko
+
+lint:
+	@$(ENTER) tools/lint.sh
+
+clean:
+	rm -rf build
+
+distclean: clean
+	rm -rf "$${XDG_CACHE_HOME:-$$HOME/.cache}/hisi-acc-vfio-rs"

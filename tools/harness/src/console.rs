@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a guest's console says: results, and complaints of its kernel.
+
+/// Words with which a kernel complains; any of them fails the case during which they come.
+const SPLATS: &[&str] = &[
+    "WARNING:",
+    "BUG:",
+    "Oops",
+    "Unable to handle",
+    "Internal error",
+    "Kernel panic",
+    "rcu: INFO",
+    "self-detected stall",
+    "blocked for more than",
+    "soft lockup",
+    "possible circular locking",
+    "possible recursive locking",
+    "inconsistent lock state",
+    "refcount_t:",
+    "KASAN",
+    "UBSAN",
+    "KCSAN",
+    "kmemleak:",
+    "Out of memory",
+    "list_add corruption",
+    "list_del corruption",
+];
+
+/// What a line of the console is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Line<'a> {
+    /// A case begins
+    Begin(&'a str),
+    /// It has passed or failed
+    Result { passed: bool, name: &'a str },
+    /// Says why one failed
+    Diagnostic(&'a str),
+    /// The kernel complains
+    Splat,
+    /// The guest has done all it was to do
+    End,
+    Other,
+}
+
+/// The mark at the end of a guest's work.
+pub const END: &str = "acc-selftest: end";
+
+/// Reads a line.
+pub fn read(line: &str) -> Line<'_> {
+    let from_kernel = line.starts_with('[');
+    if from_kernel {
+        if let Some((_, name)) = line.split_once("acc-selftest: begin ") {
+            return Line::Begin(name.trim());
+        }
+        if SPLATS.iter().any(|splat| line.contains(splat)) {
+            return Line::Splat;
+        }
+        return Line::Other;
+    }
+    if line.contains(END) {
+        return Line::End;
+    }
+    for (prefix, passed) in [("ok ", true), ("not ok ", false)] {
+        if let Some((_, name)) = line.strip_prefix(prefix).and_then(|rest| rest.split_once(" - ")) {
+            return Line::Result {
+                passed,
+                name: name.trim(),
+            };
+        }
+    }
+    match line.strip_prefix("# ") {
+        Some(text) => Line::Diagnostic(text),
+        None => Line::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines() {
+        assert_eq!(
+            read("[    1.234567] acc-selftest: begin twin.sriov"),
+            Line::Begin("twin.sriov")
+        );
+        assert_eq!(
+            read("not ok 3 - hidden.mmap:c"),
+            Line::Result { passed: false, name: "hidden.mmap:c" }
+        );
+        assert_eq!(read("# errno 0"), Line::Diagnostic("errno 0"));
+        assert_eq!(read("[    1.0] WARNING: fs/x.c:1 at f"), Line::Splat);
+        assert_eq!(read("[    1.0] ok 1 - kunit"), Line::Other);
+        assert_eq!(read(END), Line::End);
+    }
+}
