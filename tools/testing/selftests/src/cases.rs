@@ -29,6 +29,7 @@ const PLAIN: &[(&str, Case)] = &[
     ("migration.cross_rust_to_c", migration::cross_rust_to_c),
     ("migration.v1_stream", migration::v1_stream),
     ("migration.bad_stream", migration::bad_stream),
+    ("migration.source_goes_on", migration::source_goes_on),
     ("migration.second_resume", migration::second_resume),
     ("migration.precopy_cancel", migration::precopy_cancel),
     ("migration.fd_outlives_device", migration::fd_outlives_device),
