@@ -141,10 +141,7 @@ fn domain(pdev: NonNull<kbindings::pci_dev>) -> u32 {
 /// To be called for a PF bound to its in-tree driver, with the device lock held, `qm` being its
 /// driver data.
 #[no_mangle]
-unsafe extern "C" fn acc_link_pf_bound(
-    pdev: *mut kbindings::pci_dev,
-    qm: *mut bindings::hisi_qm,
-) {
+unsafe extern "C" fn acc_link_pf_bound(pdev: *mut kbindings::pci_dev, qm: *mut bindings::hisi_qm) {
     let (Some(pdev), Some(qm)) = (NonNull::new(pdev), NonNull::new(qm)) else {
         return;
     };

@@ -9,11 +9,9 @@ use hisi_acc_hw::{
     regs, //
 };
 use kernel::{
-    bindings as kbindings,
-    device,
+    bindings as kbindings, device,
     io::poll::read_poll_timeout,
-    new_mutex,
-    pci,
+    new_mutex, pci,
     prelude::*,
     sync::{
         Arc,

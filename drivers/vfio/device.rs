@@ -122,12 +122,7 @@ impl AccVf {
         let pf = self.pf_qm()?;
         let vft = pf.vft(self.function)?;
         let isolation = pf.read32(regs::QM_QUE_ISO_CFG_V)?;
-        Ok(Match::current(
-            self.device_id,
-            vft.num,
-            vft.base,
-            isolation,
-        ))
+        Ok(Match::current(self.device_id, vft.num, vft.base, isolation))
     }
 }
 

@@ -63,6 +63,7 @@ EXPORT_SYMBOL_GPL(vfio_rs_ratelimit);
 void vfio_rs_write128(void __iomem *addr, u64 lo, u64 hi)
 {
 #ifdef CONFIG_ARM64
+	/* What the device is to find in memory is there before it is told. */
 	wmb();
 	asm volatile("stp %x1, %x2, %0"
 		     : "=Q" (*(volatile __uint128_t __force *)addr)
@@ -82,6 +83,7 @@ void vfio_rs_read128(const void __iomem *addr, u64 *lo, u64 *hi)
 		     : "=r" (*lo), "=r" (*hi)
 		     : "Q" (*(const volatile __uint128_t __force *)addr)
 		     : "memory");
+	/* What the device wrote before this is read after it. */
 	rmb();
 #else
 	*lo = readq(addr);

@@ -154,7 +154,10 @@ mod tests {
         let pos = Position::from_file_offset((2 << 40) | 0x1000);
         assert_eq!(pos.index.as_raw(), 2);
         assert_eq!(pos.offset, 0x1000);
-        assert!(Position::from_file_offset(u64::MAX).index.as_bar().is_none());
+        assert!(Position::from_file_offset(u64::MAX)
+            .index
+            .as_bar()
+            .is_none());
     }
 
     #[test]

@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn vft_as_qm_vft_data_cfg_builds_it() {
         // qm_vft_data_cfg(): base << 28 | valid 1 << 44 | (number - 1) << 45
-        let raw = 7u64 << 8 | 5 << 12 | 1 << 16 | 0x80 << 28 | 1 << 44 | (64 - 1) << 45;
+        let raw = (7u64 << 8) | (5 << 12) | (1 << 16) | (0x80 << 28) | (1 << 44) | ((64 - 1) << 45);
         assert_eq!(
             VftEntry::from_sqc_vft(raw),
             VftEntry {
@@ -283,7 +283,7 @@ mod tests {
             depth: 2048,
             phase: true,
         };
-        assert_eq!(e.into_raw(), 2047 | 1 << 16);
+        assert_eq!(e.into_raw(), 2047 | (1 << 16));
         assert_eq!(EqcDw6::from_raw(e.into_raw()), e);
     }
 }

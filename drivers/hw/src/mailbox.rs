@@ -178,7 +178,7 @@ mod tests {
     #[test]
     fn request_as_qm_mb_pre_init_builds_it() {
         let m = Message::request(Command::SqcBt, 0x1122_3344_5566_7788, 0x99, true);
-        assert_eq!(m.w0, 0x4 | 1 << 13 | 1 << 14);
+        assert_eq!(m.w0, 0x4 | (1 << 13) | (1 << 14));
         assert_eq!(m.into_raw() >> 32, 0x1122_3344_5566_7788);
         assert_eq!(Message::from_raw(m.into_raw()), m);
         assert!(m.is_busy() && m.is_read() && !m.has_failed());

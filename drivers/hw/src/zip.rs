@@ -254,9 +254,17 @@ mod tests {
 
     #[test]
     fn sqe_round_trip() {
-        let sqe = Sqe::request(Format::Zlib, true, 1 << 40 | 4, 100, 2 << 40 | 8, 200, u64::MAX);
+        let sqe = Sqe::request(
+            Format::Zlib,
+            true,
+            (1 << 40) | 4,
+            100,
+            (2 << 40) | 8,
+            200,
+            u64::MAX,
+        );
         assert_eq!(Sqe::from_bytes(&sqe.to_bytes()), sqe);
-        assert_eq!((sqe.source(), sqe.dest()), (1 << 40 | 4, 2 << 40 | 8));
+        assert_eq!((sqe.source(), sqe.dest()), ((1 << 40) | 4, (2 << 40) | 8));
         assert_eq!((sqe.source_len(), sqe.dest_len()), (100, 200));
         assert_eq!((sqe.format(), sqe.is_sgl()), (Some(Format::Zlib), true));
         assert_eq!(sqe.tag(), u64::MAX);
@@ -264,9 +272,17 @@ mod tests {
 
     #[test]
     fn sgl_layout_is_that_of_sgl_c() {
-        let sge = Sge { address: 0x1234, len: 77 };
+        let sge = Sge {
+            address: 0x1234,
+            len: 77,
+        };
         assert_eq!(Sge::from_bytes(&sge.to_bytes()), sge);
-        let head = SglHead { next: 5, in_chain: 3, in_sgl: 2, room: 10 };
+        let head = SglHead {
+            next: 5,
+            in_chain: 3,
+            in_sgl: 2,
+            room: 10,
+        };
         assert_eq!(SglHead::from_bytes(&head.to_bytes()), head);
         assert_eq!(head.to_bytes()[12], 10);
     }

@@ -29,8 +29,7 @@ use kernel::{
         from_result,
         to_result, //
     },
-    new_mutex,
-    new_spinlock,
+    new_mutex, new_spinlock,
     prelude::*,
     sync::{
         lock::{
@@ -226,11 +225,7 @@ impl Machine {
 }
 
 /// The next state on the way to `target`.
-fn next_state<D: Driver>(
-    dev: &OpenDevice<'_, D>,
-    current: State,
-    target: State,
-) -> Result<State> {
+fn next_state<D: Driver>(dev: &OpenDevice<'_, D>, current: State, target: State) -> Result<State> {
     let mut next = 0;
     // SAFETY: The device is valid; `next` is valid for writing.
     to_result(unsafe {

@@ -52,7 +52,7 @@ macro_rules! iommufd {
 
 impl<D: Driver> Table<D> {
     pub(super) const OPS: bindings::vfio_device_ops = bindings::vfio_device_ops {
-        name: D::NAME.as_ptr().cast_mut(),
+        name: kernel::str::as_char_ptr_in_const_context(D::NAME).cast_mut(),
         init: Some(bindings::vfio_pci_core_init_dev),
         release: Some(Device::<D>::release),
         open_device: Some(Self::open_device),

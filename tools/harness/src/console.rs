@@ -33,7 +33,10 @@ pub enum Line<'a> {
     /// A case begins
     Begin(&'a str),
     /// It has passed or failed
-    Result { passed: bool, name: &'a str },
+    Result {
+        passed: bool,
+        name: &'a str,
+    },
     /// Says why one failed
     Diagnostic(&'a str),
     /// The kernel complains
@@ -62,7 +65,10 @@ pub fn read(line: &str) -> Line<'_> {
         return Line::End;
     }
     for (prefix, passed) in [("ok ", true), ("not ok ", false)] {
-        if let Some((_, name)) = line.strip_prefix(prefix).and_then(|rest| rest.split_once(" - ")) {
+        if let Some((_, name)) = line
+            .strip_prefix(prefix)
+            .and_then(|rest| rest.split_once(" - "))
+        {
             return Line::Result {
                 passed,
                 name: name.trim(),
@@ -87,7 +93,10 @@ mod tests {
         );
         assert_eq!(
             read("not ok 3 - hidden.mmap:c"),
-            Line::Result { passed: false, name: "hidden.mmap:c" }
+            Line::Result {
+                passed: false,
+                name: "hidden.mmap:c"
+            }
         );
         assert_eq!(read("# errno 0"), Line::Diagnostic("errno 0"));
         assert_eq!(read("[    1.0] WARNING: fs/x.c:1 at f"), Line::Splat);

@@ -82,11 +82,13 @@ impl Machine {
     pub fn build_initramfs(&self) -> Result<()> {
         let root = self.top.join("build/guest/root");
         let modules = self.modules()?;
-        let inputs = modules.iter().cloned().chain([
-            self.guest_selftest(),
-            std::env::current_exe()?,
-        ]);
-        let made = fs::metadata(self.initramfs()).and_then(|m| m.modified()).ok();
+        let inputs = modules
+            .iter()
+            .cloned()
+            .chain([self.guest_selftest(), std::env::current_exe()?]);
+        let made = fs::metadata(self.initramfs())
+            .and_then(|m| m.modified())
+            .ok();
         let mut newest = None;
         for input in inputs {
             newest = newest.max(Some(fs::metadata(&input)?.modified()?));
@@ -154,7 +156,10 @@ impl Machine {
 
 fn pack(root: &Path, to: &Path) -> Result<()> {
     let script = "cd \"$1\" && find . | cpio -o -H newc --quiet -R 0:0 | gzip -1 >\"$2\"";
-    run(Command::new("sh").args(["-c", script, "sh"]).arg(root).arg(to))
+    run(Command::new("sh")
+        .args(["-c", script, "sh"])
+        .arg(root)
+        .arg(to))
 }
 
 /// A guest that runs cases.
@@ -217,8 +222,16 @@ impl Guest {
         let mut log = File::create(results.join(format!("console-{}.log", self.name)))?;
         let (sender, lines) = mpsc::channel();
         for stream in [
-            child.0.stdout.take().map(|s| Box::new(s) as Box<dyn std::io::Read + Send>),
-            child.0.stderr.take().map(|s| Box::new(s) as Box<dyn std::io::Read + Send>),
+            child
+                .0
+                .stdout
+                .take()
+                .map(|s| Box::new(s) as Box<dyn std::io::Read + Send>),
+            child
+                .0
+                .stderr
+                .take()
+                .map(|s| Box::new(s) as Box<dyn std::io::Read + Send>),
         ]
         .into_iter()
         .flatten()
@@ -240,7 +253,8 @@ impl Guest {
         let mut splats: BTreeMap<String, Vec<String>> = BTreeMap::new();
         // A result is reported when the next thing happens: what says why comes after it.
         let mut last: Option<(String, Vec<String>)> = None;
-        let settle = |last: &mut Option<(String, Vec<String>)>, splats: &mut BTreeMap<String, Vec<String>>| {
+        let settle = |last: &mut Option<(String, Vec<String>)>,
+                      splats: &mut BTreeMap<String, Vec<String>>| {
             if let Some((name, mut why)) = last.take() {
                 why.extend(splats.remove(&name).unwrap_or_default());
                 report.lock().expect("no poison").add(&name, why);
@@ -252,12 +266,24 @@ impl Guest {
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
                     settle(&mut last, &mut splats);
-                    tail.insert(0, format!("the guest was silent for {} s and was ended", self.silence.as_secs()));
+                    tail.insert(
+                        0,
+                        format!(
+                            "the guest was silent for {} s and was ended",
+                            self.silence.as_secs()
+                        ),
+                    );
                     return Ok(tail);
                 }
             };
             if begin.elapsed() > self.total {
-                tail.insert(0, format!("the guest took longer than {} s and was ended", self.total.as_secs()));
+                tail.insert(
+                    0,
+                    format!(
+                        "the guest took longer than {} s and was ended",
+                        self.total.as_secs()
+                    ),
+                );
                 settle(&mut last, &mut splats);
                 return Ok(tail);
             }
@@ -275,7 +301,11 @@ impl Guest {
                     settle(&mut last, &mut splats);
                     if let Some(at) = left.iter().position(|case| case == name) {
                         left.remove(at);
-                        let why = if passed { vec![] } else { vec![String::from("failed in the guest:")] };
+                        let why = if passed {
+                            vec![]
+                        } else {
+                            vec![String::from("failed in the guest:")]
+                        };
                         last = Some((name.to_owned(), why));
                     }
                 }
@@ -298,7 +328,7 @@ impl Guest {
                     if !splats.is_empty() {
                         // After the result of its case: too late to be in it, not too late to fail.
                         let lines = splats.into_values().flatten().collect::<Vec<_>>();
-                        return Err(format!("{}", lines.join("\n")).into());
+                        return Err(lines.join("\n").to_string().into());
                     }
                 }
                 Line::Other => {}
@@ -315,7 +345,8 @@ pub fn demo(machine: &Machine) -> Result<bool> {
     fs::create_dir_all(&results)?;
     let mut log = File::create(results.join("run-console.log"))?;
     let driver = std::env::var("DRIVER").unwrap_or_else(|_| "rust".to_owned());
-    let task = format!("echo 'demo begins'; acc-selftest demo --driver {driver} && echo 'demo is done'\n");
+    let task =
+        format!("echo 'demo begins'; acc-selftest demo --driver {driver} && echo 'demo is done'\n");
     let mut child = Ended(
         machine
             .command("demo", &task, "quiet loglevel=3")?
@@ -355,6 +386,8 @@ HELP
 cd /root
 setsid sh -c 'exec sh </dev/ttyAMA0 >/dev/ttyAMA0 2>&1'
 ";
-    let status = machine.command("shell", task, "quiet loglevel=4")?.status()?;
+    let status = machine
+        .command("shell", task, "quiet loglevel=4")?
+        .status()?;
     Ok(status.success())
 }

@@ -99,7 +99,13 @@ fn run_host(top: &Path, results: &Path, name: &str, report: &Mutex<Report>) -> R
     // "running 0 tests" alone would prove nothing.
     let ran = text
         .lines()
-        .filter_map(|line| line.strip_prefix("running ")?.split(' ').next()?.parse::<u32>().ok())
+        .filter_map(|line| {
+            line.strip_prefix("running ")?
+                .split(' ')
+                .next()?
+                .parse::<u32>()
+                .ok()
+        })
         .sum::<u32>();
     let why = match (output.status.success(), ran) {
         (true, 0) => vec!["no test was run".to_owned()],
@@ -169,11 +175,15 @@ fn main() -> ExitCode {
             }
             true
         }),
-        What::Check { pattern, driver } => {
-            machine.build_initramfs().and_then(|()| check(&machine, &pattern, &driver))
-        }
-        What::Demo => machine.build_initramfs().and_then(|()| guest::demo(&machine)),
-        What::Shell => machine.build_initramfs().and_then(|()| guest::shell(&machine)),
+        What::Check { pattern, driver } => machine
+            .build_initramfs()
+            .and_then(|()| check(&machine, &pattern, &driver)),
+        What::Demo => machine
+            .build_initramfs()
+            .and_then(|()| guest::demo(&machine)),
+        What::Shell => machine
+            .build_initramfs()
+            .and_then(|()| guest::shell(&machine)),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

@@ -3,11 +3,7 @@
 //! The report: TAP on standard output and in build/results/.
 
 use crate::Result;
-use std::{
-    fs::File,
-    io::Write,
-    path::Path,
-};
+use std::{fs::File, io::Write, path::Path};
 
 /// Results as they come.
 pub struct Report {

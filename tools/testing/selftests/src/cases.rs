@@ -32,7 +32,10 @@ const PLAIN: &[(&str, Case)] = &[
     ("migration.source_goes_on", migration::source_goes_on),
     ("migration.second_resume", migration::second_resume),
     ("migration.precopy_cancel", migration::precopy_cancel),
-    ("migration.fd_outlives_device", migration::fd_outlives_device),
+    (
+        "migration.fd_outlives_device",
+        migration::fd_outlives_device,
+    ),
     ("migration.reset_in_precopy", migration::reset_in_precopy),
     ("hidden.ioeventfd", hidden::ioeventfd),
     ("kunit.vfio_rs", kunit::vfio_rs),

@@ -46,7 +46,11 @@ impl Watch for Show<'_> {
 pub fn run(driver: Driver) -> Result<()> {
     let mut bench = Bench::new(&[driver, driver])?;
     let pf = host::pf()?;
-    println!("PF   {}  19e5:a250  driver {}", pf.address, pf.driver().unwrap_or_default());
+    println!(
+        "PF   {}  19e5:a250  driver {}",
+        pf.address,
+        pf.driver().unwrap_or_default()
+    );
     for (name, vf) in ["source", "target"].iter().zip(&bench.vfs) {
         println!(
             "VF   {}  19e5:a251  driver {}  IOMMU group {}  ({name})",
@@ -67,7 +71,11 @@ pub fn run(driver: Driver) -> Result<()> {
     for _ in 0..4 {
         work.round(&mut qm, &bench.memory, JOBS)?;
     }
-    println!("Jobs done and checked: {} ({} KiB of text)", work.done, work.bytes >> 10);
+    println!(
+        "Jobs done and checked: {} ({} KiB of text)",
+        work.done,
+        work.bytes >> 10
+    );
 
     bench.twin.job_delay(0, SLOW_NS)?;
     bench.twin.mark()?;
@@ -75,10 +83,15 @@ pub fn run(driver: Driver) -> Result<()> {
         work.submit(&mut qm, &bench.memory)?;
     }
     host::wait_for("the first jobs", || {
-        bench.twin.counts().is_ok_and(|c| c.get("vf1", "jobs_done") >= 5)
+        bench
+            .twin
+            .counts()
+            .is_ok_and(|c| c.get("vf1", "jobs_done") >= 5)
     })?;
     let done = bench.twin.counts()?.get("vf1", "jobs_done");
-    println!("\n{JOBS} more are on their way; the engine has done {done}, nobody has looked at them.");
+    println!(
+        "\n{JOBS} more are on their way; the engine has done {done}, nobody has looked at them."
+    );
     println!("The VF migrates:\n");
     bench.twin.mark()?;
     let mut show = Show {

@@ -104,7 +104,11 @@ impl Function {
 
     pub fn iommu_group(&self) -> Result<String> {
         let link = fs::read_link(self.path().join("iommu_group"))?;
-        Ok(link.file_name().ok_or("no name")?.to_string_lossy().into_owned())
+        Ok(link
+            .file_name()
+            .ok_or("no name")?
+            .to_string_lossy()
+            .into_owned())
     }
 
     pub fn unbind(&self) -> Result<()> {

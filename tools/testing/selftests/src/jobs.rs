@@ -8,7 +8,9 @@ use flate2::{
     read::{DeflateDecoder, DeflateEncoder, GzDecoder, GzEncoder, ZlibDecoder, ZlibEncoder},
     Compression,
 };
-use hisi_acc_hw::zip::{Format, Sge, SglHead, Sqe, ALG_TYPE_COMP, ALG_TYPE_DECOMP, SGE_SIZE, SGL_HEAD};
+use hisi_acc_hw::zip::{
+    Format, Sge, SglHead, Sqe, ALG_TYPE_COMP, ALG_TYPE_DECOMP, SGE_SIZE, SGL_HEAD,
+};
 use std::{
     collections::BTreeMap,
     io::Read,
@@ -39,10 +41,47 @@ impl Random {
 /// A text of about `len` bytes, which compresses as prose does.
 fn text(random: &mut Random, len: usize) -> Vec<u8> {
     const WORDS: &[&str] = &[
-        "the", "queue", "of", "a", "virtual", "function", "is", "stopped", "before", "its",
-        "state", "can", "be", "read", "and", "written", "to", "another", "one", "where", "work",
-        "goes", "on", "as", "if", "nothing", "had", "been", "interrupt", "doorbell", "mailbox",
-        "context", "device", "memory", "guest", "host", "while", "each", "job", "completes", "once",
+        "the",
+        "queue",
+        "of",
+        "a",
+        "virtual",
+        "function",
+        "is",
+        "stopped",
+        "before",
+        "its",
+        "state",
+        "can",
+        "be",
+        "read",
+        "and",
+        "written",
+        "to",
+        "another",
+        "one",
+        "where",
+        "work",
+        "goes",
+        "on",
+        "as",
+        "if",
+        "nothing",
+        "had",
+        "been",
+        "interrupt",
+        "doorbell",
+        "mailbox",
+        "context",
+        "device",
+        "memory",
+        "guest",
+        "host",
+        "while",
+        "each",
+        "job",
+        "completes",
+        "once",
     ];
     let mut text = Vec::with_capacity(len + 16);
     while text.len() < len {
@@ -120,7 +159,11 @@ impl Workload {
         let mut left = len;
         let mut from = buffer;
         while left != 0 {
-            let n = if pieces.len() == 7 { left } else { (1 + self.random.next(len)).min(left) };
+            let n = if pieces.len() == 7 {
+                left
+            } else {
+                (1 + self.random.next(len)).min(left)
+            };
             pieces.push((from, n));
             from += n as u64;
             left -= n;
@@ -129,7 +172,11 @@ impl Workload {
         let first = pieces.len().div_ceil(2);
         let second = at + 1024;
         for (sgl, part, next) in [
-            (at, &pieces[..first], if pieces.len() > first { second } else { 0 }),
+            (
+                at,
+                &pieces[..first],
+                if pieces.len() > first { second } else { 0 },
+            ),
             (second, &pieces[first..], 0),
         ] {
             let head = SglHead {
@@ -154,7 +201,12 @@ impl Workload {
     pub fn submit(&mut self, qm: &mut Qm, memory: &Memory) -> Result<()> {
         let tag = self.next_tag;
         let slot = (0..self.slots as u64)
-            .find(|slot| !self.pending.keys().any(|tag| tag % self.slots as u64 == *slot))
+            .find(|slot| {
+                !self
+                    .pending
+                    .keys()
+                    .any(|tag| tag % self.slots as u64 == *slot)
+            })
             .ok_or("all slots are in use")?;
         // A tag says which slot is its own.
         let tag = tag * self.slots as u64 + slot;
@@ -223,7 +275,11 @@ impl Workload {
                 .remove(&tag)
                 .ok_or(format!("job {tag} came back that was not on its way"))?;
             if completion.queue != job.queue {
-                return Err(format!("job {tag} of queue {} came back by queue {}", job.queue, completion.queue).into());
+                return Err(format!(
+                    "job {tag} of queue {} came back by queue {}",
+                    job.queue, completion.queue
+                )
+                .into());
             }
             if completion.sqe.status() != 0 {
                 return Err(format!("job {tag} has status {:#x}", completion.sqe.status()).into());
@@ -234,7 +290,9 @@ impl Workload {
                 output.extend(memory.read_vec(*at, *len));
             }
             let produced = completion.sqe.produced() as usize;
-            let output = output.get(..produced).ok_or("more produced than there is room for")?;
+            let output = output
+                .get(..produced)
+                .ok_or("more produced than there is room for")?;
             let plain = if QUEUES[usize::from(job.queue)] == ALG_TYPE_DECOMP {
                 output.to_vec()
             } else {

@@ -61,7 +61,13 @@ impl Registers {
     fn read(&self, reg: u32) -> u32 {
         assert!((reg as usize) < self.bar2.len);
         // SAFETY: Within the mapping.
-        unsafe { self.bar2.address.add(reg as usize).cast::<u32>().read_volatile() }
+        unsafe {
+            self.bar2
+                .address
+                .add(reg as usize)
+                .cast::<u32>()
+                .read_volatile()
+        }
     }
 
     fn write(&self, reg: u32, value: u32) {
@@ -121,7 +127,7 @@ impl Registers {
 
     fn mailbox_read(&self) -> Message {
         let word = |n: u32| u128::from(self.read(regs::QM_MB_CMD_SEND_BASE + 4 * n));
-        Message::from_raw(word(0) | word(1) << 32 | word(2) << 64 | word(3) << 96)
+        Message::from_raw(word(0) | (word(1) << 32) | (word(2) << 64) | (word(3) << 96))
     }
 
     fn mailbox(&self, command: Command, base: u64, queue: u16, read: bool) -> Result<u64> {
@@ -218,14 +224,26 @@ impl Qm {
             let depth = QUEUE_DEPTH;
             let mut context = Xqc::zeroed();
             context.set_base(sq);
-            context.set_dw3(SqcDw3 { depth, entry_shift: 7 }.into_raw());
-            context.set_w13(1 << 4 | u16::from(*alg_type) << 8);
+            context.set_dw3(
+                SqcDw3 {
+                    depth,
+                    entry_shift: 7,
+                }
+                .into_raw(),
+            );
+            context.set_w13((1 << 4) | (u16::from(*alg_type) << 8));
             context.set_cq_num(number);
             memory.write(buffer, &context.0);
             registers.mailbox(Command::Sqc, buffer, number, false)?;
             let mut context = Xqc::zeroed();
             context.set_base(cq);
-            context.set_dw3(SqcDw3 { depth, entry_shift: 4 }.into_raw());
+            context.set_dw3(
+                SqcDw3 {
+                    depth,
+                    entry_shift: 4,
+                }
+                .into_raw(),
+            );
             // phase, and an event is wanted
             context.set_cqc_dw6(0b11);
             memory.write(buffer, &context.0);
@@ -287,7 +305,10 @@ impl Qm {
         let mut ready = Vec::new();
         loop {
             let mut raw = [0; EQE_SIZE];
-            memory.read(self.eq + u64::from(self.eq_head) * EQE_SIZE as u64, &mut raw);
+            memory.read(
+                self.eq + u64::from(self.eq_head) * EQE_SIZE as u64,
+                &mut raw,
+            );
             let entry = u32::from_le_bytes(raw);
             if (entry >> 16) & 1 != u32::from(self.eq_phase) {
                 break;

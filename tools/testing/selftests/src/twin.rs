@@ -81,7 +81,12 @@ impl Twin {
             unsafe { self.base.add(0x1000 + n).write_volatile(byte) };
         }
         // SAFETY: Within the mapping.
-        unsafe { self.base.add(8).cast::<u32>().write_volatile(request.len() as u32) };
+        unsafe {
+            self.base
+                .add(8)
+                .cast::<u32>()
+                .write_volatile(request.len() as u32)
+        };
         let len = self.read32(12) as usize;
         let answer: Vec<u8> = (0..len)
             // SAFETY: Within the mapping.

@@ -19,7 +19,7 @@ use vfio_bindings::bindings::vfio as abi;
 
 /// `_IO(VFIO_TYPE, VFIO_BASE + n)`
 const fn vfio_ioctl(n: u32) -> libc::c_ulong {
-    ((b';' as u32) << 8 | (100 + n)) as libc::c_ulong
+    (((b';' as u32) << 8) | (100 + n)) as libc::c_ulong
 }
 
 const GET_REGION_INFO: libc::c_ulong = vfio_ioctl(8);
@@ -32,8 +32,8 @@ const ATTACH_IOMMUFD_PT: libc::c_ulong = vfio_ioctl(19);
 const GET_PRECOPY_INFO: libc::c_ulong = vfio_ioctl(21);
 
 /// `_IO(IOMMUFD_TYPE, n)` for IOMMU_IOAS_ALLOC and IOMMU_IOAS_MAP
-const IOAS_ALLOC: libc::c_ulong = (b';' as libc::c_ulong) << 8 | 0x81;
-const IOAS_MAP: libc::c_ulong = (b';' as libc::c_ulong) << 8 | 0x85;
+const IOAS_ALLOC: libc::c_ulong = ((b';' as libc::c_ulong) << 8) | 0x81;
+const IOAS_MAP: libc::c_ulong = ((b';' as libc::c_ulong) << 8) | 0x85;
 
 /// An ioctl whose argument is a structure or a buffer that begins with one.
 ///
@@ -125,10 +125,18 @@ pub mod state {
     pub const PRE_COPY: u32 = 6;
 
     pub fn name(state: u32) -> &'static str {
-        ["ERROR", "STOP", "RUNNING", "STOP_COPY", "RESUMING", "RUNNING_P2P", "PRE_COPY"]
-            .get(state as usize)
-            .copied()
-            .unwrap_or("?")
+        [
+            "ERROR",
+            "STOP",
+            "RUNNING",
+            "STOP_COPY",
+            "RESUMING",
+            "RUNNING_P2P",
+            "PRE_COPY",
+        ]
+        .get(state as usize)
+        .copied()
+        .unwrap_or("?")
     }
 }
 

@@ -27,7 +27,13 @@ impl Bus for Machine {
     fn read(&mut self, function: usize, address: u64, to: &mut [u8]) -> Result<(), Fault> {
         // SAFETY: `to` is valid for writing; the callback is C's promise.
         match unsafe {
-            (self.0.read)(self.0.opaque, function as u32, address, to.as_mut_ptr(), to.len())
+            (self.0.read)(
+                self.0.opaque,
+                function as u32,
+                address,
+                to.as_mut_ptr(),
+                to.len(),
+            )
         } {
             0 => Ok(()),
             _ => Err(Fault),
@@ -37,7 +43,13 @@ impl Bus for Machine {
     fn write(&mut self, function: usize, address: u64, from: &[u8]) -> Result<(), Fault> {
         // SAFETY: `from` is valid for reading; the callback is C's promise.
         match unsafe {
-            (self.0.write)(self.0.opaque, function as u32, address, from.as_ptr(), from.len())
+            (self.0.write)(
+                self.0.opaque,
+                function as u32,
+                address,
+                from.as_ptr(),
+                from.len(),
+            )
         } {
             0 => Ok(()),
             _ => Err(Fault),

@@ -51,7 +51,9 @@ impl Bus for Counted<'_> {
     fn write(&mut self, function: usize, address: u64, from: &[u8]) -> Result<(), Fault> {
         let result = self.bus.write(function, address, from);
         match result {
-            Ok(()) => self.ledger.add(function, "dma_write_bytes", from.len() as u64),
+            Ok(()) => self
+                .ledger
+                .add(function, "dma_write_bytes", from.len() as u64),
             Err(Fault) => self.ledger.add(function, "dma_fault", 1),
         }
         result
@@ -195,11 +197,20 @@ impl Twin {
 
     /// A bit for each VF of the first 31. Guess: the upper half of the 64-bit register is VFs 32 on.
     fn message_bits(&self, bit: impl Fn(&Function) -> u32) -> u32 {
-        (1..self.functions.len().min(32)).fold(0, |bits, f| bits | (bit(&self.functions[f]) & 1) << f)
+        (1..self.functions.len().min(32))
+            .fold(0, |bits, f| bits | ((bit(&self.functions[f]) & 1) << f))
     }
 
     /// A driver writes `size` bytes, 4 or 8, of a BAR of a function.
-    pub fn write(&mut self, bus: &mut dyn Bus, f: usize, bar: u8, offset: u64, value: u64, size: u32) {
+    pub fn write(
+        &mut self,
+        bus: &mut dyn Bus,
+        f: usize,
+        bar: u8,
+        offset: u64,
+        value: u64,
+        size: u32,
+    ) {
         self.count_access(f, bar, offset, true);
         let Ok(offset) = u32::try_from(offset) else {
             return;
@@ -422,7 +433,9 @@ impl Twin {
                 // To VF `queue` from the PF (0xffff: to all), to the PF from a VF.
                 for to in 0..self.functions.len() {
                     let meant = match f {
-                        0 => to != 0 && (message.queue == 0xffff || usize::from(message.queue) == to),
+                        0 => {
+                            to != 0 && (message.queue == 0xffff || usize::from(message.queue) == to)
+                        }
                         _ => to == 0,
                     };
                     if meant {

@@ -79,7 +79,7 @@ impl Bus for Machine {
 fn device(machine: &mut Machine) -> Twin {
     let mut twin = Twin::new(2);
     for vf in 1..=2u64 {
-        let entry = (16 * vf) << 28 | 1 << 44 | 15 << 45;
+        let entry = ((16 * vf) << 28) | (1 << 44) | (15 << 45);
         for (reg, value) in [
             (regs::QM_VFT_CFG_OP_WR, 0),
             (regs::QM_VFT_CFG_TYPE, 0),
@@ -100,7 +100,7 @@ fn mailbox(twin: &mut Twin, machine: &mut Machine, f: usize, request: Message) -
     twin.write(machine, f, BAR2, 0x308, (raw >> 64) as u64, 8);
     let low = twin.read(f, BAR2, 0x300, 8);
     let high = twin.read(f, BAR2, 0x308, 8);
-    Message::from_raw(u128::from(low) | u128::from(high) << 64)
+    Message::from_raw(u128::from(low) | (u128::from(high) << 64))
 }
 
 fn command(twin: &mut Twin, machine: &mut Machine, f: usize, cmd: Command, base: u64) -> u64 {
@@ -133,19 +133,37 @@ fn ring(twin: &mut Twin, machine: &mut Machine, f: usize, kind: Kind, index: u16
 fn set_up(twin: &mut Twin, machine: &mut Machine, f: usize) {
     let mut context = Xqc::zeroed();
     context.set_base(EQ);
-    context.set_eqc_dw6(EqcDw6 { depth: 16, phase: true }.into_raw());
+    context.set_eqc_dw6(
+        EqcDw6 {
+            depth: 16,
+            phase: true,
+        }
+        .into_raw(),
+    );
     machine.put(BUFFER, &context.0);
     command(twin, machine, f, Command::Eqc, BUFFER);
     command(twin, machine, f, Command::SqcBt, SQC);
     command(twin, machine, f, Command::CqcBt, CQC);
     let mut context = Xqc::zeroed();
     context.set_base(SQ);
-    context.set_dw3(SqcDw3 { depth: DEPTH, entry_shift: 7 }.into_raw());
+    context.set_dw3(
+        SqcDw3 {
+            depth: DEPTH,
+            entry_shift: 7,
+        }
+        .into_raw(),
+    );
     machine.put(BUFFER, &context.0);
     command(twin, machine, f, Command::Sqc, BUFFER);
     let mut context = Xqc::zeroed();
     context.set_base(CQ);
-    context.set_dw3(SqcDw3 { depth: DEPTH, entry_shift: 4 }.into_raw());
+    context.set_dw3(
+        SqcDw3 {
+            depth: DEPTH,
+            entry_shift: 4,
+        }
+        .into_raw(),
+    );
     context.set_cqc_dw6(3);
     machine.put(BUFFER, &context.0);
     command(twin, machine, f, Command::Cqc, BUFFER);
@@ -165,7 +183,15 @@ fn result(machine: &Machine, index: u16) -> Sqe {
 const TEXT: &[u8] = b"what is said twice is said twice is said twice";
 
 fn request(tag: u64) -> Sqe {
-    Sqe::request(Format::Deflate, false, SOURCE, TEXT.len() as u32, DEST, 0x1000, tag)
+    Sqe::request(
+        Format::Deflate,
+        false,
+        SOURCE,
+        TEXT.len() as u32,
+        DEST,
+        0x1000,
+        tag,
+    )
 }
 
 #[test]
@@ -178,10 +204,17 @@ fn a_job_is_done_and_told_of() {
     ring(&mut twin, &mut machine, 1, Kind::Sq, 1, 0);
     assert_eq!(twin.run(&mut machine, 0), None);
     let sqe = result(&machine, 0);
-    assert_eq!((sqe.status(), sqe.tag(), sqe.consumed()), (0, 7, TEXT.len() as u32));
+    assert_eq!(
+        (sqe.status(), sqe.tag(), sqe.consumed()),
+        (0, 7, TEXT.len() as u32)
+    );
     let mut plain = Vec::new();
     let stream = machine.get(DEST, sqe.produced() as usize).to_vec();
-    std::io::Read::read_to_end(&mut flate2::read::DeflateDecoder::new(&stream[..]), &mut plain).unwrap();
+    std::io::Read::read_to_end(
+        &mut flate2::read::DeflateDecoder::new(&stream[..]),
+        &mut plain,
+    )
+    .unwrap();
     assert_eq!(plain, TEXT);
     assert_eq!(machine.get(CQ + 14, 1), [1]);
     assert_eq!(machine.get(EQ, 4), (1u32 << 16).to_le_bytes());
@@ -199,7 +232,7 @@ fn phases_turn_with_the_rings() {
         place(&mut machine, slot, &request(n.into()));
         ring(&mut twin, &mut machine, 1, Kind::Sq, (n + 1) % DEPTH, 0);
         twin.run(&mut machine, 0);
-        assert_eq!(result(&machine, slot).produced() > 0, true);
+        assert!(result(&machine, slot).produced() > 0);
         let phase = machine.get(CQ + u64::from(slot) * 16 + 14, 1)[0];
         assert_eq!(phase, u8::from((n / DEPTH) % 2 == 0), "completion {n}");
         ring(&mut twin, &mut machine, 1, Kind::Cq, (n + 1) % DEPTH, 1);
@@ -215,9 +248,20 @@ fn a_full_completion_queue_waits() {
     machine.put(SOURCE, TEXT);
     for round in 0..2u16 {
         for n in 0..DEPTH - 1 {
-            place(&mut machine, (round * (DEPTH - 1) + n) % DEPTH, &request(n.into()));
+            place(
+                &mut machine,
+                (round * (DEPTH - 1) + n) % DEPTH,
+                &request(n.into()),
+            );
         }
-        ring(&mut twin, &mut machine, 1, Kind::Sq, ((round + 1) * (DEPTH - 1)) % DEPTH, 0);
+        ring(
+            &mut twin,
+            &mut machine,
+            1,
+            Kind::Sq,
+            ((round + 1) * (DEPTH - 1)) % DEPTH,
+            0,
+        );
         twin.run(&mut machine, 0);
     }
     assert_eq!(twin.ledger.get(1, "jobs_done"), u64::from(DEPTH - 1));
@@ -243,7 +287,11 @@ fn a_vf_goes_on_as_another() {
     command(&mut twin, &mut machine, 1, Command::PauseQm, 0);
     let done = twin.ledger.get(1, "jobs_done");
     assert_eq!(done, 2, "what the engine worked on is finished");
-    assert_eq!(twin.run(&mut machine, 10_000), None, "a paused function does nothing");
+    assert_eq!(
+        twin.run(&mut machine, 10_000),
+        None,
+        "a paused function does nothing"
+    );
     twin.write(&mut machine, 1, BAR2, regs::QM_CACHE_WB_START.into(), 1, 4);
     assert_eq!(twin.read(1, BAR2, regs::QM_CACHE_WB_DONE.into(), 4), 1);
     let words: Vec<u64> = (0..7)
@@ -261,7 +309,12 @@ fn a_vf_goes_on_as_another() {
     command(&mut twin, &mut machine, 2, Command::SqcBt, sqc);
     command(&mut twin, &mut machine, 2, Command::CqcBt, cqc);
     machine.interrupts.clear();
-    let kick = Doorbell { queue: 0, kind: Kind::Sq, index: 0, priority: 1 };
+    let kick = Doorbell {
+        queue: 0,
+        kind: Kind::Sq,
+        index: 0,
+        priority: 1,
+    };
     twin.write(&mut machine, 2, BAR2, 0x1000, kick.into_raw(), 8);
     twin.run(&mut machine, 0);
     assert_eq!(twin.ledger.get(2, "jobs_done"), 5 - done);
@@ -286,11 +339,21 @@ fn what_cannot_be_done_has_a_status() {
     // The same queue, decompressing what is no stream.
     let mut context = Xqc::zeroed();
     context.set_base(SQ);
-    context.set_dw3(SqcDw3 { depth: DEPTH, entry_shift: 7 }.into_raw());
+    context.set_dw3(
+        SqcDw3 {
+            depth: DEPTH,
+            entry_shift: 7,
+        }
+        .into_raw(),
+    );
     context.set_w13(1 << 8);
     machine.put(BUFFER, &context.0);
     command(&mut twin, &mut machine, 1, Command::Sqc, BUFFER);
-    place(&mut machine, 0, &Sqe::request(Format::Gzip, false, SOURCE, len, DEST, 0x1000, 2));
+    place(
+        &mut machine,
+        0,
+        &Sqe::request(Format::Gzip, false, SOURCE, len, DEST, 0x1000, 2),
+    );
     ring(&mut twin, &mut machine, 1, Kind::Sq, 1, 0);
     twin.run(&mut machine, 0);
     assert_eq!(result(&machine, 0).status(), STATUS_BAD_DATA);
@@ -303,7 +366,10 @@ fn flr_forgets_and_commands_are_checked() {
     set_up(&mut twin, &mut machine, 1);
     twin.reset(1);
     assert_eq!(query(&mut twin, &mut machine, 1, Command::SqcBt), 0);
-    assert_eq!(twin.read(1, BAR2, regs::QM_VF_STATE.into(), 4), u64::from(regs::QM_NOT_READY));
+    assert_eq!(
+        twin.read(1, BAR2, regs::QM_VF_STATE.into(), 4),
+        u64::from(regs::QM_NOT_READY)
+    );
     let beyond = Message::request(Command::Sqc, BUFFER, 16, false);
     assert!(mailbox(&mut twin, &mut machine, 1, beyond).has_failed());
     let fault = Message::request(Command::Eqc, 8, 0, false);

@@ -63,7 +63,12 @@ pub fn mmap(driver: Driver) -> Result<()> {
     bench.twin.mark()?;
     drop(device.mmap(&region, 0, EDGE as usize)?);
     drop(device.mmap(&region, EDGE - 4096, 4096)?);
-    for (at, len) in [(EDGE, 4096), (0, 0x1_0000), (EDGE - 4096, 8192), (0xf000, 4096)] {
+    for (at, len) in [
+        (EDGE, 4096),
+        (0, 0x1_0000),
+        (EDGE - 4096, 8192),
+        (0xf000, 4096),
+    ] {
         let result = device.mmap(&region, at, len).map(|_| ());
         let e = errno(result);
         ensure!(e == libc::EINVAL, "mmap of {len:#x} at {at:#x}: errno {e}");

@@ -43,7 +43,10 @@ pub fn no_link() -> Result<()> {
         let bench = Bench::new(&[Driver::Rust])?;
         let open = bench.open(0)?;
         let e = errno(open.migration_flags());
-        ensure!(e == libc::ENOTTY, "VFIO_DEVICE_FEATURE_MIGRATION: errno {e}");
+        ensure!(
+            e == libc::ENOTTY,
+            "VFIO_DEVICE_FEATURE_MIGRATION: errno {e}"
+        );
         let size = open.region(2)?.size;
         ensure!(size == 0x1_0000, "BAR2 has {size:#x} bytes");
         let lines = log()?.matches("plain vfio-pci").count() - before;
@@ -79,7 +82,9 @@ pub fn pf_unbind() -> Result<()> {
     drop(bench);
     unbinding.join().map_err(|_| "the unbinding panicked")??;
     ensure!(
-        std::fs::read_dir("/sys/bus/auxiliary/devices")?.next().is_none(),
+        std::fs::read_dir("/sys/bus/auxiliary/devices")?
+            .next()
+            .is_none(),
         "the auxiliary device is still there"
     );
     // And all comes again.
@@ -95,8 +100,14 @@ pub fn module_unload() -> Result<()> {
     {
         let bench = Bench::new(&[Driver::Rust])?;
         let device = bench.open(0)?;
-        ensure!(rmmod("hisi_acc_link").is_err(), "hisi_acc_link went while it was used");
-        ensure!(rmmod("hisi_acc_vfio_rs").is_err(), "hisi_acc_vfio_rs went while a VF was open");
+        ensure!(
+            rmmod("hisi_acc_link").is_err(),
+            "hisi_acc_link went while it was used"
+        );
+        ensure!(
+            rmmod("hisi_acc_vfio_rs").is_err(),
+            "hisi_acc_vfio_rs went while a VF was open"
+        );
         drop(device);
     }
     for module in ["hisi_acc_vfio_rs", "hisi_acc_link", "vfio_rs"] {

@@ -88,7 +88,11 @@ fn busy(from: Driver, to: Driver, precopy: bool) -> Result<()> {
     })?;
     // The target's registers are at work before it runs: its interrupts are to be heard.
     let stream = migrate::save(&pair.source, precopy, &mut Quiet)?;
-    ensure!(stream.len() == WHOLE, "the stream has {} bytes", stream.len());
+    ensure!(
+        stream.len() == WHOLE,
+        "the stream has {} bytes",
+        stream.len()
+    );
     let before = pair.bench.twin.counts()?;
     let done = before.get("vf1", "jobs_done");
     ensure!(done < JOBS as u64, "all jobs were done before the stop");
@@ -102,16 +106,16 @@ fn busy(from: Driver, to: Driver, precopy: bool) -> Result<()> {
 impl Pair {
     fn go_on_after(&mut self, done: u64) -> Result<()> {
         self.work.finish(&mut self.qm, &self.bench.memory)?;
-        ensure!(
-            self.qm.interrupts > 0,
-            "the target raised no interrupt"
-        );
+        ensure!(self.qm.interrupts > 0, "the target raised no interrupt");
         let counts = self.bench.twin.counts()?;
         let (first, second) = (
             counts.get("vf1", "jobs_done"),
             counts.get("vf2", "jobs_done"),
         );
-        ensure!(first == done, "the source worked on: {done} jobs, then {first}");
+        ensure!(
+            first == done,
+            "the source worked on: {done} jobs, then {first}"
+        );
         ensure!(
             first + second == JOBS as u64,
             "{first} jobs by the source and {second} by the target, of {JOBS}"
@@ -142,11 +146,18 @@ pub fn cross_rust_to_c() -> Result<()> {
 pub fn idle(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     let flags = pair.source.migration_flags()?;
-    ensure!(flags & 1 != 0 && flags & 4 != 0, "migration flags {flags:#x}");
+    ensure!(
+        flags & 1 != 0 && flags & 4 != 0,
+        "migration flags {flags:#x}"
+    );
     let size = pair.source.migration_data_size()?;
     ensure!(size == WHOLE as u64, "data size {size}");
     let stream = pair.migrate(true)?;
-    ensure!(stream.len() == WHOLE, "the stream has {} bytes", stream.len());
+    ensure!(
+        stream.len() == WHOLE,
+        "the stream has {} bytes",
+        stream.len()
+    );
     pair.round()
 }
 
@@ -157,7 +168,11 @@ pub fn no_guest_driver(driver: Driver) -> Result<()> {
     let target = bench.open(1)?;
     let stream = migrate::save(&source, true, &mut Quiet)?;
     migrate::load(&target, &stream, &mut Quiet)?;
-    ensure!(stream.len() == MATCH, "the stream has {} bytes", stream.len());
+    ensure!(
+        stream.len() == MATCH,
+        "the stream has {} bytes",
+        stream.len()
+    );
     let mut qm = Qm::new(&target, &mut bench.memory, &QUEUES)?;
     let mut work = Workload::new(&mut bench.memory, JOBS);
     work.round(&mut qm, &bench.memory, JOBS)
@@ -171,12 +186,20 @@ pub fn back_and_forth(driver: Driver) -> Result<()> {
         let stream = pair
             .migrate(n % 2 == 0)
             .map_err(|e| format!("migration {n}: {e}"))?;
-        ensure!(stream.len() == WHOLE, "the stream has {} bytes", stream.len());
+        ensure!(
+            stream.len() == WHOLE,
+            "the stream has {} bytes",
+            stream.len()
+        );
         pair.finish()
             .map_err(|e| format!("after migration {n}: {e}"))?;
         std::mem::swap(&mut pair.source, &mut pair.target);
     }
-    ensure!(pair.work.done == 21 * JOBS as u64, "{} jobs done", pair.work.done);
+    ensure!(
+        pair.work.done == 21 * JOBS as u64,
+        "{} jobs done",
+        pair.work.done
+    );
     Ok(())
 }
 
@@ -203,7 +226,12 @@ pub fn wrong_device(driver: Driver) -> Result<()> {
         Driver::Rust => libc::EINVAL,
         Driver::C => libc::EFAULT,
     };
-    for (what, at) in [("magic", 0), ("queue number", 8), ("device id", 12), ("isolation", 16)] {
+    for (what, at) in [
+        ("magic", 0),
+        ("queue number", 8),
+        ("device id", 12),
+        ("isolation", 16),
+    ] {
         let mut stream = good.clone();
         stream[at] ^= 1;
         let target = pair.bench.open(2 + usize::from(at == 8))?;
@@ -211,11 +239,20 @@ pub fn wrong_device(driver: Driver) -> Result<()> {
             .set_state(state::RESUMING)?
             .ok_or("RESUMING gave no file")?;
         let write = errno(file.write_all(&stream[..MATCH]));
-        ensure!(write == refused, "another {what}: errno {write}, not {refused}");
+        ensure!(
+            write == refused,
+            "another {what}: errno {write}, not {refused}"
+        );
         drop(file);
-        target.reset().map_err(|e| format!("reset after another {what}: {e}"))?;
+        target
+            .reset()
+            .map_err(|e| format!("reset after another {what}: {e}"))?;
         let now = target.state()?;
-        ensure!(now == state::RUNNING, "the state after a reset is {}", state::name(now));
+        ensure!(
+            now == state::RUNNING,
+            "the state after a reset is {}",
+            state::name(now)
+        );
         drop(target);
     }
     // A target that was offered the wrong stream works when a driver sets it up.
@@ -265,8 +302,14 @@ pub fn bad_stream() -> Result<()> {
         pair.bench.twin.mark()?;
         let (write, stop) = offer(&pair.target, &stream)?;
         let expected = if *early { libc::EINVAL } else { 0 };
-        ensure!(write == expected, "{what}: write() has errno {write}, not {expected}");
-        ensure!(stop == libc::EINVAL, "{what}: RESUMING -> STOP has errno {stop}");
+        ensure!(
+            write == expected,
+            "{what}: write() has errno {write}, not {expected}"
+        );
+        ensure!(
+            stop == libc::EINVAL,
+            "{what}: RESUMING -> STOP has errno {stop}"
+        );
         let writes = pair.bench.twin.counts()?.get("vf2", "reg_write_migration");
         ensure!(writes == 0, "{what}: {writes} registers were written");
         pair.target.reset()?;
@@ -313,7 +356,10 @@ pub fn precopy_cancel() -> Result<()> {
         let mut byte = [0; 1];
         file.read_exact(&mut byte)?;
         let (initial, dirty) = precopy_info(&file)?;
-        ensure!((initial, dirty) == (MATCH as u64 - 1, 0), "{initial} initial, {dirty} dirty bytes");
+        ensure!(
+            (initial, dirty) == (MATCH as u64 - 1, 0),
+            "{initial} initial, {dirty} dirty bytes"
+        );
         pair.source.set_state(state::RUNNING)?;
         let e = errno(file.read(&mut byte));
         ensure!(e == libc::ENODEV, "read() after the end: errno {e}");
@@ -322,13 +368,23 @@ pub fn precopy_cancel() -> Result<()> {
         pair.round()?;
     }
     let stream = pair.migrate(true)?;
-    ensure!(stream.len() == WHOLE, "the stream has {} bytes", stream.len());
+    ensure!(
+        stream.len() == WHOLE,
+        "the stream has {} bytes",
+        stream.len()
+    );
     pair.round()
 }
 
 /// D4: the file is kept, the device closed and unbound.
 pub fn fd_outlives_device() -> Result<()> {
-    let Pair { bench, source, target, qm, .. } = Pair::new(Driver::Rust, Driver::Rust)?;
+    let Pair {
+        bench,
+        source,
+        target,
+        qm,
+        ..
+    } = Pair::new(Driver::Rust, Driver::Rust)?;
     let mut saving = source.set_state(state::PRE_COPY)?.ok_or("no file")?;
     let mut resuming = target.set_state(state::RESUMING)?.ok_or("no file")?;
     drop((source, target, qm));

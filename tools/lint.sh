@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# All that a reviewer should not have to say: formatting, clippy, checkpatch, rustdoc, and this
+# project's own rules. Runs inside the toolchain root.
+#
+# usage: lint.sh
+set -uo pipefail
+. "$(dirname "$0")/env/common.sh"
+cd "$TOP"
+. /.versions 2>/dev/null || die "run this by tools/env/enter.sh"
+
+KERNEL=$(tools/kernel/build.sh) || exit 1
+SRC=$HISI_ACC_CACHE/src/linux-$kernel_version
+export CARGO_TARGET_DIR=$TOP/build/cargo
+failed=0
+
+# check NAME COMMAND…: one line, and the output where it fails.
+check() {
+	local name=$1 out
+	shift
+	if out=$("$@" 2>&1); then
+		echo "ok - $name"
+	else
+		echo "not ok - $name"
+		printf '%s\n' "$out" | tail -n 60 | sed 's/^/  /'
+		failed=1
+	fi
+}
+
+tracked() { git -c safe.directory="$TOP" ls-files "$@"; }
+
+spdx() {
+	local bad=0 file
+	for file in $(tracked); do
+		case $file in .gitattributes) continue ;; esac
+		head -n 4 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0' || {
+			echo "$file: no SPDX line"
+			bad=1
+		}
+	done
+	return $bad
+}
+
+# The driver itself is safe code; what is not is in rust/ and in these modules.
+unsafe_code() {
+	local bad
+	bad=$(grep -rn --include='*.rs' '\bunsafe\b' drivers |
+		grep -v -E '^drivers/link/(raw|notify|bindings)\.rs:' |
+		grep -v -E 'unsafe\(uninit\)|unsafe \{ LINKS\.init\(\) \}')
+	[ -z "$bad" ] || { echo "$bad"; return 1; }
+}
+
+# An unsafe block or impl has its reason in the comment before it.
+safety_comments() {
+	tracked 'rust/*.rs' 'drivers/*.rs' | xargs awk '
+		FNR == 1 { safe = 0 }
+		/SAFETY|# Safety/ { safe = FNR }
+		/(^|[^a-z_])unsafe( \{|\(| impl)/ && !/^ *\/\// && FNR - safe > 8 {
+			print FILENAME ":" FNR ": " $0
+			bad = 1
+		}
+		END { exit bad }'
+}
+
+hosts_and_paths() {
+	! tracked | grep -v -E '^tools/lint.sh$' |
+		xargs grep -nE 'deb\.debian\.org|crates\.io|static\.rust-lang|pypi\.org|registry\.npmjs|/root/'
+}
+
+checkpatch() {
+	# FILE_PATH_CHANGES: MAINTAINERS is the kernel's. EXPORT_SYMBOL: the macro names its argument.
+	tracked '*.c' '*.h' Kbuild Kconfig | grep -v '^tools/twin/qemu/' |
+		xargs perl "$SRC/scripts/checkpatch.pl" --no-tree --quiet --terse --max-line-length=100 \
+			--ignore FILE_PATH_CHANGES,SPDX_LICENSE_TAG,EXPORT_SYMBOL,AVOID_EXTERNS,VOLATILE,MACRO_ARG_UNUSED,LINUX_VERSION_CODE \
+			-f
+}
+
+check "rustfmt: kernel crates" rustfmt --check --edition 2021 --config-path "$SRC/.rustfmt.toml" \
+	rust/vfio/vfio.rs drivers/link/hisi_acc_link.rs drivers/vfio/hisi_acc_vfio_rs.rs
+check "rustfmt: hw" cargo fmt --check --manifest-path drivers/hw/Cargo.toml
+check "rustfmt: tools" cargo fmt --check --all --manifest-path tools/Cargo.toml
+check "clippy: kernel crates" tools/modules.sh "$KERNEL" CLIPPY=1 KRUSTFLAGS=-Dwarnings \
+	MO="$TOP/build/clippy"
+check "clippy: hw" cargo clippy -q --all-targets --manifest-path drivers/hw/Cargo.toml -- -D warnings
+check "clippy: tools" cargo clippy -q --all-targets --workspace --manifest-path tools/Cargo.toml -- -D warnings
+check "rustdoc: hw" env RUSTDOCFLAGS=-Dwarnings cargo doc -q --no-deps --manifest-path drivers/hw/Cargo.toml
+check "rustdoc: tools" env RUSTDOCFLAGS=-Dwarnings cargo doc -q --no-deps --workspace \
+	--manifest-path tools/Cargo.toml
+check "checkpatch" checkpatch
+check "SPDX in every file" spdx
+check "unsafe where it may be" unsafe_code
+check "SAFETY before unsafe" safety_comments
+check "no registry's host, no machine's path" hosts_and_paths
+exit $failed
