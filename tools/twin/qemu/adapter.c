@@ -19,6 +19,7 @@
 #include "hw/pci/pcie_sriov.h"
 #include "hw/qdev-properties.h"
 #include "qapi/error.h"
+#include "qapi/qapi-commands-control.h"
 
 #include "twin.h"
 
@@ -381,7 +382,29 @@ static void register_types(void)
 	type_register_static_array(types, ARRAY_SIZE(types));
 }
 
+/*
+ * Structures are laid out as the headers say that this was built with: with another version of QEMU
+ * there is no telling what would be overwritten.
+ */
+static void check_version(void)
+{
+	VersionInfo *info = qmp_query_version(&error_abort);
+	VersionTriple *is = info->qemu;
+
+	if (is->major != QEMU_VERSION_MAJOR || is->minor != QEMU_VERSION_MINOR ||
+	    is->micro != QEMU_VERSION_MICRO) {
+		fprintf(stderr,
+			"acc-twin: built for QEMU %d.%d.%d, this is %" PRId64 ".%" PRId64 ".%" PRId64
+			": build it anew\n",
+			QEMU_VERSION_MAJOR, QEMU_VERSION_MINOR, QEMU_VERSION_MICRO, is->major,
+			is->minor, is->micro);
+		exit(1);
+	}
+	qapi_free_VersionInfo(info);
+}
+
 static void __attribute__((constructor)) plug_in(void)
 {
+	check_version();
 	register_module_init(register_types, MODULE_INIT_QOM);
 }

@@ -57,7 +57,6 @@ if [ ! -e "$SO" ] || [ -n "$(find "$LIB" "$HERE" -newer "$SO" -print -quit)" ]; 
 	esac
 	# shellcheck disable=SC2046
 	quietly "$OUT/cc.log" gcc -std=gnu11 -O2 -g -Wall -Wno-unused-parameter -shared -fPIC -o "$SO.new" \
-		-DACC_TWIN_QEMU_VERSION="\"$UPSTREAM\"" \
 		-I "$HEADERS/source/include" -I "$HEADERS/build" -I "$HEADERS/build/qapi" \
 		-I "$HEADERS/source" -I "$HEADERS/source/linux-headers" \
 		-I "$HEADERS/source/host/include/$host" -I "$HEADERS/source/host/include/generic" \

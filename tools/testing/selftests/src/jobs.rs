@@ -129,7 +129,9 @@ pub struct Workload {
     next_tag: u64,
     slots: usize,
     pending: BTreeMap<u64, Job>,
-    /// Jobs that came back, each checked.
+    /// Jobs that were handed out.
+    pub submitted: u64,
+    /// Jobs that came back, each checked, each with a tag that was still out.
     pub done: u64,
     /// Bytes of text that went through.
     pub bytes: u64,
@@ -148,6 +150,7 @@ impl Workload {
             next_tag: 1,
             slots,
             pending: BTreeMap::new(),
+            submitted: 0,
             done: 0,
             bytes: 0,
         }
@@ -262,6 +265,7 @@ impl Workload {
             },
         );
         qm.submit(memory, queue, &sqe);
+        self.submitted += 1;
         Ok(())
     }
 
