@@ -163,8 +163,8 @@ pub struct Qm {
     eq_head: u16,
     eq_phase: bool,
     queues: Vec<Queue>,
-    /// Interrupts that had come over other registers and were not looked at yet. A virtual machine
-    /// has them pending in its interrupt controller, which migrates with it.
+    /// Interrupts that were seen, also over other registers, and not looked into yet. A virtual
+    /// machine has them pending in its interrupt controller, which migrates with it.
     carried: u64,
     /// Interrupts of the EQ that came over these registers.
     pub interrupts: u64,
@@ -270,7 +270,7 @@ impl Qm {
 
     /// Goes on over the registers of another VF.
     pub fn move_to(&mut self, device: &Device) -> Result<()> {
-        self.carried += self.registers.interrupts[0].read().unwrap_or(0);
+        self.see_interrupts();
         self.interrupts = 0;
         self.registers = Registers::new(device, self.queues.len())?;
         Ok(())
@@ -290,10 +290,16 @@ impl Qm {
         });
     }
 
-    fn take_interrupts(&mut self) -> u64 {
+    /// Sees interrupts that have come, without looking at what they are about yet.
+    pub fn see_interrupts(&mut self) {
         let n = self.registers.interrupts[0].read().unwrap_or(0);
         self.interrupts += n;
-        n + std::mem::take(&mut self.carried)
+        self.carried += n;
+    }
+
+    fn take_interrupts(&mut self) -> u64 {
+        self.see_interrupts();
+        std::mem::take(&mut self.carried)
     }
 
     /// Takes what has completed, if there was an interrupt.

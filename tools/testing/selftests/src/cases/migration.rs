@@ -86,7 +86,6 @@ fn busy(from: Driver, to: Driver, precopy: bool) -> Result<()> {
             .counts()
             .is_ok_and(|counts| counts.get("vf1", "jobs_done") >= 3)
     })?;
-    // The target's registers are at work before it runs: its interrupts are to be heard.
     let stream = migrate::save(&pair.source, precopy, &mut Quiet)?;
     ensure!(
         stream.len() == WHOLE,
@@ -106,7 +105,12 @@ fn busy(from: Driver, to: Driver, precopy: bool) -> Result<()> {
 impl Pair {
     fn go_on_after(&mut self, done: u64) -> Result<()> {
         self.work.finish(&mut self.qm, &self.bench.memory)?;
-        ensure!(self.qm.interrupts > 0, "the target raised no interrupt");
+        // All may have come back on an interrupt of the source that was still to be looked into.
+        let qm = &mut self.qm;
+        host::wait_for("an interrupt of the target", || {
+            qm.see_interrupts();
+            qm.interrupts > 0
+        })?;
         let counts = self.bench.twin.counts()?;
         let (first, second) = (
             counts.get("vf1", "jobs_done"),
