@@ -11,7 +11,8 @@
 //!
 //! - [`function`]: what each function has of its own: registers, mailbox, contexts;
 //! - [`queue`]: queues at work: doorbells, fetching, completion, events;
-//! - [`device`]: what only the PF has;
+//! - [`mailbox`]: its commands;
+//! - [`device`]: registers as drivers reach them, and what only the PF has;
 //! - [`engine`]: what compresses;
 //! - [`caps`]: the capability registers.
 
@@ -22,6 +23,7 @@ pub mod device;
 pub mod engine;
 pub mod function;
 pub mod ledger;
+pub mod mailbox;
 pub mod queue;
 
 pub use bus::{Bus, Fault};
