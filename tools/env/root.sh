@@ -14,9 +14,9 @@ SUITE=trixie
 LIST=$TOP/tools/env/packages.list
 GUEST=arm64
 
-for tool in apt-get dpkg-deb tar xz unshare flock; do
+for tool in apt-get dpkg-deb tar awk unshare flock; do
 	command -v "$tool" >/dev/null || die "'$tool' is missing. This needs a Debian 12 or 13 machine" \
-		"(packages apt, dpkg, tar, xz-utils, util-linux); or give KDIR= to build modules only"
+		"(packages apt, dpkg, tar, mawk, util-linux); or give KDIR= to build modules only"
 done
 
 NATIVE=$(dpkg --print-architecture)
@@ -172,7 +172,11 @@ done
 	echo "kernel_version=$(dpkg-deb -f "$KDEB" Version)"
 	echo "qemu_version=$QVER"
 } >"$ROOT/.versions"
-unshare $([ "$(id -u)" = 0 ] || echo --map-root-user) --mount chroot "$ROOT" /sbin/ldconfig
+if [ "$(id -u)" = 0 ]; then
+	chroot "$ROOT" /sbin/ldconfig
+else
+	unshare --user --map-root-user chroot "$ROOT" /sbin/ldconfig
+fi
 : >"$ROOT/.complete"
 rm -rf "$APT/archives"
 say "root is ready: $(du -sh "$ROOT" | cut -f1), $(tr '\n' ' ' <"$ROOT/.versions")"
