@@ -23,6 +23,8 @@ struct Show<'a> {
     source: String,
     target: String,
     begin: Instant,
+    /// Jobs that the target has done, as of the last mark.
+    by_target: u64,
 }
 
 impl Watch for Show<'_> {
@@ -38,6 +40,7 @@ impl Watch for Show<'_> {
             state::name(state),
             counts.accesses(vf),
         );
+        self.by_target += counts.get("vf2", "jobs_done");
         self.twin.mark()
     }
 }
@@ -99,6 +102,7 @@ pub fn run(driver: Driver) -> Result<()> {
         source: bench.vfs[0].address.clone(),
         target: bench.vfs[1].address.clone(),
         begin: Instant::now(),
+        by_target: 0,
     };
     let stream = migrate::save(&source, true, &mut show)?;
     qm.move_to(&target)?;
@@ -107,7 +111,7 @@ pub fn run(driver: Driver) -> Result<()> {
     drop(source);
     let before = work.done;
     work.finish(&mut qm, &bench.memory)?;
-    let by_target = bench.twin.counts()?.get("vf2", "jobs_done");
+    let by_target = show.by_target + bench.twin.counts()?.get("vf2", "jobs_done");
     println!(
         "\n{} jobs came back over {}, {by_target} of them done by it; each output inflates to its input.",
         work.done - before,
