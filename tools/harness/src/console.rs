@@ -5,6 +5,7 @@
 /// Words with which a kernel complains; any of them fails the case during which they come.
 const SPLATS: &[&str] = &[
     "WARNING:",
+    "Call trace:",
     "BUG:",
     "Oops",
     "Unable to handle",
@@ -49,17 +50,29 @@ pub enum Line<'a> {
 /// The mark at the end of a guest's work.
 pub const END: &str = "acc-selftest: end";
 
+/// What the kernel says in a line: all behind its time stamp (`[    1.234567] `). The stamp need
+/// not be at the line's begin, for a program may have written half a line before.
+fn from_kernel(line: &str) -> Option<&str> {
+    line.match_indices('[').find_map(|(at, _)| {
+        let (stamp, text) = line[at + 1..].split_once("] ")?;
+        let (seconds, fraction) = stamp.trim_start().split_once('.')?;
+        let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+        (digits(seconds) && digits(fraction)).then_some(text)
+    })
+}
+
 /// Reads a line.
 pub fn read(line: &str) -> Line<'_> {
-    let from_kernel = line.starts_with('[');
-    if from_kernel {
-        if let Some((_, name)) = line.split_once("acc-selftest: begin ") {
+    if let Some(text) = from_kernel(line) {
+        if let Some((_, name)) = text.split_once("acc-selftest: begin ") {
             return Line::Begin(name.trim());
         }
-        if SPLATS.iter().any(|splat| line.contains(splat)) {
+        if SPLATS.iter().any(|splat| text.contains(splat)) {
             return Line::Splat;
         }
-        return Line::Other;
+        if line.starts_with('[') {
+            return Line::Other;
+        }
     }
     if line.contains(END) {
         return Line::End;
@@ -101,6 +114,12 @@ mod tests {
         assert_eq!(read("# errno 0"), Line::Diagnostic("errno 0"));
         assert_eq!(read("[    1.0] WARNING: fs/x.c:1 at f"), Line::Splat);
         assert_eq!(read("[    1.0] ok 1 - kunit"), Line::Other);
+        assert_eq!(read("half a l[    1.0] BUG: at f"), Line::Splat);
+        assert_eq!(read("[   12.5] Call trace:"), Line::Splat);
+        assert_eq!(
+            read("# [x] BUG: in words"),
+            Line::Diagnostic("[x] BUG: in words")
+        );
         assert_eq!(read(END), Line::End);
     }
 }

@@ -249,6 +249,7 @@ impl Guest {
         drop(sender);
         let begin = Instant::now();
         let mut tail: Vec<String> = Vec::new();
+        let mut ended = false;
         let mut current: Option<String> = None;
         let mut splats: BTreeMap<String, Vec<String>> = BTreeMap::new();
         // A result is reported when the next thing happens: what says why comes after it.
@@ -265,6 +266,9 @@ impl Guest {
                 Ok(line) => line,
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if let (true, Some((_, why))) = (left.is_empty(), &mut last) {
+                        why.push("then the guest hung and was ended".to_owned());
+                    }
                     settle(&mut last, &mut splats);
                     tail.insert(
                         0,
@@ -323,16 +327,17 @@ impl Guest {
                         .or_insert_with(|| vec!["the kernel complains:".to_owned()])
                         .push(line);
                 }
-                Line::End => {
-                    settle(&mut last, &mut splats);
-                    if !splats.is_empty() {
-                        // After the result of its case: too late to be in it, not too late to fail.
-                        let lines = splats.into_values().flatten().collect::<Vec<_>>();
-                        return Err(lines.join("\n").to_string().into());
-                    }
-                }
+                Line::End => ended = true,
                 Line::Other => {}
             }
+        }
+        // What comes with or after the last result, while the guest powers off too, is put to it.
+        if let Some((name, why)) = &mut last {
+            if !ended {
+                why.push("the guest ended without its end mark".to_owned());
+            }
+            why.extend(splats.remove(name).unwrap_or_default());
+            why.extend(splats.values().flatten().cloned());
         }
         settle(&mut last, &mut splats);
         Ok(tail)
