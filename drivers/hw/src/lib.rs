@@ -16,8 +16,11 @@
 
 pub mod context;
 pub mod doorbell;
+pub mod hpre;
 pub mod ids;
 pub mod mailbox;
 pub mod regs;
+pub mod sec;
+pub mod sgl;
 pub mod stream;
 pub mod zip;

@@ -4,8 +4,10 @@
  * All that knows QEMU's types is here.
  *
  * Devices:
- *   hisi-zip-pf    PF with SR-IOV, property vfs=N (8); its VFs are hisi-zip-vf
- *   acc-twin-ctl   how tests in the guest talk to the model: text in and out of BAR0
+ *   hisi-zip-pf, hisi-sec-pf, hisi-hpre-pf
+ *                  PFs with SR-IOV; properties: vfs=N (8), hw=3|5 (3), the QM's version
+ *   acc-twin-ctl   how tests in the guest talk to the model: text in and out of BAR0. The first
+ *                  word is the id of a PF (-device hisi-zip-pf,id=zip), the rest is for its model.
  */
 #include "qemu/osdep.h"
 #include "qemu/main-loop.h"
@@ -23,13 +25,12 @@
 
 #include "twin.h"
 
-#define TYPE_ZIP_PF "hisi-zip-pf"
-#define TYPE_ZIP_VF "hisi-zip-vf"
 #define TYPE_CTL "acc-twin-ctl"
 
 /* PCI class of the accelerators: a processing accelerator. A guess, no driver looks at it. */
 #define ACC_CLASS 0x1200
 #define QM_HW_V3 0x30
+#define QM_HW_V5 0x51
 
 #define PF_BAR2 (4 * MiB)
 #define VF_BAR2 (64 * KiB)
@@ -41,7 +42,18 @@
 #define CAP_MSI 0x50
 #define CAP_EXP 0x80
 #define CAP_ARI 0x100
+#define CAP_AER 0x110
 #define CAP_SRIOV 0x160
+
+/* The accelerators: types of their PF and VF. */
+static const struct accelerator {
+	const char *pf, *vf;
+	uint16_t pf_id, vf_id;
+} accelerators[] = {
+	{ "hisi-zip-pf", "hisi-zip-vf", 0xa250, 0xa251 },
+	{ "hisi-sec-pf", "hisi-sec-vf", 0xa255, 0xa256 },
+	{ "hisi-hpre-pf", "hisi-hpre-vf", 0xa258, 0xa259 },
+};
 
 struct pf;
 
@@ -57,14 +69,16 @@ struct function {
 struct pf {
 	struct function function;
 	uint32_t vfs;
+	uint32_t hw;
 	struct twin *twin;
+	QTAILQ_ENTRY(pf) next;
 	struct function *functions[MAX_VFS + 1];
 	QEMUBH *bh;
 	QEMUTimer *timer;
 };
 
-/* The device that acc-twin-ctl speaks of. */
-static struct pf *the_pf;
+/* The devices that acc-twin-ctl speaks of. */
+static QTAILQ_HEAD(, pf) pfs = QTAILQ_HEAD_INITIALIZER(pfs);
 
 static int bus_read(void *opaque, uint32_t function, uint64_t addr, uint8_t *to, size_t len)
 {
@@ -157,10 +171,24 @@ static const MemoryRegionOps bar4_ops = {
 	.impl = { .min_access_size = 4, .max_access_size = 8 },
 };
 
-static bool function_init(struct function *f, uint64_t bar2, Error **errp)
+static const struct accelerator *accelerator(uint16_t pf_id)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(accelerators); i++)
+		if (accelerators[i].pf_id == pf_id)
+			return &accelerators[i];
+	g_assert_not_reached();
+}
+
+static uint8_t revision(struct pf *pf)
+{
+	return pf->hw == 5 ? QM_HW_V5 : QM_HW_V3;
+}
+
+static bool function_init(struct function *f, struct pf *pf, uint64_t bar2, Error **errp)
 {
 	PCIDevice *pdev = &f->pdev;
 
+	pci_set_byte(pdev->config + PCI_REVISION_ID, revision(pf));
 	memory_region_init_io(&f->bar2, OBJECT(f), &bar2_ops, f, "acc-bar2", bar2);
 	memory_region_init_io(&f->bar4, OBJECT(f), &bar4_ops, f, "acc-bar4", BAR4);
 	if (pcie_endpoint_cap_init(pdev, CAP_EXP) < 0) {
@@ -171,11 +199,20 @@ static bool function_init(struct function *f, uint64_t bar2, Error **errp)
 	if (msi_init(pdev, CAP_MSI, MSI_VECTORS, true, true, errp))
 		return false;
 	pcie_ari_init(pdev, CAP_ARI);
-	return true;
+	return pcie_aer_init(pdev, PCI_ERR_VER, CAP_AER, PCI_ERR_SIZEOF, errp) >= 0;
+}
+
+static void pf_free(struct pf *pf)
+{
+	timer_free(pf->timer);
+	qemu_bh_delete(pf->bh);
+	pf->timer = NULL;
+	pf->bh = NULL;
 }
 
 static void pf_realize(PCIDevice *pdev, Error **errp)
 {
+	const struct accelerator *acc = accelerator(PCI_DEVICE_GET_CLASS(pdev)->device_id);
 	struct pf *pf = (struct pf *)pdev;
 	struct function *f = &pf->function;
 	const uint8_t type = PCI_BASE_ADDRESS_MEM_TYPE_64;
@@ -184,28 +221,41 @@ static void pf_realize(PCIDevice *pdev, Error **errp)
 		error_setg(errp, "vfs is 1 to %d", MAX_VFS);
 		return;
 	}
+	if (pf->hw != 3 && pf->hw != 5) {
+		error_setg(errp, "hw is 3 or 5");
+		return;
+	}
 	f->pf = pf;
 	pf->functions[0] = f;
-	pf->twin = twin_new(pf->vfs, (struct twin_bus) {
+	pf->twin = twin_new(acc->pf_id, revision(pf), pf->vfs, (struct twin_bus) {
 		.opaque = pf, .read = bus_read, .write = bus_write, .msi = bus_msi,
 	});
 	pf->bh = qemu_bh_new(run, pf);
 	pf->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, run, pf);
-	if (!function_init(f, PF_BAR2, errp))
+	if (!function_init(f, pf, PF_BAR2, errp)) {
+		pf_free(pf);
 		return;
+	}
 	pci_register_bar(pdev, 2, type, &f->bar2);
 	pci_register_bar(pdev, 4, type | PCI_BASE_ADDRESS_MEM_PREFETCH, &f->bar4);
-	if (!pcie_sriov_pf_init(pdev, CAP_SRIOV, TYPE_ZIP_VF, 0xa251, pf->vfs, pf->vfs, 1, 1,
-				errp))
+	if (!pcie_sriov_pf_init(pdev, CAP_SRIOV, acc->vf, acc->vf_id, pf->vfs, pf->vfs, 1, 1,
+				errp)) {
+		pf_free(pf);
 		return;
+	}
 	pcie_sriov_pf_init_vf_bar(pdev, 2, type, VF_BAR2);
 	pcie_sriov_pf_init_vf_bar(pdev, 4, type | PCI_BASE_ADDRESS_MEM_PREFETCH, BAR4);
-	the_pf = pf;
+	QTAILQ_INSERT_TAIL(&pfs, pf, next);
 }
 
 static void pf_exit(PCIDevice *pdev)
 {
+	struct pf *pf = (struct pf *)pdev;
+
+	QTAILQ_REMOVE(&pfs, pf, next);
 	pcie_sriov_pf_exit(pdev);
+	pcie_aer_exit(pdev);
+	pf_free(pf);
 }
 
 static void vf_realize(PCIDevice *pdev, Error **errp)
@@ -213,7 +263,7 @@ static void vf_realize(PCIDevice *pdev, Error **errp)
 	struct function *f = (struct function *)pdev;
 	struct pf *pf = (struct pf *)pcie_sriov_get_pf(pdev);
 
-	if (!function_init(f, VF_BAR2, errp))
+	if (!function_init(f, pf, VF_BAR2, errp))
 		return;
 	pci_register_bar(pdev, 2, PCI_BASE_ADDRESS_MEM_TYPE_64, &f->bar2);
 	pci_register_bar(pdev, 4, PCI_BASE_ADDRESS_MEM_TYPE_64 |
@@ -230,12 +280,14 @@ static void vf_exit(PCIDevice *pdev)
 
 	if (f->pf && f->pf->functions[f->number] == f)
 		f->pf->functions[f->number] = NULL;
+	pcie_aer_exit(pdev);
 }
 
 static void config_write(PCIDevice *pdev, uint32_t addr, uint32_t value, int len)
 {
 	pci_default_write_config(pdev, addr, value, len);
 	pcie_cap_flr_write_config(pdev, addr, value, len);
+	pcie_aer_write_config(pdev, addr, value, len);
 }
 
 static void function_reset(DeviceState *dev)
@@ -248,6 +300,7 @@ static void function_reset(DeviceState *dev)
 
 static const Property pf_properties[] = {
 	DEFINE_PROP_UINT32("vfs", struct pf, vfs, 8),
+	DEFINE_PROP_UINT32("hw", struct pf, hw, 3),
 };
 
 static void function_class(ObjectClass *klass, uint16_t device)
@@ -264,7 +317,9 @@ static void function_class(ObjectClass *klass, uint16_t device)
 
 static void pf_class(ObjectClass *klass, void *data)
 {
-	function_class(klass, 0xa250);
+	const struct accelerator *acc = data;
+
+	function_class(klass, acc->pf_id);
 	PCI_DEVICE_CLASS(klass)->realize = pf_realize;
 	PCI_DEVICE_CLASS(klass)->exit = pf_exit;
 	device_class_set_props(DEVICE_CLASS(klass), pf_properties);
@@ -272,7 +327,9 @@ static void pf_class(ObjectClass *klass, void *data)
 
 static void vf_class(ObjectClass *klass, void *data)
 {
-	function_class(klass, 0xa251);
+	const struct accelerator *acc = data;
+
+	function_class(klass, acc->vf_id);
 	PCI_DEVICE_CLASS(klass)->realize = vf_realize;
 	PCI_DEVICE_CLASS(klass)->exit = vf_exit;
 	DEVICE_CLASS(klass)->user_creatable = false;
@@ -281,49 +338,89 @@ static void vf_class(ObjectClass *klass, void *data)
 /* --- acc-twin-ctl --- */
 
 #define CTL_SIZE (64 * KiB)
-#define CTL_REQUEST 0x1000
-#define CTL_RESPONSE 0x2000
 /* "TWIN" */
 #define CTL_MAGIC 0x4e495754
+#define CTL_VERSION 2
+
+/* Registers; 32 bits each */
+#define CTL_REG_MAGIC 0x0
+#define CTL_REG_VERSION 0x4
+/* Write the length of a request to have it carried out */
+#define CTL_REG_ASK 0x8
+/* Length of the answer */
+#define CTL_REG_ANSWERED 0xc
+/* Where in the answer the window begins */
+#define CTL_REG_OFFSET 0x10
+/* Room for the request, and the window to the answer */
+#define CTL_REQUEST 0x1000
+#define CTL_WINDOW 0x2000
 
 struct ctl {
 	PCIDevice pdev;
 	MemoryRegion bar;
+	struct pf *asked;
 	uint32_t answered;
-	uint8_t memory[CTL_SIZE];
+	uint32_t offset;
+	char request[CTL_WINDOW - CTL_REQUEST];
 };
 
 static uint64_t ctl_read(void *opaque, hwaddr addr, unsigned int size)
 {
 	struct ctl *ctl = opaque;
-	uint64_t value = 0;
 
 	switch (addr) {
-	case 0x0:
+	case CTL_REG_MAGIC:
 		return CTL_MAGIC;
-	case 0x4:
-		return 1;
-	case 0xc:
+	case CTL_REG_VERSION:
+		return CTL_VERSION;
+	case CTL_REG_ANSWERED:
 		return ctl->answered;
 	}
-	if (addr + size <= CTL_SIZE)
-		memcpy(&value, ctl->memory + addr, size);
-	return value;
+	if (addr >= CTL_WINDOW && ctl->asked)
+		return twin_answer(ctl->asked->twin, ctl->offset + addr - CTL_WINDOW);
+	return 0;
+}
+
+/* The PF whose id is the first word of a request. */
+static struct pf *ctl_find(const char *request, size_t len)
+{
+	const char *space = memchr(request, ' ', len);
+	size_t n = space ? (size_t)(space - request) : len;
+	struct pf *pf;
+
+	QTAILQ_FOREACH(pf, &pfs, next) {
+		const char *id = DEVICE(pf)->id;
+
+		if (id && strlen(id) == n && !memcmp(id, request, n))
+			return pf;
+	}
+	return NULL;
+}
+
+static void ctl_ask(struct ctl *ctl, size_t len)
+{
+	size_t n;
+
+	ctl->answered = 0;
+	ctl->asked = ctl_find(ctl->request, len);
+	if (!ctl->asked)
+		return;
+	n = MIN(strlen(DEVICE(ctl->asked)->id) + 1, len);
+	ctl->answered = twin_control(ctl->asked->twin, (uint8_t *)ctl->request + n, len - n);
+	/* An order may have given the device something to do. */
+	qemu_bh_schedule(ctl->asked->bh);
 }
 
 static void ctl_write(void *opaque, hwaddr addr, uint64_t value, unsigned int size)
 {
 	struct ctl *ctl = opaque;
 
-	if (addr == 0x8) {
-		size_t len = MIN(value, CTL_RESPONSE - CTL_REQUEST);
-
-		ctl->answered = the_pf ? twin_control(the_pf->twin, ctl->memory + CTL_REQUEST, len,
-						      ctl->memory + CTL_RESPONSE,
-						      CTL_SIZE - CTL_RESPONSE) : 0;
-	} else if (addr >= CTL_REQUEST && addr + size <= CTL_RESPONSE) {
-		memcpy(ctl->memory + addr, &value, size);
-	}
+	if (addr == CTL_REG_ASK)
+		ctl_ask(ctl, MIN(value, sizeof(ctl->request)));
+	else if (addr == CTL_REG_OFFSET)
+		ctl->offset = value;
+	else if (addr >= CTL_REQUEST && addr + size <= CTL_WINDOW)
+		memcpy(ctl->request + addr - CTL_REQUEST, &value, size);
 }
 
 static const MemoryRegionOps ctl_ops = {
@@ -355,31 +452,33 @@ static void ctl_class(ObjectClass *klass, void *data)
 static InterfaceInfo pcie_interface[] = { { INTERFACE_PCIE_DEVICE }, {} };
 static InterfaceInfo pci_interface[] = { { INTERFACE_CONVENTIONAL_PCI_DEVICE }, {} };
 
-static const TypeInfo types[] = {
-	{
-		.name = TYPE_ZIP_PF,
-		.parent = TYPE_PCI_DEVICE,
-		.instance_size = sizeof(struct pf),
-		.class_init = pf_class,
-		.interfaces = pcie_interface,
-	}, {
-		.name = TYPE_ZIP_VF,
-		.parent = TYPE_PCI_DEVICE,
-		.instance_size = sizeof(struct function),
-		.class_init = vf_class,
-		.interfaces = pcie_interface,
-	}, {
-		.name = TYPE_CTL,
-		.parent = TYPE_PCI_DEVICE,
-		.instance_size = sizeof(struct ctl),
-		.class_init = ctl_class,
-		.interfaces = pci_interface,
-	},
+static const TypeInfo ctl_type = {
+	.name = TYPE_CTL,
+	.parent = TYPE_PCI_DEVICE,
+	.instance_size = sizeof(struct ctl),
+	.class_init = ctl_class,
+	.interfaces = pci_interface,
 };
 
 static void register_types(void)
 {
-	type_register_static_array(types, ARRAY_SIZE(types));
+	for (size_t i = 0; i < ARRAY_SIZE(accelerators); i++) {
+		TypeInfo type = {
+			.name = accelerators[i].pf,
+			.parent = TYPE_PCI_DEVICE,
+			.instance_size = sizeof(struct pf),
+			.class_init = pf_class,
+			.class_data = (void *)&accelerators[i],
+			.interfaces = pcie_interface,
+		};
+
+		type_register_static(&type);
+		type.name = accelerators[i].vf;
+		type.instance_size = sizeof(struct function);
+		type.class_init = vf_class;
+		type_register_static(&type);
+	}
+	type_register_static(&ctl_type);
 }
 
 /*

@@ -18,7 +18,8 @@ struct twin_bus {
 	void (*msi)(void *opaque, uint32_t function, uint32_t vector);
 };
 
-struct twin *twin_new(uint32_t vfs, struct twin_bus bus);
+/* @device: the PF's; @revision: PCI's, which is the QM's version. NULL: no such device. */
+struct twin *twin_new(uint16_t device, uint8_t revision, uint32_t vfs, struct twin_bus bus);
 uint64_t twin_read(struct twin *twin, uint32_t function, uint8_t bar, uint64_t offset,
 		   uint32_t size);
 void twin_write(struct twin *twin, uint32_t function, uint8_t bar, uint64_t offset,
@@ -26,7 +27,8 @@ void twin_write(struct twin *twin, uint32_t function, uint8_t bar, uint64_t offs
 /* Carries out what is due at @now (ns); returns when to come again, UINT64_MAX for never. */
 uint64_t twin_run(struct twin *twin, uint64_t now);
 void twin_reset(struct twin *twin, uint32_t function);
-size_t twin_control(struct twin *twin, const uint8_t *request, size_t len, uint8_t *to,
-		    size_t room);
+/* A request of a test; returns the length of the answer, which twin_answer() shows. */
+size_t twin_control(struct twin *twin, const uint8_t *request, size_t len);
+uint64_t twin_answer(struct twin *twin, uint64_t offset);
 
 #endif

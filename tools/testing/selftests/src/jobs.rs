@@ -8,8 +8,9 @@ use flate2::{
     read::{DeflateDecoder, DeflateEncoder, GzDecoder, GzEncoder, ZlibDecoder, ZlibEncoder},
     Compression,
 };
-use hisi_acc_hw::zip::{
-    Format, Sge, SglHead, Sqe, ALG_TYPE_COMP, ALG_TYPE_DECOMP, SGE_SIZE, SGL_HEAD,
+use hisi_acc_hw::{
+    sgl::{Sge, SglHead, SGE_SIZE, SGL_HEAD},
+    zip::{Format, Sqe, ALG_TYPE_COMP, ALG_TYPE_DECOMP},
 };
 use std::{
     collections::BTreeMap,

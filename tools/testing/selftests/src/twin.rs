@@ -7,12 +7,17 @@ use crate::{host::Function, Result};
 use std::{collections::BTreeMap, fs::OpenOptions, os::fd::AsRawFd, ptr};
 
 const LEN: usize = 0x10000;
+/// Room for a request
+const REQUEST: usize = 0x1000;
+/// The window to the answer
+const WINDOW: usize = 0x2000;
 /// "TWIN"
 const MAGIC: u32 = 0x4e49_5754;
 
-/// The control device.
+/// The control device, and of which accelerator it is asked.
 pub struct Twin {
     base: *mut u8,
+    device: &'static str,
 }
 
 /// Counts by function and key.
@@ -38,7 +43,13 @@ impl Counts {
 }
 
 impl Twin {
+    /// To ask of the ZIP.
     pub fn open() -> Result<Self> {
+        Self::open_device("zip")
+    }
+
+    /// To ask of `zip`, `sec` or `hpre`: the `id=` of its PF in QEMU.
+    pub fn open_device(device: &'static str) -> Result<Self> {
         let function = Function::all(0x1234, 0x11ac)?
             .into_iter()
             .next()
@@ -63,7 +74,10 @@ impl Twin {
         if base == libc::MAP_FAILED {
             return Err(std::io::Error::last_os_error().into());
         }
-        let twin = Self { base: base.cast() };
+        let twin = Self {
+            base: base.cast(),
+            device,
+        };
         if twin.read32(0) != MAGIC {
             return Err("acc-twin-ctl does not answer".into());
         }
@@ -75,28 +89,68 @@ impl Twin {
         unsafe { self.base.add(at).cast::<u32>().read_volatile() }
     }
 
-    fn ask(&self, request: &str) -> Result<String> {
-        for (n, byte) in request.bytes().enumerate() {
-            // SAFETY: Requests are short; within the mapping.
-            unsafe { self.base.add(0x1000 + n).write_volatile(byte) };
-        }
+    fn write32(&self, at: usize, value: u32) {
         // SAFETY: Within the mapping.
-        unsafe {
-            self.base
-                .add(8)
-                .cast::<u32>()
-                .write_volatile(request.len() as u32)
-        };
+        unsafe { self.base.add(at).cast::<u32>().write_volatile(value) };
+    }
+
+    /// Asks; see `tools/twin/model/src/control.rs` for what.
+    pub fn ask(&self, request: &str) -> Result<String> {
+        let request = format!("{} {request}", self.device);
+        if request.len() > WINDOW - REQUEST {
+            return Err("a request as long as that".into());
+        }
+        for (n, byte) in request.bytes().enumerate() {
+            // SAFETY: Within the mapping, by the check above.
+            unsafe { self.base.add(REQUEST + n).write_volatile(byte) };
+        }
+        self.write32(8, request.len() as u32);
         let len = self.read32(12) as usize;
-        let answer: Vec<u8> = (0..len)
-            // SAFETY: Within the mapping.
-            .map(|n| unsafe { self.base.add(0x2000 + n).read_volatile() })
-            .collect();
+        let mut answer = Vec::with_capacity(len + 8);
+        while answer.len() < len {
+            let at = answer.len() % (LEN - WINDOW);
+            if at == 0 {
+                self.write32(16, answer.len() as u32);
+            }
+            // SAFETY: Within the mapping, `at` being a multiple of 8.
+            let eight = unsafe { self.base.add(WINDOW + at).cast::<u64>().read_volatile() };
+            answer.extend(eight.to_le_bytes());
+        }
+        answer.truncate(len);
         let answer = String::from_utf8_lossy(&answer).into_owned();
         if answer.starts_with("error:") {
-            return Err(format!("{request}: {answer}").into());
+            return Err(answer.into());
         }
         Ok(answer)
+    }
+
+    /// Orders a fault of a function.
+    pub fn fault(&self, function: &str, order: &str) -> Result<()> {
+        self.ask(&format!("fault {function} {order}")).map(|_| ())
+    }
+
+    /// The pages that a function wrote by DMA since the mark: addresses divided by 4096, as ranges
+    /// of a first page and a number of them.
+    pub fn pages(&self, function: &str) -> Result<Vec<(u64, u64)>> {
+        self.ask(&format!("ledger pages {function}"))?
+            .lines()
+            .map(|line| {
+                let (first, n) = line.split_once(' ').ok_or("no such line")?;
+                let first = first.strip_prefix("0x").ok_or("no number")?;
+                Ok((u64::from_str_radix(first, 16)?, n.parse()?))
+            })
+            .collect()
+    }
+
+    /// How often a function's register was read (`write`: written) since the mark.
+    pub fn register(&self, function: &str, write: bool, bar: u8, offset: u64) -> Result<u64> {
+        let what = if write { "write" } else { "read" };
+        let line = format!("{what} {bar} {offset:#x} ");
+        let text = self.ask(&format!("ledger registers {function}"))?;
+        match text.lines().find_map(|l| l.strip_prefix(&line)) {
+            Some(n) => Ok(n.parse()?),
+            None => Ok(0),
+        }
     }
 
     /// Counts begin anew.
@@ -119,8 +173,7 @@ impl Twin {
 
     /// How long each job of a VF takes.
     pub fn job_delay(&self, vf: usize, ns: u64) -> Result<()> {
-        self.ask(&format!("set vf{} job-delay-ns {ns}", vf + 1))
-            .map(|_| ())
+        self.fault(&format!("vf{}", vf + 1), &format!("job-delay {ns}"))
     }
 }
 

@@ -4,7 +4,7 @@
 //!
 //! All calls come under one lock of the machine's (QEMU's BQL).
 
-use acc_twin::{Bus, Fault, Twin};
+use acc_twin::{Bus, Fault, Kind, Twin};
 use std::{
     cell::RefCell,
     ffi::{c_int, c_void},
@@ -66,6 +66,8 @@ impl Bus for Machine {
 pub struct Handle {
     twin: RefCell<Twin>,
     bus: TwinBus,
+    /// The answer to the last request
+    answer: RefCell<Vec<u8>>,
 }
 
 /// Runs `f` on the device. A DMA access of the device to its own registers comes back in here while
@@ -87,17 +89,27 @@ fn with<R: Default>(handle: *mut Handle, f: impl FnOnce(&mut Twin, &mut Machine)
     }
 }
 
-/// A new device with `vfs` virtual functions. Lives till the end.
+/// A new device with `vfs` virtual functions, by the PF's device ID and its PCI revision; null where
+/// there is no such device. Lives till the end.
 ///
 /// # Safety
 ///
 /// The callbacks of `bus` must stay callable.
 #[no_mangle]
-pub unsafe extern "C" fn twin_new(vfs: u32, bus: TwinBus) -> *mut Handle {
-    Box::into_raw(Box::new(Handle {
-        twin: RefCell::new(Twin::new(vfs as usize)),
-        bus,
-    }))
+pub unsafe extern "C" fn twin_new(
+    device: u16,
+    revision: u8,
+    vfs: u32,
+    bus: TwinBus,
+) -> *mut Handle {
+    match Kind::from_ids(device, revision) {
+        Some(kind) => Box::into_raw(Box::new(Handle {
+            twin: RefCell::new(Twin::new(kind, vfs as usize)),
+            bus,
+            answer: RefCell::new(Vec::new()),
+        })),
+        None => std::ptr::null_mut(),
+    }
 }
 
 /// A read of a BAR.
@@ -157,25 +169,41 @@ pub unsafe extern "C" fn twin_reset(handle: *mut Handle, function: u32) {
     with(handle, |twin, _| twin.reset(function as usize));
 }
 
-/// A request of a test; the answer is put into `to`, as much of it as fits; returns its length.
+/// A request of a test; returns the length of the answer.
 ///
 /// # Safety
 ///
-/// `handle` must come from [`twin_new`]; `request` and `to` must be valid for their lengths.
+/// `handle` must come from [`twin_new`]; `request` must be valid for its length.
 #[no_mangle]
 pub unsafe extern "C" fn twin_control(
     handle: *mut Handle,
     request: *const u8,
     len: usize,
-    to: *mut u8,
-    room: usize,
 ) -> usize {
     // SAFETY: By the safety requirement.
     let request = unsafe { std::slice::from_raw_parts(request, len) };
     let request = String::from_utf8_lossy(request).into_owned();
     let answer = with(handle, |twin, _| twin.control(&request)).into_bytes();
-    let n = answer.len().min(room);
-    // SAFETY: By the safety requirement; `n` fits in both.
-    unsafe { std::ptr::copy_nonoverlapping(answer.as_ptr(), to, n) };
-    n
+    let len = answer.len();
+    // SAFETY: C passes what `twin_new` gave it.
+    *unsafe { &*handle }.answer.borrow_mut() = answer;
+    len
+}
+
+/// Eight bytes of the last answer, zeroes behind its end.
+///
+/// # Safety
+///
+/// `handle` must come from [`twin_new`].
+#[no_mangle]
+pub unsafe extern "C" fn twin_answer(handle: *mut Handle, offset: u64) -> u64 {
+    // SAFETY: C passes what `twin_new` gave it.
+    let answer = unsafe { &*handle }.answer.borrow();
+    let mut raw = [0; 8];
+    let from = usize::try_from(offset)
+        .ok()
+        .and_then(|at| answer.get(at..))
+        .unwrap_or_default();
+    raw.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
+    u64::from_le_bytes(raw)
 }

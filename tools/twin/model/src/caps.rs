@@ -1,21 +1,86 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! Capability registers: the values that the in-tree drivers assume of V3 hardware that has none
-//! (`v3_val` of `qm_cap_query_info`, `qm_basic_info` of qm.c and `zip_cap_query_info` of
-//! zip/zip_main.c), shown as registers.
+//! (`v3_val` of `qm_cap_query_info`, `qm_basic_info` of qm.c, `zip_cap_query_info` of
+//! zip/zip_main.c, `sec_cap_query_info` of sec2/sec_main.c, `hpre_cap_query_info` of
+//! hpre/hpre_main.c), shown as registers.
+
+use crate::kind::{Accelerator, Kind};
 
 /// Queues of the whole device (`QM_TOTAL_QP_NUM_CAP`).
 pub const TOTAL_QUEUES: u32 = 0x400;
 
-/// The MSI vectors of the events: low halves of 0x310c, 0x3110, 0x3118.
+/// The MSI vectors of the events: low halves of 0x310c, 0x3110, 0x3118, 0x3114.
 pub const VECTOR_EQ: u32 = 0;
 /// AEQ
 pub const VECTOR_AEQ: u32 = 1;
 /// PF<->VF messages
 pub const VECTOR_MESSAGE: u32 = 2;
+/// Errors, of the PF only
+pub const VECTOR_ABNORMAL: u32 = 3;
+
+/// Where the registers of the accelerators begin.
+const FIRST: u32 = 0x3124;
+
+/// From [`FIRST`] on: error types and what resets of the QM, the same of the engine, then cores and
+/// algorithms.
+const ZIP: [u32; 15] = [
+    0x7c77,
+    0x6c77,
+    0x8,
+    0x1ffe,
+    0x7fe,
+    0x1,
+    // ZIP_CORE_INFO, ZIP_CORE_EN
+    0x1205_0203,
+    0x1c_0003,
+    // ZIP_DRV_ALG_BITMAP: deflate (HZIP_ALG_DEFLATE), no lz4
+    0x30,
+    // ZIP_ALG_BITMAP, ZIP_CORE1..5_BITMAP
+    0x3f,
+    0xd5,
+    0xd5,
+    0x2a,
+    0x2a,
+    0x2a,
+];
+
+const SEC: [u32; 20] = [
+    0x7c77,
+    0x6c77,
+    0x8,
+    0x6_0177,
+    0x177,
+    0xc088,
+    // SEC_CORE_INFO, SEC_CORE_EN
+    0x11_0404,
+    0xf,
+    // SEC_DRV_ALG_BITMAP_LOW, _HIGH
+    0x186_70cf,
+    0x395c,
+    // SEC_ALG_BITMAP_LOW, _HIGH, and the same of four cores
+    0xffff_ffff,
+    0x3fff,
+    0xffff_ffff,
+    0x3fff,
+    0xffff_ffff,
+    0x3fff,
+    0xffff_ffff,
+    0x3fff,
+    0xffff_ffff,
+    0x3fff,
+];
+
+const HPRE: [u32; 20] = [
+    0x7c37, 0x6c77, 0x8, 0x1ff_fc3e, 0xbf_fc3e, 0x1,
+    // HPRE_CORE_INFO, HPRE_CORE_EN
+    0x12_0a0a, 0x3ff, // HPRE_DRV_ALG_BITMAP: RSA, DH, ECDH, X25519
+    0x27, // HPRE_ALG_BITMAP, HPRE_CORE1..10_BITMAP_CAP
+    0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x10, 0x10,
+];
 
 /// A capability register, `None` where `offset` is none.
-pub fn read(offset: u32, is_pf: bool) -> Option<u32> {
+pub fn read(kind: Kind, offset: u32, is_pf: bool) -> Option<u32> {
     Some(match offset {
         // QM_CAP_VF: version 1, and what is supported; but for runtime power management (bit 13):
         // hisi_qm_pre_init() follows the ACPI companion then without asking whether there is one,
@@ -26,33 +91,52 @@ pub fn read(offset: u32, is_pf: bool) -> Option<u32> {
         // QM_SCQE_NUM: depth of SQ and CQ
         0x3108 => 0x0400_0400,
         // QM_EQ_IRQ, QM_AEQ_IRQ, QM_ABNORMAL_IRQ, QM_MB_IRQ: vector, and 1 << 16: there is one
-        0x310c => 0x1_0000,
-        0x3110 => 0x1_0001,
+        0x310c => 0x1_0000 | VECTOR_EQ,
+        0x3110 => 0x1_0000 | VECTOR_AEQ,
         // On a VF this one is reserved (`qm_register_abnormal_irq()`).
-        0x3114 => 0x1_0003,
-        0x3118 => 0x1_0002,
+        0x3114 => 0x1_0000 | VECTOR_ABNORMAL,
+        0x3118 => 0x1_0000 | VECTOR_MESSAGE,
         // MAX_IRQ_NUM: PF in the high half, VF in the low
         0x311c => 0x4_0003,
         // EXT_BAR_INDEX
         0x3120 => 0x14,
-        // ZIP: error types and what resets
-        0x3124 => 0x7c77,
-        0x3128 => 0x6c77,
-        0x312c => 0x8,
-        0x3130 => 0x1ffe,
-        0x3134 => 0x7fe,
-        0x3138 => 0x1,
-        // ZIP_CORE_INFO, ZIP_CORE_EN
-        0x313c => 0x1205_0203,
-        0x3140 => 0x1c_0003,
-        // ZIP_DRV_ALG_BITMAP: deflate (HZIP_ALG_DEFLATE), no lz4
-        0x3144 => 0x30,
-        // ZIP_ALG_BITMAP, ZIP_CORE1..5_BITMAP
-        0x3148 => 0x3f,
-        0x314c | 0x3150 => 0xd5,
-        0x3154 | 0x3158 | 0x315c => 0x2a,
         // QM_TOTAL_QP_NUM_CAP and QM_FUNC_MAX_QP_CAP, eleven bits each; the PF's
         0x10_0158 if is_pf => TOTAL_QUEUES | (TOTAL_QUEUES << 11),
+        FIRST.. => {
+            let table: &[u32] = match kind.accelerator {
+                Accelerator::Zip => &ZIP,
+                Accelerator::Sec => &SEC,
+                Accelerator::Hpre => &HPRE,
+            };
+            *table.get((offset - FIRST) as usize / 4)?
+        }
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::Generation;
+
+    #[test]
+    fn offsets_of_the_tables() {
+        let read = |accelerator, offset| {
+            let kind = Kind {
+                accelerator,
+                generation: Generation::V3,
+            };
+            super::read(kind, offset, true)
+        };
+        // zip_cap_query_info, sec_cap_query_info, hpre_cap_query_info
+        assert_eq!(read(Accelerator::Zip, 0x3144), Some(0x30));
+        assert_eq!(read(Accelerator::Zip, 0x3158), Some(0x2a));
+        assert_eq!(read(Accelerator::Zip, 0x3160), None);
+        assert_eq!(read(Accelerator::Sec, 0x3148), Some(0x395c));
+        assert_eq!(read(Accelerator::Sec, 0x3170), Some(0x3fff));
+        assert_eq!(read(Accelerator::Sec, 0x3174), None);
+        assert_eq!(read(Accelerator::Hpre, 0x3144), Some(0x27));
+        assert_eq!(read(Accelerator::Hpre, 0x3170), Some(0x10));
+        assert_eq!(read(Accelerator::Hpre, 0x10_0158), Some(0x20_0400));
+    }
 }

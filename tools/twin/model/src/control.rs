@@ -1,10 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What tests ask of the model, as text, by a way that the drivers do not see.
+//! What tests ask of the model, as text, by a way that the drivers do not see. `FN` is `pf`, `vf1`,
+//! `vf2` ...
 //!
 //! - `ledger mark`: counts begin anew
 //! - `ledger`: all counts, a line each
-//! - `set FN job-delay-ns N`: how long each job of function `FN` (`pf`, `vf1` ...) takes
+//! - `ledger registers FN`: its register accesses, by offset
+//! - `ledger pages FN`: the pages that it wrote by DMA, as ranges
+//! - `fault FN ...`: orders a fault, see [`fault`](crate::fault):
+//!   - `clear`: no more of them
+//!   - `job-delay NS`: how long each job takes
+//!   - `mailbox-busy on|off`, `mailbox-late NS`, `mailbox-error all|COMMAND|off`
+//!   - `write-back-stuck on|off`
+//!   - `ras BITS`, `engine BITS`: errors of the QM and of the engine, now
+//!   - `ras-at-pause BITS`, `engine-at-pause BITS`: the same when this function is paused
+//!   - `message-pending`: its message interrupt is pending, with no message
+//!   - `lose-msi N`, `double-msi N`
+//!   - `dma-hole ADDRESS LENGTH`: DMA to there fails
+//!   - `gone on|off`: its registers read all ones
 
 use crate::Twin;
 
@@ -12,27 +25,37 @@ impl Twin {
     /// Answers a request; the answer to one that is not understood begins with `error:`.
     pub fn control(&mut self, request: &str) -> String {
         let words: Vec<&str> = request.split_whitespace().collect();
-        match words.as_slice() {
+        let answer = match words.as_slice() {
             ["ledger", "mark"] => {
                 self.ledger.mark();
-                "ok\n".to_owned()
+                Some(String::new())
             }
-            ["ledger"] => self.ledger.to_text(),
-            ["set", function, "job-delay-ns", value] => {
-                let function = match *function {
-                    "pf" => Some(0),
-                    vf => vf.strip_prefix("vf").and_then(|n| n.parse::<usize>().ok()),
-                };
-                let function = function.and_then(|f| self.functions.get_mut(f));
-                match (function, value.parse()) {
-                    (Some(function), Ok(value)) => {
-                        function.job_delay = value;
-                        "ok\n".to_owned()
-                    }
-                    _ => "error: no such function, or no number\n".to_owned(),
-                }
-            }
-            _ => "error: unknown request\n".to_owned(),
-        }
+            ["ledger"] => Some(self.ledger.to_text()),
+            ["ledger", "registers", f] => self
+                .number(f)
+                .map(|function| self.ledger.registers_to_text(function)),
+            ["ledger", "pages", f] => self
+                .number(f)
+                .map(|function| self.ledger.pages_to_text(function)),
+            ["fault", f, order @ ..] => self
+                .number(f)
+                .and_then(|function| self.order(function, order))
+                .map(|()| String::new()),
+            _ => None,
+        };
+        answer.unwrap_or_else(|| format!("error: not understood: {request}\n"))
+    }
+
+    /// The number of a function, by its name.
+    fn number(&self, name: &str) -> Option<usize> {
+        let f = match name {
+            "pf" => 0,
+            vf => vf
+                .strip_prefix("vf")?
+                .parse()
+                .ok()
+                .filter(|n: &usize| *n != 0)?,
+        };
+        (f < self.functions.len()).then_some(f)
     }
 }

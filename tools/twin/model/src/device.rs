@@ -1,77 +1,147 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The whole device: registers as drivers reach them, the mailbox, and what only the PF has.
+//! The whole device: its functions, and registers as drivers reach them.
 
 use crate::{
     bus::{Bus, Fault},
     caps,
+    dfx::Dfx,
+    fault::Faults,
     function::Function,
+    kind::{Generation, Kind},
     ledger::Ledger,
-    BAR2, BAR4,
+    pf::Errors,
+    BAR2, BAR4, DOORBELL_PAGE,
 };
-use hisi_acc_hw::{context::VftEntry, doorbell::Kind, ids, mailbox::Message, regs};
+use hisi_acc_hw::{
+    context::{VftEntry, Xqc},
+    doorbell::Kind as Ring,
+    mailbox::Message,
+    regs,
+};
 use std::collections::BTreeMap;
 
-/// Which functions a PF message goes to (`QM_IFC_SEND_ALL_VFS`).
-const ALL_VFS: u32 = 0x7f;
+/// `QM_MIG_REGION_OFFSET`: on V5 the registers of all functions, in the PF's BAR2
+const WINDOW: u32 = 0x18_0000;
+/// `QM_MIG_REGION_SIZE`: of each function
+const WINDOW_SIZE: u32 = 0x2000;
+/// Functions in the window: a PF and 63 VFs
+const WINDOW_END: u32 = WINDOW + 64 * WINDOW_SIZE;
 
 /// The device.
 pub struct Twin {
+    pub(crate) kind: Kind,
     /// The PF, then the VFs.
     pub(crate) functions: Vec<Function>,
+    /// What was ordered for each.
+    pub(crate) faults: Vec<Faults>,
     /// Queues by function and table: what was written to the VFT, by type and function.
-    vft: BTreeMap<(u32, u32), u64>,
+    pub(crate) vft: BTreeMap<(u32, u32), u64>,
+    /// `QM_ABNORMAL_INT_*`
+    pub(crate) qm_errors: Errors,
+    /// `HZIP_CORE_INT_*` and the like
+    pub(crate) engine_errors: Errors,
+    /// Counters that drivers read
+    pub(crate) dfx: Dfx,
     /// What happened.
     pub ledger: Ledger,
 }
 
-/// A [`Bus`] whose accesses are counted.
+/// A [`Bus`] whose accesses are counted, and subject to what was ordered.
 pub(crate) struct Counted<'a> {
     bus: &'a mut dyn Bus,
     ledger: &'a mut Ledger,
+    faults: &'a mut [Faults],
+}
+
+impl Counted<'_> {
+    fn blocks(&self, function: usize, address: u64, len: usize) -> bool {
+        self.faults
+            .get(function)
+            .is_some_and(|faults| faults.blocks(address, len))
+    }
 }
 
 impl Bus for Counted<'_> {
     fn read(&mut self, function: usize, address: u64, to: &mut [u8]) -> Result<(), Fault> {
-        let result = self.bus.read(function, address, to);
+        let result = match self.blocks(function, address, to.len()) {
+            true => Err(Fault),
+            false => self.bus.read(function, address, to),
+        };
         match result {
-            Ok(()) => self.ledger.add(function, "dma_read_bytes", to.len() as u64),
+            Ok(()) => {
+                self.ledger.add(function, "dma_reads", 1);
+                self.ledger.add(function, "dma_read_bytes", to.len() as u64);
+            }
             Err(Fault) => self.ledger.add(function, "dma_fault", 1),
         }
         result
     }
 
     fn write(&mut self, function: usize, address: u64, from: &[u8]) -> Result<(), Fault> {
-        let result = self.bus.write(function, address, from);
+        let result = match self.blocks(function, address, from.len()) {
+            true => Err(Fault),
+            false => self.bus.write(function, address, from),
+        };
         match result {
-            Ok(()) => self
-                .ledger
-                .add(function, "dma_write_bytes", from.len() as u64),
+            Ok(()) => {
+                self.ledger.add(function, "dma_writes", 1);
+                self.ledger
+                    .add(function, "dma_write_bytes", from.len() as u64);
+                self.ledger.written(function, address, from.len());
+            }
             Err(Fault) => self.ledger.add(function, "dma_fault", 1),
         }
         result
     }
 
     fn msi(&mut self, function: usize, vector: u32) {
-        self.ledger.add(function, "msi", 1);
-        self.bus.msi(function, vector);
+        let times = match self.faults.get_mut(function) {
+            Some(faults) if faults.gone => 0,
+            Some(faults) if faults.lost != 0 => {
+                faults.lost -= 1;
+                self.ledger.add(function, "msi_lost", 1);
+                0
+            }
+            Some(faults) if faults.doubled != 0 => {
+                faults.doubled -= 1;
+                2
+            }
+            _ => 1,
+        };
+        for _ in 0..times {
+            self.ledger.add(function, "msi", 1);
+            self.bus.msi(function, vector);
+        }
     }
+}
+
+/// Whose migration registers an offset of a context is in, if any.
+enum Context {
+    Eq(usize),
+    Aeq(usize),
 }
 
 impl Twin {
     /// A device with `vfs` virtual functions.
-    pub fn new(vfs: usize) -> Self {
+    pub fn new(kind: Kind, vfs: usize) -> Self {
         Self {
+            kind,
             functions: (0..=vfs).map(|_| Function::new()).collect(),
+            faults: vec![Faults::default(); vfs + 1],
             vft: BTreeMap::new(),
-            ledger: Ledger::default(),
+            qm_errors: Errors::default(),
+            engine_errors: Errors::default(),
+            dfx: Dfx::default(),
+            ledger: Ledger::new(vfs + 1),
         }
     }
 
-    pub(crate) fn counted<'a>(&'a mut self, bus: &'a mut dyn Bus, _f: usize) -> Counted<'a> {
+    pub(crate) fn counted<'a>(&'a mut self, bus: &'a mut dyn Bus) -> Counted<'a> {
         Counted {
             bus,
             ledger: &mut self.ledger,
+            faults: &mut self.faults,
         }
     }
 
@@ -82,7 +152,7 @@ impl Twin {
         at: u64,
         to: &mut [u8],
     ) -> Result<(), Fault> {
-        self.counted(bus, f).read(f, at, to)
+        self.counted(bus).read(f, at, to)
     }
 
     pub(crate) fn dma_write(
@@ -92,11 +162,11 @@ impl Twin {
         at: u64,
         from: &[u8],
     ) -> Result<(), Fault> {
-        self.counted(bus, f).write(f, at, from)
+        self.counted(bus).write(f, at, from)
     }
 
     pub(crate) fn msi(&mut self, bus: &mut dyn Bus, f: usize, vector: u32) {
-        self.counted(bus, f).msi(f, vector);
+        self.counted(bus).msi(f, vector);
     }
 
     /// The VFT's entry of a function, as it was written.
@@ -113,24 +183,42 @@ impl Twin {
             .map_or(0, |raw| VftEntry::from_sqc_vft(raw).num)
     }
 
-    /// Function-level reset.
+    /// Function-level reset. That of the PF resets what only the PF has too, but for the VFT. Guess:
+    /// VFs keep their state, since the PF's driver has each of them stop before.
     pub fn reset(&mut self, f: usize) {
         self.ledger.add(f, "flr", 1);
         if let Some(function) = self.functions.get_mut(f) {
-            function.reset();
+            *function = Function::new();
+        }
+        if f == 0 {
+            self.qm_errors = Errors::default();
+            self.engine_errors = Errors::default();
         }
     }
 
     /// Carries out what is due at `now` (nanoseconds); says when to come again.
     pub fn run(&mut self, bus: &mut dyn Bus, now: u64) -> Option<u64> {
+        self.report_errors(bus);
         (0..self.functions.len())
             .filter_map(|f| self.run_function(bus, f, now))
             .min()
     }
 
+    fn gone(&self, f: usize) -> bool {
+        self.faults.get(f).is_some_and(|faults| faults.gone)
+    }
+
     fn count_access(&mut self, f: usize, bar: u8, offset: u64, write: bool) {
-        let hidden = f != 0 && bar == BAR2 && offset >= u64::from(regs::QM_MIG_VF_BASE);
-        let key = match (write, hidden) {
+        let hidden = self.kind.generation == Generation::V3
+            && f != 0
+            && bar == BAR2
+            && offset >= u64::from(regs::QM_MIG_VF_BASE);
+        self.count(f, write, hidden);
+        self.ledger.register(f, write, bar, offset);
+    }
+
+    fn count(&mut self, f: usize, write: bool, migration: bool) {
+        let key = match (write, migration) {
             (false, false) => "reg_read",
             (true, false) => "reg_write",
             (false, true) => "reg_read_migration",
@@ -139,30 +227,83 @@ impl Twin {
         self.ledger.add(f, key, 1);
     }
 
+    /// Where an offset of the PF's BAR2 is in the window of V5: of which function, and at what offset
+    /// of its registers. A window that is not selected (`QM_MIG_REGION_SEL`) is of nobody.
+    fn window(&self, f: usize, offset: u32) -> Option<(usize, u32)> {
+        if f != 0
+            || self.kind.generation != Generation::V5
+            || !(WINDOW..WINDOW_END).contains(&offset)
+        {
+            return None;
+        }
+        let selected = self.plain(regs::QM_MIG_REGION_SEL) & regs::QM_MIG_REGION_EN != 0;
+        let of = ((offset - WINDOW) / WINDOW_SIZE) as usize;
+        let of = if selected { of } else { usize::MAX };
+        Some((of, (offset - WINDOW) % WINDOW_SIZE))
+    }
+
+    /// The context's word that is at an offset: on V3 in the function's own registers, on V5 in the
+    /// PF's window only.
+    fn context_word(&self, f: usize, offset: u32, window: bool) -> Option<Context> {
+        let (eqc, aeqc) = match (self.kind.generation, window) {
+            (Generation::V3, false) if f != 0 => (regs::QM_EQC_VF_DW0, regs::QM_AEQC_VF_DW0),
+            (Generation::V5, true) => (regs::QM_EQC_PF_DW0, regs::QM_AEQC_PF_DW0),
+            _ => return None,
+        };
+        let word = |base: u32| {
+            let n = offset.checked_sub(base)? as usize / 4;
+            (n < regs::QM_XQC_DWORDS).then_some(n)
+        };
+        word(eqc)
+            .map(Context::Eq)
+            .or_else(|| word(aeqc).map(Context::Aeq))
+    }
+
     /// A driver reads `size` bytes, 4 or 8, of a BAR of a function.
     pub fn read(&mut self, f: usize, bar: u8, offset: u64, size: u32) -> u64 {
         self.count_access(f, bar, offset, false);
+        if self.gone(f) {
+            return u64::MAX;
+        }
         let Ok(offset) = u32::try_from(offset) else {
             return 0;
         };
         if f >= self.functions.len() || bar != BAR2 {
             return 0;
         }
-        let low = u64::from(self.read32(f, offset & !3));
+        let (f, offset, window) = match self.window(f, offset & !3) {
+            Some((of, at)) => {
+                self.count(of, false, true);
+                (of, at, true)
+            }
+            None => (f, offset & !3, false),
+        };
+        let low = u64::from(self.read32(f, offset, window));
         if size == 8 {
-            low | (u64::from(self.read32(f, (offset & !3).wrapping_add(4))) << 32)
+            low | (u64::from(self.read32(f, offset.wrapping_add(4), window)) << 32)
         } else {
             low
         }
     }
 
-    fn read32(&mut self, f: usize, offset: u32) -> u32 {
-        if let Some(value) = caps::read(offset, f == 0) {
+    fn read32(&mut self, f: usize, offset: u32, window: bool) -> u32 {
+        if let Some(value) = caps::read(self.kind, offset, f == 0) {
             return value;
         }
+        if f == 0 && !window {
+            if let Some(value) = self.pf_read(offset) {
+                return value;
+            }
+        }
+        let context = self.context_word(f, offset, window);
         let Some(function) = self.functions.get(f) else {
             return 0;
         };
+        match context {
+            Some(Context::Eq(n)) => return function.eq.context.word(n),
+            Some(Context::Aeq(n)) => return function.aeq.context.word(n),
+            None => {}
+        }
         match offset {
             regs::QM_VF_EQ_INT_MASK => function.eq.mask,
             regs::QM_VF_AEQ_INT_MASK => function.aeq.mask,
@@ -172,33 +313,20 @@ impl Twin {
             regs::QM_IFC_INT_MASK => function.message_mask,
             regs::QM_IFC_INT_SET_V => function.message_set,
             regs::QM_CACHE_WB_DONE => function.written_back,
+            // QM_DFX_FUNS_ACTIVE_ST
+            0x200 => u32::from(function.current.is_some() || !function.active.is_empty()),
             0x300..=0x30f => {
                 let shift = 8 * (offset - 0x300);
                 (function.mailbox.into_raw() >> shift) as u32
             }
-            regs::QM_EQC_VF_DW0..=0x801b if f != 0 => function
-                .eq
-                .context
-                .word((offset - regs::QM_EQC_VF_DW0) as usize / 4),
-            regs::QM_AEQC_VF_DW0..=0x803b if f != 0 => function
-                .aeq
-                .context
-                .word((offset - regs::QM_AEQC_VF_DW0) as usize / 4),
-            // QM_MEM_INIT_DONE
-            0x10_0044 if f == 0 => 1,
-            regs::QM_VFT_CFG_RDY if f == 0 => 1,
-            // QM_IFC_READY_STATUS: who has not taken a message yet
-            0x10_0128 if f == 0 => self.message_bits(|f| f.message_status),
-            // QM_IFC_INT_SOURCE_P: who has sent one
-            0x10_0138 if f == 0 => self.message_bits(|f| f.message_set),
+            _ if self.kind.generation == Generation::V5 && offset == regs::QM_PF2VF_VF_R => {
+                function.received as u32
+            }
+            _ if self.kind.generation == Generation::V5 && offset == regs::QM_PF2VF_VF_R + 4 => {
+                (function.received >> 32) as u32
+            }
             _ => function.plain.get(&offset).copied().unwrap_or(0),
         }
-    }
-
-    /// A bit for each VF of the first 31. Guess: the upper half of the 64-bit register is VFs 32 on.
-    fn message_bits(&self, bit: impl Fn(&Function) -> u32) -> u32 {
-        (1..self.functions.len().min(32))
-            .fold(0, |bits, f| bits | ((bit(&self.functions[f]) & 1) << f))
     }
 
     /// A driver writes `size` bytes, 4 or 8, of a BAR of a function.
@@ -212,151 +340,108 @@ impl Twin {
         size: u32,
     ) {
         self.count_access(f, bar, offset, true);
-        let Ok(offset) = u32::try_from(offset) else {
-            return;
-        };
-        if f >= self.functions.len() {
+        if self.gone(f) || f >= self.functions.len() {
             return;
         }
         if bar == BAR4 {
             // A page a queue, the doorbell at 0x1000 in it (`qm_db_v2()`).
-            if u64::from(offset) % crate::DOORBELL_PAGE
-                == u64::from(regs::QM_DOORBELL_SQ_CQ_BASE_V2)
-            {
-                self.doorbell(bus, f, value);
+            if offset % DOORBELL_PAGE == u64::from(regs::QM_DOORBELL_SQ_CQ_BASE_V2) {
+                self.doorbell(bus, f, value, Some(offset / DOORBELL_PAGE));
             }
             return;
         }
-        match offset {
-            regs::QM_DOORBELL_SQ_CQ_BASE_V2 | regs::QM_DOORBELL_EQ_AEQ_BASE_V2 => {
-                self.doorbell(bus, f, value);
+        let Ok(offset) = u32::try_from(offset) else {
+            return;
+        };
+        let (f, offset, window) = match self.window(f, offset) {
+            Some((of, at)) => {
+                self.count(of, true, true);
+                (of, at, true)
             }
+            None => (f, offset, false),
+        };
+        let Some(function) = self.functions.get_mut(f) else {
+            return;
+        };
+        match offset {
+            regs::QM_DOORBELL_SQ_CQ_BASE_V2 => self.doorbell(bus, f, value, None),
+            regs::QM_DOORBELL_EQ_AEQ_BASE_V2 => self.doorbell(bus, f, value, None),
             // The machine hands the 16 bytes over as two halves, low first.
-            0x300 if size == 8 => self.functions[f].mailbox_low = value,
+            0x300 if size == 8 => function.mailbox_low = value,
             0x308 if size == 8 => {
-                let low = self.functions[f].mailbox_low;
-                let raw = u128::from(low) | (u128::from(value) << 64);
+                let raw = u128::from(function.mailbox_low) | (u128::from(value) << 64);
                 self.mailbox(bus, f, Message::from_raw(raw));
             }
             _ => {
-                self.write32(bus, f, offset & !3, value as u32);
+                let offset = offset & !3;
+                self.write32(bus, f, offset, value as u32, window);
                 if size == 8 {
-                    self.write32(bus, f, (offset & !3).wrapping_add(4), (value >> 32) as u32);
+                    let high = (value >> 32) as u32;
+                    self.write32(bus, f, offset.wrapping_add(4), high, window);
                 }
             }
         }
     }
 
-    fn write32(&mut self, bus: &mut dyn Bus, f: usize, offset: u32, value: u32) {
+    fn write32(&mut self, bus: &mut dyn Bus, f: usize, offset: u32, value: u32, window: bool) {
         // Capability registers cannot be written.
-        if caps::read(offset, f == 0).is_some() {
+        if caps::read(self.kind, offset, f == 0).is_some() {
             return;
         }
-        let function = &mut self.functions[f];
+        if f == 0 && !window && self.pf_write(bus, offset, value) {
+            return;
+        }
+        let context = self.context_word(f, offset, window);
+        let Some(function) = self.functions.get_mut(f) else {
+            return;
+        };
+        // Guess: a context loaded by these registers asks for the next interrupt anew, so that an
+        // event which the source had not told of is told of by the target.
+        let load = |queue: &mut crate::function::EventQueue, n| {
+            Xqc::set_word(&mut queue.context, n, value);
+            queue.armed = true;
+        };
+        match context {
+            Some(Context::Eq(n)) => return load(&mut function.eq, n),
+            Some(Context::Aeq(n)) => return load(&mut function.aeq, n),
+            None => {}
+        }
         match offset {
             regs::QM_VF_EQ_INT_MASK => {
                 function.eq.mask = value & 1;
-                self.raise(bus, f, Kind::Eq);
+                self.raise(bus, f, Ring::Eq);
             }
             regs::QM_VF_AEQ_INT_MASK => {
                 function.aeq.mask = value & 1;
-                self.raise(bus, f, Kind::Aeq);
+                self.raise(bus, f, Ring::Aeq);
             }
             regs::QM_IFC_INT_SOURCE_V => function.message_status &= !value,
             regs::QM_IFC_INT_MASK => function.message_mask = value & 1,
-            regs::QM_IFC_INT_SET_V => {
-                function.message_set = value & 1;
-                if f != 0 && value & 1 != 0 && self.functions[0].message_mask == 0 {
-                    self.functions[0].message_status = 1;
-                    self.msi(bus, 0, caps::VECTOR_MESSAGE);
-                }
-            }
+            regs::QM_IFC_INT_SET_V => self.tell_pf(bus, f, value & 1),
             regs::QM_CACHE_WB_START => {
+                function.written_back = 0;
                 if value & 1 != 0 {
                     self.write_back(bus, f);
-                    self.functions[f].written_back = 1;
+                    let stuck = self.faults[f].write_back_stuck;
+                    self.functions[f].written_back = u32::from(!stuck);
                 }
             }
-            0x300..=0x30f => {}
-            regs::QM_EQC_VF_DW0..=0x801b if f != 0 => {
-                let word = (offset - regs::QM_EQC_VF_DW0) as usize / 4;
-                function.eq.context.set_word(word, value);
-                // Guess: a context loaded by these registers asks for the next interrupt anew, so
-                // that an event which the source had not told of is told of by the target.
-                function.eq.armed = true;
+            regs::QM_CACHE_WB_DONE | regs::QM_IFC_INT_STATUS | 0x200 | 0x300..=0x30f => {}
+            regs::QM_VF2PF_VF_W if self.kind.generation == Generation::V5 => {
+                function.sent = u64::from(value);
             }
-            regs::QM_AEQC_VF_DW0..=0x803b if f != 0 => {
-                let word = (offset - regs::QM_AEQC_VF_DW0) as usize / 4;
-                function.aeq.context.set_word(word, value);
-                function.aeq.armed = true;
-            }
-            regs::QM_VFT_CFG_OP_ENABLE if f == 0 => self.vft_access(value),
-            // QM_IFC_INT_SET_P: tell the VFs that QM_IFC_INT_CFG names
-            0x10_0130 if f == 0 => {
-                if value & 1 != 0 {
-                    self.tell_vfs(bus);
-                }
-            }
-            // QM_IFC_INT_SOURCE_P: write 1 to take a VF's message
-            0x10_0138 if f == 0 => {
-                for vf in (1..self.functions.len().min(32)).filter(|vf| value & (1 << vf) != 0) {
-                    self.functions[vf].message_set = 0;
-                }
-            }
-            // Interrupt sources are cleared by what is written: QM_ABNORMAL_INT_SOURCE and
-            // HZIP_CORE_INT_SOURCE. Nothing sets them here.
-            0x10_0000 | 0x30_10a0 if f == 0 => {}
             _ => {
                 function.plain.insert(offset, value);
             }
         }
     }
 
-    fn plain(&self, offset: u32) -> u32 {
+    pub(crate) fn plain(&self, offset: u32) -> u32 {
         self.functions[0].plain.get(&offset).copied().unwrap_or(0)
     }
 
-    /// `qm_set_vft_common()` writes an entry, `pf_qm_get_qp_num()` reads one.
-    fn vft_access(&mut self, enable: u32) {
-        if enable & 1 == 0 {
-            return;
-        }
-        let key = (
-            self.plain(regs::QM_VFT_CFG_TYPE),
-            self.plain(regs::QM_VFT_CFG),
-        );
-        if self.plain(regs::QM_VFT_CFG_OP_WR) == regs::QM_VFT_CFG_OP_READ {
-            let raw = self.vft.get(&key).copied().unwrap_or(0);
-            let plain = &mut self.functions[0].plain;
-            plain.insert(regs::QM_VFT_CFG_DATA_L, raw as u32);
-            plain.insert(regs::QM_VFT_CFG_DATA_H, (raw >> 32) as u32);
-        } else {
-            let low = self.plain(regs::QM_VFT_CFG_DATA_L);
-            let high = self.plain(regs::QM_VFT_CFG_DATA_H);
-            self.vft
-                .insert(key, u64::from(low) | (u64::from(high) << 32));
-        }
-    }
-
-    fn tell_vfs(&mut self, bus: &mut dyn Bus) {
-        // QM_IFC_INT_CFG: whom
-        let whom = self.plain(0x10_0134) & ALL_VFS;
-        for vf in 1..self.functions.len() {
-            if whom == ALL_VFS || whom as usize == vf {
-                self.functions[vf].message_status = 1;
-                if self.functions[vf].message_mask == 0 {
-                    self.msi(bus, vf, caps::VECTOR_MESSAGE);
-                }
-            }
-        }
-    }
-
-    /// The PCI device ID of a function.
-    pub fn device_id(f: usize) -> u16 {
-        if f == 0 {
-            ids::ZIP_PF
-        } else {
-            ids::ZIP_VF
-        }
+    /// Which device this is.
+    pub fn kind(&self) -> Kind {
+        self.kind
     }
 }

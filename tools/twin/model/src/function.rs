@@ -29,6 +29,21 @@ impl EventQueue {
     }
 }
 
+/// What a mailbox command waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wait {
+    /// So many nanoseconds from now
+    Delay(u64),
+    /// That time
+    Until(u64),
+    /// The work of a queue (`STOP_QP`)
+    Queue(u16),
+    /// The work of all (`FLUSH_QM`)
+    Queues,
+    /// The job that the engine is at (`PAUSE_QM`)
+    Job,
+}
+
 /// The state of a function's queue manager.
 pub struct Function {
     /// Registers that do nothing but keep what is written.
@@ -36,6 +51,8 @@ pub struct Function {
     /// What stands in the mailbox, and the low half of what is being written to it.
     pub mailbox: Message,
     pub mailbox_low: u64,
+    /// A command that is not done yet
+    pub pending: Option<(Message, Wait)>,
     /// Event queue and asynchronous event queue.
     pub eq: EventQueue,
     pub aeq: EventQueue,
@@ -47,18 +64,19 @@ pub struct Function {
     pub cqc: BTreeMap<u16, Xqc>,
     /// Queues with entries to fetch, as doorbells said.
     pub active: BTreeSet<u16>,
+    /// Queues that cannot go on till they are set up anew.
+    pub broken: BTreeSet<u16>,
     /// Stopped for migration.
     pub paused: bool,
     /// The job that the engine works on, and when it will be done.
     pub current: Option<(u16, u64)>,
-    /// How long a job takes, in nanoseconds.
-    pub job_delay: u64,
     /// PF<->VF messages: the message interrupt's status, mask and what was set towards the PF.
     pub message_status: u32,
     pub message_mask: u32,
     pub message_set: u32,
-    /// The message last sent to this function.
-    pub inbox: u64,
+    /// What this function last sent: a VF to the PF; and what the PF last sent to this function.
+    pub sent: u64,
+    pub received: u64,
     /// `QM_CACHE_WB_DONE`
     pub written_back: u32,
 }
@@ -76,6 +94,7 @@ impl Function {
             plain,
             mailbox: Message::from_raw(0),
             mailbox_low: 0,
+            pending: None,
             eq: EventQueue::new(),
             aeq: EventQueue::new(),
             sqc_bt: 0,
@@ -83,22 +102,16 @@ impl Function {
             sqc: BTreeMap::new(),
             cqc: BTreeMap::new(),
             active: BTreeSet::new(),
+            broken: BTreeSet::new(),
             paused: false,
             current: None,
-            job_delay: 0,
             message_status: 0,
             message_mask: 1,
             message_set: 0,
-            inbox: 0,
+            sent: 0,
+            received: 0,
             written_back: 0,
         }
-    }
-
-    /// Function-level reset. What a test has set stays.
-    pub fn reset(&mut self) {
-        let job_delay = self.job_delay;
-        *self = Self::new();
-        self.job_delay = job_delay;
     }
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A model of the HiSilicon ZIP accelerator, hardware version V3: a PF, its VFs, and the queue
-//! manager (QM) by which each of them is driven.
+//! A model of the HiSilicon accelerators ZIP, SEC2 and HPRE, hardware versions V3 and V5: a PF, its
+//! VFs, and the queue manager (QM) by which each of them is driven.
 //!
 //! Written from what the in-tree drivers of Linux show of the hardware; they are its judges. What
 //! they do not show is guessed, and said to be: look for `Guess:`.
@@ -9,25 +9,36 @@
 //! The model knows nothing of QEMU: memory and interrupts are a [`Bus`], time is what [`Twin::run`]
 //! is given.
 //!
+//! - [`kind`]: which accelerator, which generation;
+//! - [`device`]: registers as drivers reach them; [`pf`]: what only the PF has; [`caps`]: the
+//!   capability registers; [`dfx`]: counters;
 //! - [`function`]: what each function has of its own: registers, mailbox, contexts;
-//! - [`queue`]: queues at work: doorbells, fetching, completion, events;
 //! - [`mailbox`]: its commands;
-//! - [`device`]: registers as drivers reach them, and what only the PF has;
-//! - [`engine`]: what compresses;
-//! - [`caps`]: the capability registers.
+//! - [`queue`]: contexts and doorbells; [`work`]: fetching and completion; [`event`]: EQ and AEQ;
+//! - [`engine`]: what compresses, ciphers, multiplies;
+//! - [`fault`]: faults to order; [`ledger`]: what happened; [`control`]: how tests ask for both.
 
 pub mod bus;
 pub mod caps;
 pub mod control;
 pub mod device;
+pub mod dfx;
 pub mod engine;
+pub mod event;
+pub mod fault;
 pub mod function;
+pub mod kind;
 pub mod ledger;
 pub mod mailbox;
+pub mod pf;
 pub mod queue;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
+pub mod work;
 
 pub use bus::{Bus, Fault};
 pub use device::Twin;
+pub use kind::{Accelerator, Generation, Kind};
 pub use ledger::Ledger;
 
 /// The QM's registers, engine's registers on the PF.
@@ -37,7 +48,7 @@ pub const BAR4: u8 = 4;
 
 /// BAR2 of the PF: 4 MiB, so that the engine's registers at 0x301000 are in it.
 pub const PF_BAR2_SIZE: u64 = 4 << 20;
-/// BAR2 of a VF: 64 KiB, the upper half being the migration registers (hisi_acc_vfio_pci.h).
+/// BAR2 of a VF: 64 KiB, on V3 the upper half being the migration registers (hisi_acc_vfio_pci.h).
 pub const VF_BAR2_SIZE: u64 = 64 << 10;
 /// A queue's doorbell page in BAR4 (`QM_QP_DB_INTERVAL` of qm.c).
 pub const DOORBELL_PAGE: u64 = 64 << 10;

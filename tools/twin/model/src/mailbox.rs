@@ -5,6 +5,9 @@
 use crate::{
     bus::{Bus, Fault},
     device::Twin,
+    dfx,
+    fault::Refused,
+    function::Wait,
     queue::Table,
 };
 use hisi_acc_hw::{
@@ -15,15 +18,64 @@ use hisi_acc_hw::{
 impl Twin {
     /// A command was written to the mailbox.
     pub(crate) fn mailbox(&mut self, bus: &mut dyn Bus, f: usize, message: Message) {
-        if !message.is_busy() {
+        // Guess: what is written over a command that is not done is lost. Drivers wait for it.
+        if !message.is_busy() || self.functions[f].mailbox.is_busy() {
             return;
         }
-        let answer = match Command::from_raw(message.command_raw()) {
-            Some(command) => {
-                let key = format!("mailbox.{}", command.name());
-                self.ledger.add(f, &key, 1);
-                self.command(bus, f, command, message)
+        self.functions[f].mailbox = message;
+        dfx::count(&mut self.dfx.mailbox, f, 0);
+        if let Some(command) = Command::from_raw(message.command_raw()) {
+            self.ledger.mailbox(f, command.name());
+        }
+        let faults = &self.faults[f];
+        if faults.mailbox_busy {
+            return;
+        }
+        if faults.mailbox_delay != 0 {
+            let wait = Wait::Delay(faults.mailbox_delay);
+            self.functions[f].pending = Some((message, wait));
+            return;
+        }
+        self.carry_out(bus, f, message);
+    }
+
+    /// Begins a command; finishes it, unless it has to wait for work.
+    pub(crate) fn carry_out(&mut self, bus: &mut dyn Bus, f: usize, message: Message) {
+        let command = Command::from_raw(message.command_raw());
+        let refused = match self.faults[f].refused {
+            Some(Refused::All) => true,
+            Some(Refused::One(which)) => command == Some(which),
+            None => false,
+        };
+        if refused {
+            self.functions[f].mailbox = message.done(true);
+            return;
+        }
+        let wait = match command {
+            Some(Command::StopQp) => Wait::Queue(message.queue),
+            Some(Command::FlushQm) => Wait::Queues,
+            Some(Command::PauseQm) => {
+                // Guess: what the engine works on is finished, nothing more is fetched.
+                self.functions[f].paused = true;
+                let faults = &self.faults[f];
+                self.qm_errors.source |= faults.ras_at_pause;
+                self.engine_errors.source |= faults.engine_at_pause;
+                self.report_errors(bus);
+                Wait::Job
             }
+            _ => return self.finish(bus, f, message),
+        };
+        if self.is_waiting(bus, f, wait) {
+            self.functions[f].pending = Some((message, wait));
+        } else {
+            self.finish(bus, f, message);
+        }
+    }
+
+    /// Does what a command says, and answers it; an answer stands where its address stood.
+    pub(crate) fn finish(&mut self, bus: &mut dyn Bus, f: usize, message: Message) {
+        let answer = match Command::from_raw(message.command_raw()) {
+            Some(command) => self.command(bus, f, command, message),
             None => Err(()),
         };
         self.functions[f].mailbox = match answer {
@@ -32,7 +84,6 @@ impl Twin {
         };
     }
 
-    /// Carries out a command; what it answers stands where its address stood.
     fn command(
         &mut self,
         bus: &mut dyn Bus,
@@ -57,45 +108,39 @@ impl Twin {
             Command::SqcBt if read => return Ok(self.functions[f].sqc_bt),
             Command::CqcBt if read => return Ok(self.functions[f].cqc_bt),
             Command::SqcBt => {
-                self.functions[f].sqc_bt = base;
-                self.functions[f].sqc.clear();
+                let function = &mut self.functions[f];
+                function.sqc_bt = base;
+                function.sqc.clear();
+                function.broken.clear();
             }
             Command::CqcBt => {
                 self.functions[f].cqc_bt = base;
                 self.functions[f].cqc.clear();
             }
-            Command::SqcVftV2 if read => {
-                return self.vft_entry(f).ok_or(());
-            }
+            Command::SqcVftV2 if read => return self.vft_entry(f).ok_or(()),
             Command::SqcVftV2 => return Err(()),
             Command::StopQp => {
-                self.drain(bus, f, Some(message.queue));
                 let function = &mut self.functions[f];
                 function.active.remove(&message.queue);
                 function.sqc.remove(&message.queue);
                 function.cqc.remove(&message.queue);
             }
-            Command::FlushQm => self.drain(bus, f, None),
-            // Guess: what the engine works on is finished, nothing more is fetched.
-            Command::PauseQm => {
-                self.finish_current(bus, f);
-                self.functions[f].paused = true;
-            }
+            Command::FlushQm | Command::PauseQm => {}
+            // From the PF to VF `queue` (0xffff: to all), from a VF to the PF
+            Command::Src if f != 0 => self.functions[f].sent = base,
             Command::Src => {
-                // To VF `queue` from the PF (0xffff: to all), to the PF from a VF.
-                for to in 0..self.functions.len() {
-                    let meant = match f {
-                        0 => {
-                            to != 0 && (message.queue == 0xffff || usize::from(message.queue) == to)
-                        }
-                        _ => to == 0,
-                    };
-                    if meant {
-                        self.functions[to].inbox = base;
+                for (to, function) in self.functions.iter_mut().enumerate().skip(1) {
+                    if message.queue == 0xffff || usize::from(message.queue) == to {
+                        function.received = base;
                     }
                 }
             }
-            Command::Dst => return Ok(self.functions[f].inbox),
+            // The PF reads what VF `queue` sent, a VF what the PF sent
+            Command::Dst if f != 0 => return Ok(self.functions[f].received),
+            Command::Dst => {
+                let from = self.functions.get(usize::from(message.queue)).ok_or(())?;
+                return Ok(from.sent);
+            }
         }
         Ok(base)
     }
@@ -121,6 +166,9 @@ impl Twin {
         let mut raw = [0; XQC_SIZE];
         self.dma_read(bus, f, base, &mut raw).map_err(|Fault| ())?;
         self.put_context(f, table, queue, Xqc(raw));
+        if table == Table::Sqc {
+            self.functions[f].broken.remove(&queue);
+        }
         Ok(())
     }
 

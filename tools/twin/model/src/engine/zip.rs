@@ -2,31 +2,30 @@
 
 //! The ZIP engine: really compresses and decompresses.
 
-use crate::bus::{Bus, Fault};
+use super::sgl::{gather, pieces, scatter};
+use crate::bus::Bus;
 use flate2::{
     write::{DeflateDecoder, DeflateEncoder, GzDecoder, GzEncoder, ZlibDecoder, ZlibEncoder},
     Compression,
 };
 use hisi_acc_hw::zip::{
-    Format, Sge, SglHead, Sqe, ALG_TYPE_DECOMP, SGE_MAX, SGE_SIZE, SGL_HEAD, STATUS_BAD_DATA,
-    STATUS_BUFFER, STATUS_NO_SPACE, STATUS_UNSUPPORTED,
+    Format, Sqe, ALG_TYPE_DECOMP, SQE_SIZE, STATUS_BAD_DATA, STATUS_BUFFER, STATUS_NO_SPACE,
+    STATUS_UNSUPPORTED,
 };
 use std::io::Write;
 
 /// The longest input or output of one request: `HZIP_MAX_SIZE`-like bound of the model, so that a
 /// descriptor cannot make it allocate without end. A guess: the in-tree driver shows no limit.
 const MAX_LEN: u32 = 16 << 20;
-/// SGLs in a chain (`HISI_ACC_SGL_NR_MAX`).
-const MAX_SGLS: usize = 256;
 
 /// What came of a request.
-pub struct Outcome {
+struct Outcome {
     /// Status for the SQE
-    pub status: u8,
+    status: u8,
     /// Bytes taken from the source
-    pub consumed: u32,
+    consumed: u32,
     /// Bytes put into the destination
-    pub produced: u32,
+    produced: u32,
 }
 
 impl Outcome {
@@ -37,80 +36,6 @@ impl Outcome {
             produced: 0,
         }
     }
-}
-
-/// The pieces of memory that a buffer consists of.
-fn pieces(
-    bus: &mut dyn Bus,
-    function: usize,
-    sgl: bool,
-    address: u64,
-    offset: u32,
-    len: u32,
-) -> Result<Vec<Sge>, Fault> {
-    if !sgl {
-        return Ok(vec![Sge { address, len }]);
-    }
-    let mut pieces = Vec::new();
-    let mut skip = offset;
-    let mut left = len;
-    let mut at = address;
-    for _ in 0..MAX_SGLS {
-        let mut head = [0; SGL_HEAD];
-        bus.read(function, at, &mut head)?;
-        let head = SglHead::from_bytes(&head);
-        for n in 0..u64::from(head.in_sgl.min(SGE_MAX)) {
-            let mut raw = [0; SGE_SIZE];
-            let entry = at
-                .wrapping_add(SGL_HEAD as u64)
-                .wrapping_add(n * SGE_SIZE as u64);
-            bus.read(function, entry, &mut raw)?;
-            let mut sge = Sge::from_bytes(&raw);
-            let skipped = skip.min(sge.len);
-            skip -= skipped;
-            sge.address = sge.address.wrapping_add(skipped.into());
-            sge.len = (sge.len - skipped).min(left);
-            left -= sge.len;
-            if sge.len != 0 {
-                pieces.push(sge);
-            }
-            if left == 0 {
-                return Ok(pieces);
-            }
-        }
-        if head.next == 0 {
-            break;
-        }
-        at = head.next;
-    }
-    Ok(pieces)
-}
-
-fn gather(bus: &mut dyn Bus, function: usize, pieces: &[Sge]) -> Result<Vec<u8>, Fault> {
-    let mut data = Vec::new();
-    for piece in pieces {
-        let at = data.len();
-        data.resize(at + piece.len as usize, 0);
-        bus.read(function, piece.address, &mut data[at..])?;
-    }
-    Ok(data)
-}
-
-fn scatter(
-    bus: &mut dyn Bus,
-    function: usize,
-    pieces: &[Sge],
-    mut data: &[u8],
-) -> Result<(), Fault> {
-    for piece in pieces {
-        let n = data.len().min(piece.len as usize);
-        if n == 0 {
-            break;
-        }
-        bus.write(function, piece.address, &data[..n])?;
-        data = &data[n..];
-    }
-    Ok(())
 }
 
 /// Takes output up to a limit.
@@ -166,8 +91,15 @@ fn decompress(format: Format, input: &[u8], out: Limited) -> std::io::Result<Vec
     Ok(out.data)
 }
 
-/// Carries out a request. Nothing is written but into the destination that the SQE names.
-pub fn run(bus: &mut dyn Bus, function: usize, alg_type: u8, sqe: &Sqe) -> Outcome {
+/// Carries out a request.
+pub fn run(bus: &mut dyn Bus, function: usize, alg_type: u8, raw: &mut [u8; SQE_SIZE]) {
+    let mut sqe = Sqe::from_bytes(raw);
+    let outcome = work(bus, function, alg_type, &sqe);
+    sqe.complete(outcome.status, outcome.consumed, outcome.produced);
+    *raw = sqe.to_bytes();
+}
+
+fn work(bus: &mut dyn Bus, function: usize, alg_type: u8, sqe: &Sqe) -> Outcome {
     let Some(format) = sqe.format() else {
         return Outcome::failed(STATUS_UNSUPPORTED);
     };

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Faults to order. What was ordered for a function stays over its resets, till it is cleared.
+
+use crate::{device::Twin, function::Function};
+use hisi_acc_hw::mailbox::Command;
+use std::ops::Range;
+
+/// Which mailbox commands are answered with an error.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    All,
+    One(Command),
+}
+
+/// What was ordered for a function.
+#[derive(Clone, Default)]
+pub struct Faults {
+    /// How long each job takes, in nanoseconds
+    pub job_delay: u64,
+    /// Commands are taken and never carried out
+    pub mailbox_busy: bool,
+    /// Commands are carried out so many nanoseconds late
+    pub mailbox_delay: u64,
+    /// Commands are answered with an error and not carried out
+    pub refused: Option<Refused>,
+    /// `QM_CACHE_WB_DONE` stays 0
+    pub write_back_stuck: bool,
+    /// Set in the PF's `QM_ABNORMAL_INT_SOURCE` when this function is paused
+    pub ras_at_pause: u32,
+    /// The same of the engine
+    pub engine_at_pause: u32,
+    /// So many interrupts are not sent
+    pub lost: u32,
+    /// So many interrupts are sent twice
+    pub doubled: u32,
+    /// DMA to here fails
+    pub hole: Range<u64>,
+    /// Registers read all ones, writes go nowhere, no DMA, no interrupts
+    pub gone: bool,
+}
+
+impl Faults {
+    /// Whether DMA is to be refused.
+    pub fn blocks(&self, address: u64, len: usize) -> bool {
+        let end = address.saturating_add(len as u64);
+        self.gone || (address < self.hole.end && self.hole.start < end)
+    }
+}
+
+fn number<T: TryFrom<u64>>(word: &str) -> Option<T> {
+    let value = match word.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16),
+        None => word.parse(),
+    };
+    value.ok().and_then(|value| value.try_into().ok())
+}
+
+fn switch(word: &str) -> Option<bool> {
+    match word {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
+
+impl Twin {
+    /// Takes an order for function `f`; `None` where it is not understood. See
+    /// [`control`](crate::control).
+    pub(crate) fn order(&mut self, f: usize, words: &[&str]) -> Option<()> {
+        let faults = self.faults.get_mut(f)?;
+        match words {
+            ["clear"] => *faults = Faults::default(),
+            ["job-delay", ns] => faults.job_delay = number(ns)?,
+            ["mailbox-busy", on] => faults.mailbox_busy = switch(on)?,
+            ["mailbox-late", ns] => faults.mailbox_delay = number(ns)?,
+            ["mailbox-error", "off"] => faults.refused = None,
+            ["mailbox-error", "all"] => faults.refused = Some(Refused::All),
+            ["mailbox-error", name] => {
+                let command = Command::ALL.into_iter().find(|c| c.name() == *name)?;
+                faults.refused = Some(Refused::One(command));
+            }
+            ["write-back-stuck", on] => faults.write_back_stuck = switch(on)?,
+            ["ras-at-pause", bits] => faults.ras_at_pause = number(bits)?,
+            ["engine-at-pause", bits] => faults.engine_at_pause = number(bits)?,
+            ["lose-msi", n] => faults.lost = number(n)?,
+            ["double-msi", n] => faults.doubled = number(n)?,
+            ["dma-hole", at, len] => {
+                let at: u64 = number(at)?;
+                faults.hole = at..at.saturating_add(number(len)?);
+            }
+            ["gone", on] => faults.gone = switch(on)?,
+            // Not kept: these happen once, now.
+            ["message-pending"] => self.function(f)?.message_status = 1,
+            ["ras", bits] => self.qm_errors.source |= number::<u32>(bits)?,
+            ["engine", bits] => self.engine_errors.source |= number::<u32>(bits)?,
+            _ => return None,
+        }
+        Some(())
+    }
+
+    fn function(&mut self, f: usize) -> Option<&mut Function> {
+        self.functions.get_mut(f)
+    }
+}

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Faults do what they are said to.
+
+use super::*;
+use proptest::prelude::*;
+
+fn order(twin: &mut Twin, order: &str) {
+    assert_eq!(twin.control(&format!("fault vf1 {order}")), "", "{order}");
+}
+
+fn pause() -> Message {
+    Message::request(Command::PauseQm, 0, 0, false)
+}
+
+fn interrupts(machine: &mut Machine, twin: &mut Twin) -> usize {
+    machine.interrupts.clear();
+    machine.put(SOURCE, TEXT);
+    place(machine, 0, &request(1));
+    ring(twin, machine, 1, Ring::Sq, 1, 0);
+    twin.run(machine, 0);
+    machine.interrupts.len()
+}
+
+#[test]
+fn a_mailbox_that_is_busy_for_ever() {
+    let mut machine = Machine::new();
+    let mut twin = device(&mut machine);
+    order(&mut twin, "mailbox-busy on");
+    assert!(mailbox(&mut twin, &mut machine, 1, pause()).is_busy());
+    assert_eq!(twin.run(&mut machine, u64::MAX - 1), None);
+    assert!(answer(&mut twin, 1).is_busy());
+    // Another function's is not.
+    assert!(!mailbox(&mut twin, &mut machine, 2, pause()).is_busy());
+    // A reset helps, once the fault is gone.
+    order(&mut twin, "clear");
+    twin.reset(1);
+    assert!(!mailbox(&mut twin, &mut machine, 1, pause()).is_busy());
+}
+
+#[test]
+fn a_mailbox_that_answers_late() {
+    let mut machine = Machine::new();
+    let mut twin = device(&mut machine);
+    order(&mut twin, "mailbox-late 1000");
+    assert!(mailbox(&mut twin, &mut machine, 1, pause()).is_busy());
+    assert_eq!(twin.run(&mut machine, 50), Some(1050));
+    assert_eq!(twin.run(&mut machine, 1049), Some(1050));
+    assert!(answer(&mut twin, 1).is_busy());
+    assert_eq!(twin.run(&mut machine, 1050), None);
+    assert!(!answer(&mut twin, 1).is_busy());
+}
+
+#[test]
+fn a_command_that_is_refused() {
+    let mut machine = Machine::new();
+    let mut twin = device(&mut machine);
+    set_up(&mut twin, &mut machine, 1);
+    order(&mut twin, "mailbox-error PAUSE_QM");
+    assert!(mailbox(&mut twin, &mut machine, 1, pause()).has_failed());
+    // It was not carried out, and others are.
+    assert_eq!(interrupts(&mut machine, &mut twin), 1);
+    assert_eq!(query(&mut twin, &mut machine, 1, Command::SqcBt), SQC);
+    order(&mut twin, "mailbox-error all");
+    let read = Message::request(Command::SqcBt, 0, 0, true);
+    assert!(mailbox(&mut twin, &mut machine, 1, read).has_failed());
+    order(&mut twin, "mailbox-error off");
+    assert!(!mailbox(&mut twin, &mut machine, 1, pause()).has_failed());
+}
+
+#[test]
+fn a_write_back_that_does_not_end() {
+    let mut machine = Machine::new();
+    let mut twin = device(&mut machine);
+    for (fault, done) in [("write-back-stuck on", 0), ("write-back-stuck off", 1)] {
+        order(&mut twin, fault);
+        twin.write(&mut machine, 1, BAR2, regs::QM_CACHE_WB_START.into(), 1, 4);
+        let is = twin.read(1, BAR2, regs::QM_CACHE_WB_DONE.into(), 4);
+        assert_eq!(is, done, "{fault}");
+    }
+}
+
+/// Unmasked as the drivers do it, an error shows in the status, raises the interrupt once, and goes
+/// when it is cleared.
+#[test]
+fn errors_of_the_qm_and_of_the_engines() {
+    for (pf, unmasked) in [(0xa250, 0), (0xa255, u64::from(u32::MAX)), (0xa258, 0)] {
+        let mut machine = Machine::new();
+        let kind = Kind::from_ids(pf, 0x30).unwrap();
+        let mut twin = testing::device(&mut machine, kind, 1);
+        let engine = kind.engine_errors();
+        let status = |twin: &mut Twin| {
+            (
+                twin.read(0, BAR2, regs::QM_ABNORMAL_INT_STATUS.into(), 4),
+                twin.read(0, BAR2, engine.status.into(), 4),
+            )
+        };
+        twin.write(&mut machine, 0, BAR2, 0x10_0004, 0, 4);
+        twin.write(&mut machine, 0, BAR2, engine.mask.into(), unmasked, 4);
+        order(&mut twin, "ras 0x4");
+        twin.run(&mut machine, 0);
+        assert_eq!(status(&mut twin), (4, 0));
+        order(&mut twin, "engine-at-pause 0x2");
+        assert_eq!(status(&mut twin), (4, 0), "not before");
+        mailbox(&mut twin, &mut machine, 1, pause());
+        assert_eq!(status(&mut twin), (4, 2));
+        twin.run(&mut machine, 0);
+        assert_eq!(machine.interrupts, [(0, 3), (0, 3)]);
+        twin.write(&mut machine, 0, BAR2, 0x10_0000, 4, 4);
+        twin.write(&mut machine, 0, BAR2, engine.source.into(), 2, 4);
+        assert_eq!(status(&mut twin), (0, 0));
+        twin.write(&mut machine, 0, BAR2, 0x10_0004, u64::MAX, 4);
+        order(&mut twin, "ras 0x1");
+        assert_eq!(status(&mut twin), (0, 0), "masked");
+    }
+}
+
+#[test]
+fn interrupts_lost_and_doubled() {
+    for (fault, seen) in [("lose-msi 1", 0), ("double-msi 1", 2), ("clear", 1)] {
+        let mut machine = Machine::new();
+        let mut twin = device(&mut machine);
+        set_up(&mut twin, &mut machine, 1);
+        order(&mut twin, fault);
+        assert_eq!(interrupts(&mut machine, &mut twin), seen, "{fault}");
+    }
+}
+
+#[test]
+fn a_message_interrupt_is_pending() {
+    let mut machine = Machine::new();
+    let mut twin = device(&mut machine);
+    order(&mut twin, "message-pending");
+    assert_eq!(
+        twin.read(1, BAR2, regs::QM_IFC_INT_STATUS.into(), 4),
+        1,
+        "status"
+    );
+    twin.write(
+        &mut machine,
+        1,
+        BAR2,
+        regs::QM_IFC_INT_SOURCE_V.into(),
+        1,
+        4,
+    );
+    assert_eq!(twin.read(1, BAR2, regs::QM_IFC_INT_STATUS.into(), 4), 0);
+}
+
+#[test]
+fn dma_to_a_hole() {
+    let mut machine = Machine::new();
+    let mut twin = device(&mut machine);
+    set_up(&mut twin, &mut machine, 1);
+    order(&mut twin, &format!("dma-hole {DEST:#x} 0x100"));
+    interrupts(&mut machine, &mut twin);
+    assert_eq!(result(&machine, 0).status(), STATUS_BUFFER);
+    assert!(twin.ledger.get(1, "dma_fault") > 0);
+}
+
+#[test]
+fn a_device_that_is_gone() {
+    let mut machine = Machine::new();
+    let mut twin = device(&mut machine);
+    set_up(&mut twin, &mut machine, 1);
+    order(&mut twin, "gone on");
+    assert_eq!(twin.read(1, BAR2, 0x300, 8), u64::MAX);
+    machine.accesses.clear();
+    assert_eq!(interrupts(&mut machine, &mut twin), 0);
+    assert_eq!(machine.accesses, []);
+    order(&mut twin, "gone off");
+    assert_eq!(interrupts(&mut machine, &mut twin), 1);
+}
+
+#[test]
+fn what_is_not_understood_is_refused() {
+    let mut twin = Twin::new(Kind::ZIP, 1);
+    for request in [
+        "",
+        "fault",
+        "fault vf0 clear",
+        "fault vf2 clear",
+        "fault vf1",
+        "fault vf1 gone",
+        "fault vf1 gone maybe",
+        "fault vf1 job-delay x",
+        "fault vf1 mailbox-error NONE",
+        "ledger pages",
+        "ledger pages vf9",
+    ] {
+        assert!(twin.control(request).starts_with("error:"), "{request}");
+    }
+}
+
+/// On V5 the PF's window shows the contexts of VFs, and their other registers, when it is selected.
+#[test]
+fn the_window_of_v5() {
+    let mut machine = Machine::new();
+    let kind = Kind {
+        generation: Generation::V5,
+        ..Kind::ZIP
+    };
+    let mut twin = testing::device(&mut machine, kind, 2);
+    let window = 0x18_0000 + 0x2000;
+    let eqc = u64::from(regs::QM_EQC_PF_DW0);
+    twin.write(&mut machine, 0, BAR2, window + eqc, 0x1234, 4);
+    assert_eq!(twin.read(0, BAR2, window + eqc, 4), 0, "not selected");
+    twin.write(&mut machine, 0, BAR2, regs::QM_MIG_REGION_SEL.into(), 1, 4);
+    twin.write(&mut machine, 0, BAR2, window + eqc, 0x1234, 4);
+    assert_eq!(twin.read(0, BAR2, window + eqc, 4), 0x1234);
+    // The other VF has its own, and the VF's own BAR2 has none.
+    assert_eq!(twin.read(0, BAR2, window + 0x2000 + eqc, 4), 0);
+    assert_eq!(twin.read(1, BAR2, regs::QM_EQC_VF_DW0.into(), 4), 0);
+    // Through both ways the same register.
+    let state = u64::from(regs::QM_VF_STATE);
+    twin.write(&mut machine, 1, BAR2, state, 0, 4);
+    assert_eq!(twin.read(0, BAR2, window + state, 4), 0);
+    let raw = Message::request(Command::SqcBt, 0x77_0000, 0, false).into_raw();
+    twin.write(&mut machine, 0, BAR2, window + 0x300, raw as u64, 8);
+    twin.write(&mut machine, 0, BAR2, window + 0x308, (raw >> 64) as u64, 8);
+    assert_eq!(query(&mut twin, &mut machine, 1, Command::SqcBt), 0x77_0000);
+    // A VF beyond the last one is nobody.
+    assert_eq!(twin.read(0, BAR2, 0x18_0000 + 0x2000 * 9 + state, 4), 0);
+}
+
+/// Messages of both generations reach whom they are for, and are taken.
+#[test]
+fn messages() {
+    for generation in testing::GENERATIONS {
+        let mut machine = Machine::new();
+        let kind = Kind {
+            generation,
+            ..Kind::ZIP
+        };
+        let mut twin = testing::device(&mut machine, kind, 2);
+        for f in 0..3 {
+            twin.write(&mut machine, f, BAR2, regs::QM_IFC_INT_MASK.into(), 0, 4);
+        }
+        // set_ifc_begin, qm_trigger_vf_interrupt
+        if generation == Generation::V5 {
+            twin.write(&mut machine, 0, BAR2, 0x10_4700, 0x5_0000_0003, 8);
+        } else {
+            let message = Message::request(Command::Src, 0x5_0000_0003, 2, false);
+            mailbox(&mut twin, &mut machine, 0, message);
+        }
+        twin.write(&mut machine, 0, BAR2, 0x10_0134, 2, 4);
+        twin.write(&mut machine, 0, BAR2, 0x10_0130, 1, 4);
+        assert_eq!(machine.interrupts, [(2, 2)]);
+        assert_eq!(twin.read(0, BAR2, 0x10_0128, 8), 1 << 2);
+        let received = match generation {
+            Generation::V5 => twin.read(2, BAR2, 0x380, 8),
+            Generation::V3 => query(&mut twin, &mut machine, 2, Command::Dst),
+        };
+        assert_eq!(received, 0x5_0000_0003);
+        twin.write(
+            &mut machine,
+            2,
+            BAR2,
+            regs::QM_IFC_INT_SOURCE_V.into(),
+            1,
+            4,
+        );
+        assert_eq!(twin.read(0, BAR2, 0x10_0128, 8), 0);
+        // qm_ping_pf
+        if generation == Generation::V5 {
+            twin.write(&mut machine, 2, BAR2, 0x320, 4, 8);
+        } else {
+            let message = Message::request(Command::Src, 4, 0, false);
+            mailbox(&mut twin, &mut machine, 2, message);
+        }
+        twin.write(&mut machine, 2, BAR2, regs::QM_IFC_INT_SET_V.into(), 1, 4);
+        assert_eq!(machine.interrupts.last(), Some(&(0, 2)));
+        assert_eq!(twin.read(0, BAR2, 0x10_0138, 8), 1 << 2);
+        let received = match generation {
+            Generation::V5 => twin.read(0, BAR2, 0x10_4808, 4),
+            Generation::V3 => {
+                let read = Message::request(Command::Dst, 0, 2, true);
+                mailbox(&mut twin, &mut machine, 0, read).base
+            }
+        };
+        assert_eq!(received, 4);
+        twin.write(&mut machine, 0, BAR2, 0x10_0138, 1 << 2, 8);
+        assert_eq!(twin.read(2, BAR2, regs::QM_IFC_INT_SET_V.into(), 4), 0);
+    }
+}
+
+#[test]
+fn a_doorbell_on_the_page_of_another_queue_is_dropped() {
+    let mut machine = Machine::new();
+    let mut twin = device(&mut machine);
+    set_up(&mut twin, &mut machine, 1);
+    machine.put(SOURCE, TEXT);
+    place(&mut machine, 0, &request(1));
+    let raw = Doorbell {
+        queue: 0,
+        kind: Ring::Sq,
+        index: 1,
+        priority: 0,
+    }
+    .into_raw();
+    twin.write(&mut machine, 1, BAR4, DOORBELL_PAGE + 0x1000, raw, 8);
+    twin.run(&mut machine, 0);
+    assert_eq!(twin.ledger.get(1, "jobs_done"), 0);
+    twin.write(&mut machine, 1, BAR4, 0x1000, raw, 8);
+    twin.run(&mut machine, 0);
+    assert_eq!(twin.ledger.get(1, "jobs_done"), 1);
+}
+
+/// STOP_QP and FLUSH_QM answer when the work is done, not before.
+#[test]
+fn stop_waits_for_the_work() {
+    for stop in [Command::StopQp, Command::FlushQm] {
+        let mut machine = Machine::new();
+        let mut twin = device(&mut machine);
+        set_up(&mut twin, &mut machine, 1);
+        order(&mut twin, "job-delay 10");
+        machine.put(SOURCE, TEXT);
+        for n in 0..3 {
+            place(&mut machine, n, &request(n.into()));
+        }
+        ring(&mut twin, &mut machine, 1, Ring::Sq, 3, 0);
+        let stop = Message::request(stop, 0, 0, false);
+        assert!(mailbox(&mut twin, &mut machine, 1, stop).is_busy());
+        for now in [0, 10, 20] {
+            assert_eq!(twin.run(&mut machine, now), Some(now + 10));
+            assert!(answer(&mut twin, 1).is_busy());
+        }
+        assert_eq!(twin.run(&mut machine, 30), None);
+        assert!(!answer(&mut twin, 1).is_busy());
+        assert_eq!(twin.ledger.get(1, "jobs_done"), 3);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    /// What a fuzzer does, in short: no panic, no work without end.
+    #[test]
+    fn anything(data in proptest::collection::vec(any::<u8>(), 0..600)) {
+        testing::fuzz(&data);
+    }
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Queues at work: fetching, the engine, completion; and mailbox commands that wait for them.
+
+use crate::{
+    bus::Bus,
+    device::Twin,
+    dfx, engine,
+    event::{AEQE_CQE_ERROR, AEQE_TYPE_SHIFT},
+    function::Wait,
+    queue::{is_full, next, Table, CQ_PHASE, TAIL_PHASE},
+};
+use hisi_acc_hw::{
+    context::{SqcDw3, CQE_SIZE},
+    doorbell::Kind,
+};
+
+/// How many steps one call takes at most, so that a machine's other parts go on.
+const STEPS: usize = 64;
+
+impl Twin {
+    /// Whether a queue has an entry to fetch and room for its completion.
+    fn has_work(&mut self, bus: &mut dyn Bus, f: usize, queue: u16) -> bool {
+        let sqc = self.context(bus, f, Table::Sqc, queue);
+        let cqc = sqc.and_then(|sqc| self.context(bus, f, Table::Cqc, sqc.cq_num()));
+        match (sqc, cqc) {
+            (Some(sqc), Some(cqc)) => sqc.head() != sqc.tail() && !is_full(&cqc),
+            _ => false,
+        }
+    }
+
+    /// The next queue of a function with an entry to fetch.
+    fn next_job(&mut self, bus: &mut dyn Bus, f: usize) -> Option<u16> {
+        loop {
+            let function = self.functions.get(f)?;
+            if function.paused || self.faults.get(f)?.gone {
+                return None;
+            }
+            let queue = *function.active.first()?;
+            if self.has_work(bus, f, queue) {
+                return Some(queue);
+            }
+            self.functions.get_mut(f)?.active.remove(&queue);
+        }
+    }
+
+    /// Carries out what is due at `now`; says when to come again.
+    pub(crate) fn run_function(&mut self, bus: &mut dyn Bus, f: usize, now: u64) -> Option<u64> {
+        for _ in 0..STEPS {
+            let command_due = self.settle_mailbox(bus, f, now);
+            let sooner = |due: Option<u64>| due.into_iter().chain(command_due).min();
+            let current = self.functions.get(f)?.current;
+            if let Some((queue, due)) = current {
+                if due > now {
+                    return sooner(Some(due));
+                }
+                self.functions.get_mut(f)?.current = None;
+                self.do_job(bus, f, queue);
+                continue;
+            }
+            let Some(queue) = self.next_job(bus, f) else {
+                return sooner(None);
+            };
+            let delay = self.faults.get(f)?.job_delay;
+            if delay == 0 {
+                self.do_job(bus, f, queue);
+            } else {
+                self.functions.get_mut(f)?.current = Some((queue, now.saturating_add(delay)));
+            }
+        }
+        Some(now)
+    }
+
+    /// Finishes a mailbox command that waited, where what it waited for has come; says when to come
+    /// again for it.
+    fn settle_mailbox(&mut self, bus: &mut dyn Bus, f: usize, now: u64) -> Option<u64> {
+        let (message, wait) = self.functions.get(f)?.pending?;
+        match wait {
+            Wait::Delay(ns) => {
+                let due = now.saturating_add(ns);
+                self.functions.get_mut(f)?.pending = Some((message, Wait::Until(due)));
+                return Some(due);
+            }
+            Wait::Until(due) if due > now => return Some(due),
+            Wait::Until(_) => {
+                self.functions.get_mut(f)?.pending = None;
+                self.carry_out(bus, f, message);
+            }
+            Wait::Queue(_) | Wait::Queues | Wait::Job if self.is_waiting(bus, f, wait) => {}
+            Wait::Queue(_) | Wait::Queues | Wait::Job => {
+                self.functions.get_mut(f)?.pending = None;
+                self.finish(bus, f, message);
+            }
+        }
+        None
+    }
+
+    /// Whether what a command waits for has not come yet.
+    pub(crate) fn is_waiting(&mut self, bus: &mut dyn Bus, f: usize, wait: Wait) -> bool {
+        let Some(function) = self.functions.get(f) else {
+            return false;
+        };
+        let at_work = function.current.map(|(queue, _)| queue);
+        // A paused function goes no further than the job that it is at.
+        let fetches = !function.paused;
+        let active = function.active.clone();
+        match wait {
+            Wait::Delay(_) | Wait::Until(_) => true,
+            Wait::Job => at_work.is_some(),
+            Wait::Queue(queue) => {
+                at_work == Some(queue)
+                    || (fetches && active.contains(&queue) && self.has_work(bus, f, queue))
+            }
+            Wait::Queues => {
+                at_work.is_some()
+                    || (fetches && active.iter().any(|queue| self.has_work(bus, f, *queue)))
+            }
+        }
+    }
+
+    /// A queue cannot go on: nothing more is fetched from it till its context is written anew.
+    fn queue_error(&mut self, bus: &mut dyn Bus, f: usize, queue: u16) {
+        if let Some(function) = self.functions.get_mut(f) {
+            function.active.remove(&queue);
+            function.broken.insert(queue);
+        }
+        self.ledger.add(f, "queue_error", 1);
+        self.dfx.errors = self.dfx.errors.wrapping_add(1);
+        let entry = u32::from(queue) | (AEQE_CQE_ERROR << AEQE_TYPE_SHIFT);
+        self.event(bus, f, Kind::Aeq, entry);
+    }
+
+    /// Fetches an entry, carries it out, and completes it.
+    fn do_job(&mut self, bus: &mut dyn Bus, f: usize, queue: u16) {
+        let Some(mut sqc) = self.context(bus, f, Table::Sqc, queue) else {
+            return;
+        };
+        let Some(mut cqc) = self.context(bus, f, Table::Cqc, sqc.cq_num()) else {
+            return;
+        };
+        let sq = SqcDw3::from_raw(sqc.dw3());
+        let at = sqc
+            .base()
+            .wrapping_add(u64::from(sqc.head()) << sq.entry_shift);
+        let mut raw = vec![0; self.kind.sqe_size()];
+        if 1usize << sq.entry_shift != raw.len() || self.dma_read(bus, f, at, &mut raw).is_err() {
+            return self.queue_error(bus, f, queue);
+        }
+        dfx::count(&mut self.dfx.sqe, f, queue);
+        self.dfx.sent = self.dfx.sent.wrapping_add(1);
+        // w13: the algorithm type in bits 11..8 (`QM_MK_SQC_W13`)
+        let alg_type = ((sqc.w13() >> 8) & 0xf) as u8;
+        let accelerator = self.kind.accelerator;
+        engine::run(accelerator, &mut self.counted(bus), f, alg_type, &mut raw);
+        self.dfx.back = self.dfx.back.wrapping_add(1);
+        let completed = sqc.head();
+        if self.dma_write(bus, f, at, &raw).is_err() {
+            return self.queue_error(bus, f, queue);
+        }
+        sqc.set_head(next(sqc.head(), sq.depth).0);
+        self.put_context(f, Table::Sqc, queue, sqc);
+
+        // struct qm_cqe: sq_head at 8, sq_num at 10, phase in w7 at 14
+        let mut cqe = [0u8; CQE_SIZE];
+        cqe[8..10].copy_from_slice(&completed.to_le_bytes());
+        cqe[10..12].copy_from_slice(&queue.to_le_bytes());
+        let phase = cqc.cqc_dw6() & CQ_PHASE;
+        cqe[14] = phase as u8;
+        let at = cqc
+            .base()
+            .wrapping_add(u64::from(cqc.tail()) * CQE_SIZE as u64);
+        if self.dma_write(bus, f, at, &cqe).is_err() {
+            return self.queue_error(bus, f, queue);
+        }
+        let depth = SqcDw3::from_raw(cqc.dw3()).depth;
+        let (tail, wrapped) = next(cqc.tail(), depth);
+        cqc.set_tail(tail);
+        if wrapped {
+            cqc.set_cqc_dw6(cqc.cqc_dw6() ^ CQ_PHASE);
+            cqc.set_w11(cqc.w11() ^ TAIL_PHASE);
+        }
+        self.put_context(f, Table::Cqc, sqc.cq_num(), cqc);
+        dfx::count(&mut self.dfx.cqe, f, sqc.cq_num());
+        self.dfx.finished = self.dfx.finished.wrapping_add(1);
+        self.ledger.add(f, "jobs_done", 1);
+        self.completion_event(bus, f, sqc.cq_num());
+    }
+}
