@@ -37,6 +37,8 @@ pub enum Line<'a> {
     Result {
         passed: bool,
         name: &'a str,
+        /// What it has to say beside that, or nothing
+        remark: &'a str,
     },
     /// Says why one failed
     Diagnostic(&'a str),
@@ -82,9 +84,11 @@ pub fn read(line: &str) -> Line<'_> {
             .strip_prefix(prefix)
             .and_then(|rest| rest.split_once(" - "))
         {
+            let (name, remark) = name.split_once(" # ").unwrap_or((name, ""));
             return Line::Result {
                 passed,
                 name: name.trim(),
+                remark: remark.trim(),
             };
         }
     }
@@ -108,7 +112,16 @@ mod tests {
             read("not ok 3 - hidden.mmap:c"),
             Line::Result {
                 passed: false,
-                name: "hidden.mmap:c"
+                name: "hidden.mmap:c",
+                remark: ""
+            }
+        );
+        assert_eq!(
+            read("ok 4 - upstream.x:rust # 3 passed, 2 skipped"),
+            Line::Result {
+                passed: true,
+                name: "upstream.x:rust",
+                remark: "3 passed, 2 skipped"
             }
         );
         assert_eq!(read("# errno 0"), Line::Diagnostic("errno 0"));

@@ -164,6 +164,13 @@ fn pack(root: &Path, to: &Path) -> Result<()> {
         .arg(to))
 }
 
+/// A result that is not reported yet: what comes after it may speak against it.
+struct Pending {
+    name: String,
+    remark: String,
+    why: Vec<String>,
+}
+
 /// A guest that runs cases.
 pub struct Guest {
     pub name: String,
@@ -195,7 +202,7 @@ impl Guest {
         for name in left {
             let mut lines = vec![why.clone()];
             lines.extend(tail.iter().cloned());
-            report.add(&name, lines);
+            report.add(&name, "", lines);
         }
     }
 
@@ -255,12 +262,17 @@ impl Guest {
         let mut current: Option<String> = None;
         let mut splats: BTreeMap<String, Vec<String>> = BTreeMap::new();
         // A result is reported when the next thing happens: what says why comes after it.
-        let mut last: Option<(String, Vec<String>)> = None;
-        let settle = |last: &mut Option<(String, Vec<String>)>,
-                      splats: &mut BTreeMap<String, Vec<String>>| {
-            if let Some((name, mut why)) = last.take() {
+        let mut last: Option<Pending> = None;
+        let settle = |last: &mut Option<Pending>, splats: &mut BTreeMap<String, Vec<String>>| {
+            if let Some(Pending {
+                name,
+                remark,
+                mut why,
+            }) = last.take()
+            {
                 why.extend(splats.remove(&name).unwrap_or_default());
-                report.lock().expect("no poison").add(&name, why);
+                let mut report = report.lock().expect("no poison");
+                report.add(&name, &remark, why);
             }
         };
         loop {
@@ -268,8 +280,9 @@ impl Guest {
                 Ok(line) => line,
                 Err(mpsc::RecvTimeoutError::Disconnected) => break,
                 Err(mpsc::RecvTimeoutError::Timeout) => {
-                    if let (true, Some((_, why))) = (left.is_empty(), &mut last) {
-                        why.push("then the guest hung and was ended".to_owned());
+                    if let (true, Some(last)) = (left.is_empty(), &mut last) {
+                        last.why
+                            .push("then the guest hung and was ended".to_owned());
                     }
                     settle(&mut last, &mut splats);
                     tail.insert(
@@ -303,7 +316,11 @@ impl Guest {
                     settle(&mut last, &mut splats);
                     current = Some(name.to_owned());
                 }
-                Line::Result { passed, name } => {
+                Line::Result {
+                    passed,
+                    name,
+                    remark,
+                } => {
                     settle(&mut last, &mut splats);
                     if let Some(at) = left.iter().position(|case| case == name) {
                         left.remove(at);
@@ -312,13 +329,17 @@ impl Guest {
                         } else {
                             vec![String::from("failed in the guest:")]
                         };
-                        last = Some((name.to_owned(), why));
+                        last = Some(Pending {
+                            name: name.to_owned(),
+                            remark: remark.to_owned(),
+                            why,
+                        });
                     }
                 }
                 Line::Diagnostic(text) => {
-                    if let Some((_, why)) = &mut last {
-                        if !why.is_empty() {
-                            why.push(text.to_owned());
+                    if let Some(last) = &mut last {
+                        if !last.why.is_empty() {
+                            last.why.push(text.to_owned());
                         }
                     }
                 }
@@ -334,7 +355,7 @@ impl Guest {
             }
         }
         // What comes with or after the last result, while the guest powers off too, is put to it.
-        if let Some((name, why)) = &mut last {
+        if let Some(Pending { name, why, .. }) = &mut last {
             if !ended {
                 why.push("the guest ended without its end mark".to_owned());
             }

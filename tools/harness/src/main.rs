@@ -112,7 +112,7 @@ fn run_host(top: &Path, results: &Path, name: &str, report: &Mutex<Report>) -> R
         (true, _) => vec![],
         (false, _) => text.lines().map(str::to_owned).collect(),
     };
-    report.lock().expect("no poison").add(name, why);
+    report.lock().expect("no poison").add(name, "", why);
     Ok(())
 }
 

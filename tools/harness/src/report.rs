@@ -33,8 +33,12 @@ impl Report {
     }
 
     /// A case has passed, if there is nothing to say against it.
-    pub fn add(&mut self, name: &str, why: Vec<String>) {
+    pub fn add(&mut self, name: &str, remark: &str, why: Vec<String>) {
         let number = self.passed + self.failed + 1;
+        let name = match remark {
+            "" => name.to_owned(),
+            _ => format!("{name} # {remark}"),
+        };
         if why.is_empty() {
             self.passed += 1;
             self.say(&format!("ok {number} - {name}"));

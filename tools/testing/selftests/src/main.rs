@@ -67,7 +67,8 @@ fn run(names: &[String]) -> ExitCode {
             None => Err("no such case".into()),
         };
         match result {
-            Ok(()) => println!("ok {n} - {name}"),
+            Ok(remark) if remark.is_empty() => println!("ok {n} - {name}"),
+            Ok(remark) => println!("ok {n} - {name} # {remark}"),
             Err(e) => {
                 failed += 1;
                 println!("not ok {n} - {name}");
