@@ -10,6 +10,7 @@ set -euo pipefail
 KERNEL=${KDIR:-$("$TOP/tools/kernel/build.sh")}
 TWIN=$("$TOP/tools/twin/qemu/build.sh")
 "$TOP/tools/modules.sh" "$KERNEL"
+"$TOP/tools/testing/upstream.sh" "$KERNEL"
 export CARGO_TARGET_DIR=$TOP/build/cargo
 cd "$TOP/tools"
 quietly "$TOP/build/cargo.log" cargo build --release -p acc -p acc-selftests

@@ -78,12 +78,22 @@ impl Machine {
         Ok(modules)
     }
 
+    /// The kernel's own tests.
+    fn upstream(&self) -> Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(self.top.join("build/upstream/bin"))?;
+        Ok(entries
+            .map(|entry| entry.map(|e| e.path()))
+            .collect::<std::io::Result<_>>()?)
+    }
+
     /// Makes the initramfs anew if something in it is newer.
     pub fn build_initramfs(&self) -> Result<()> {
         let root = self.top.join("build/guest/root");
         let modules = self.modules()?;
+        let upstream = self.upstream()?;
         let inputs = modules
             .iter()
+            .chain(&upstream)
             .cloned()
             .chain([self.guest_selftest(), std::env::current_exe()?]);
         let made = fs::metadata(self.initramfs())
@@ -117,6 +127,11 @@ impl Machine {
         // Where the kernel looks for it.
         symlink("../bin/busybox", root.join("sbin/modprobe"))?;
         fs::copy(self.guest_selftest(), root.join("bin/acc-selftest"))?;
+        let tests = root.join("lib/selftests/vfio");
+        fs::create_dir_all(&tests)?;
+        for test in &upstream {
+            fs::copy(test, tests.join(test.file_name().ok_or("no name")?))?;
+        }
         fs::write(root.join("init"), INIT)?;
         run(Command::new("chmod").arg("755").arg(root.join("init")))?;
         pack(&root, &self.initramfs())

@@ -7,6 +7,7 @@ mod kunit;
 mod link;
 mod migration;
 mod model;
+mod upstream;
 
 use crate::{
     host::{self, Function},
@@ -63,7 +64,7 @@ pub fn names() -> Vec<String> {
     let both = BOTH
         .iter()
         .flat_map(|(name, _)| [format!("{name}:rust"), format!("{name}:c")]);
-    plain.chain(both).collect()
+    plain.chain(both).chain(upstream::names()).collect()
 }
 
 /// A case by its name. Where it passes, it may have something to remark.
@@ -71,6 +72,9 @@ pub fn find(name: &str) -> Option<Box<dyn Fn() -> Result<String>>> {
     if let Some((_, case)) = PLAIN.iter().find(|(n, _)| *n == name) {
         let case = *case;
         return Some(Box::new(move || case().map(|()| String::new())));
+    }
+    if let Some(case) = upstream::find(name) {
+        return Some(Box::new(case));
     }
     let (name, driver) = name.split_once(':')?;
     let driver = match driver {
