@@ -164,9 +164,18 @@ impl Machine {
             .arg(format!("console=ttyAMA0 panic=-1 rdinit=/init {arguments}"))
             .args(["-device", "acc-twin-ctl,addr=2.0"])
             // VFs take the numbers after the PF's.
-            .args(["-device", "hisi-zip-pf,id=zip,addr=10.0,multifunction=on,vfs=8"])
-            .args(["-device", "hisi-sec-pf,id=sec,addr=14.0,multifunction=on,vfs=8"])
-            .args(["-device", "hisi-hpre-pf,id=hpre,addr=18.0,multifunction=on,vfs=8"]);
+            .args([
+                "-device",
+                "hisi-zip-pf,id=zip,addr=10.0,multifunction=on,vfs=8",
+            ])
+            .args([
+                "-device",
+                "hisi-sec-pf,id=sec,addr=14.0,multifunction=on,vfs=8",
+            ])
+            .args([
+                "-device",
+                "hisi-hpre-pf,id=hpre,addr=18.0,multifunction=on,vfs=8",
+            ]);
         Ok(command)
     }
 }
