@@ -23,7 +23,11 @@ type DriverCase = fn(Driver) -> Result<()>;
 
 const PLAIN: &[(&str, Case)] = &[
     ("twin.zip_pf_probe", model::zip_pf_probe),
+    ("twin.sec_pf_probe", model::sec_pf_probe),
+    ("twin.hpre_pf_probe", model::hpre_pf_probe),
     ("twin.zip_selftest", model::zip_selftest),
+    ("twin.sec_selftest", model::sec_selftest),
+    ("twin.hpre_selftest", model::hpre_selftest),
     ("twin.sriov", model::sriov),
     ("twin.c_driver_migrates", model::c_driver_migrates),
     ("migration.cross_c_to_rust", migration::cross_c_to_rust),

@@ -3,6 +3,7 @@
 //! The machine that the tests run on: PCI functions, their drivers, modules, the kernel's log.
 
 use crate::{Driver, Result};
+use hisi_acc_hw::ids;
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -140,36 +141,82 @@ impl Function {
     }
 }
 
-/// The ZIP PF of the machine.
-pub fn pf() -> Result<Function> {
-    Function::all(0x19e5, 0xa250)?
-        .into_iter()
-        .next()
-        .ok_or_else(|| "no ZIP PF (19e5:a250) here".into())
+/// An accelerator: its name as the device model has it, its device IDs, the in-tree driver.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Accelerator {
+    pub name: &'static str,
+    pub pf: u16,
+    pub vf: u16,
+    pub module: &'static str,
 }
 
-/// The PF bound to the in-tree driver, with this many VFs; those of `hisi_zip` are let go.
-pub fn vfs(count: usize) -> Result<Vec<Function>> {
-    modprobe("hisi_zip")?;
-    let pf = pf()?;
-    if pf.driver().is_none() {
-        pf.bind("hisi_zip")?;
+pub const ZIP: Accelerator = Accelerator {
+    name: "zip",
+    pf: ids::ZIP_PF,
+    vf: ids::ZIP_VF,
+    module: "hisi_zip",
+};
+pub const SEC: Accelerator = Accelerator {
+    name: "sec",
+    pf: ids::SEC_PF,
+    vf: ids::SEC_VF,
+    module: "hisi_sec2",
+};
+pub const HPRE: Accelerator = Accelerator {
+    name: "hpre",
+    pf: ids::HPRE_PF,
+    vf: ids::HPRE_VF,
+    module: "hisi_hpre",
+};
+
+impl Accelerator {
+    /// The PF of the machine.
+    pub fn pf(&self) -> Result<Function> {
+        Function::all(ids::VENDOR_HUAWEI, self.pf)?
+            .into_iter()
+            .next()
+            .ok_or_else(|| format!("no PF of {} here", self.name).into())
     }
-    let current = read(pf.path().join("sriov_numvfs"))?;
-    if current != count.to_string() {
-        let numvfs = pf.path().join("sriov_numvfs");
-        if current != "0" {
-            write(&numvfs, "0")?;
+
+    /// The PF bound to the in-tree driver.
+    pub fn bound_pf(&self) -> Result<Function> {
+        modprobe(self.module)?;
+        let pf = self.pf()?;
+        if pf.driver().is_none() {
+            pf.bind(self.module)?;
         }
-        // The VFs are to be ours: no driver takes them.
-        write(pf.path().join("sriov_drivers_autoprobe"), "0")?;
-        write(&numvfs, &count.to_string())?;
+        Ok(pf)
     }
-    let vfs = Function::all(0x19e5, 0xa251)?;
-    if vfs.len() != count {
-        return Err(format!("{} VFs, {count} wanted", vfs.len()).into());
+
+    /// So many VFs; those that the in-tree driver had are let go.
+    pub fn vfs(&self, count: usize) -> Result<Vec<Function>> {
+        let pf = self.bound_pf()?;
+        let current = read(pf.path().join("sriov_numvfs"))?;
+        if current != count.to_string() {
+            let numvfs = pf.path().join("sriov_numvfs");
+            if current != "0" {
+                write(&numvfs, "0")?;
+            }
+            // The VFs are to be ours: no driver takes them.
+            write(pf.path().join("sriov_drivers_autoprobe"), "0")?;
+            write(&numvfs, &count.to_string())?;
+        }
+        let vfs = Function::all(ids::VENDOR_HUAWEI, self.vf)?;
+        if vfs.len() != count {
+            return Err(format!("{} VFs, {count} wanted", vfs.len()).into());
+        }
+        Ok(vfs)
     }
-    Ok(vfs)
+}
+
+/// The ZIP PF of the machine.
+pub fn pf() -> Result<Function> {
+    ZIP.pf()
+}
+
+/// So many VFs of the ZIP.
+pub fn vfs(count: usize) -> Result<Vec<Function>> {
+    ZIP.vfs(count)
 }
 
 impl Driver {
