@@ -6,6 +6,7 @@ use crate::raw::RawQm;
 use core::ptr::NonNull;
 use hisi_acc_hw::{
     context::VftEntry,
+    ids,
     regs, //
 };
 use kernel::{
@@ -63,6 +64,18 @@ const POLL_TIMEOUT: Delta = Delta::from_micros(1000);
 /// How long a reset waits for another one: `QM_RESET_WAIT_TIMEOUT` of the same header, in ms.
 const RESET_WAIT_MS: u32 = 60_000;
 
+/// Where a register of a function is in the PF's BAR2.
+fn window(function: u32, offset: u32) -> Result<u32> {
+    if offset >= regs::QM_MIG_REGION_SIZE {
+        return Err(EINVAL);
+    }
+    function
+        .checked_mul(regs::QM_MIG_REGION_SIZE)
+        .and_then(|at| at.checked_add(regs::QM_MIG_REGION_OFFSET))
+        .and_then(|at| at.checked_add(offset))
+        .ok_or(EINVAL)
+}
+
 impl PfQm {
     pub(crate) fn new(pdev: NonNull<kbindings::pci_dev>, qm: RawQm) -> Result<Arc<Self>> {
         Arc::pin_init(
@@ -112,6 +125,31 @@ impl PfQm {
     /// Reads a register of the PF's BAR2: [`EINVAL`] for what is no aligned word in it.
     pub fn read32(&self, offset: u32) -> Result<u32> {
         self.with(|bound| bound.qm.read32(offset))
+    }
+
+    /// Whether the migration registers of VFs are in the PF's BAR2, see [`PfQm::window_read32`].
+    pub fn has_window(&self) -> Result<bool> {
+        self.with(|bound| {
+            // As `hisi_acc_vf_qm_init()` has it: on V3 the register is another one.
+            if bound.qm.version() <= ids::QM_HW_V3 {
+                return Ok(false);
+            }
+            let selected = bound.qm.read32(regs::QM_MIG_REGION_SEL)?;
+            Ok(selected & regs::QM_MIG_REGION_EN != 0)
+        })
+    }
+
+    /// Reads a register of function `function` by the PF's migration region, which hardware after V3
+    /// has (`HW_ACC_MIG_PF_CTRL` of hisi_acc_vfio_pci.h): [`EINVAL`] for what is not in it.
+    pub fn window_read32(&self, function: u32, offset: u32) -> Result<u32> {
+        let at = window(function, offset)?;
+        self.with(|bound| bound.qm.read32(at))
+    }
+
+    /// Writes one.
+    pub fn window_write32(&self, function: u32, value: u32, offset: u32) -> Result {
+        let at = window(function, offset)?;
+        self.with(|bound| bound.qm.write32(value, at))
     }
 
     /// A command to the PF's mailbox, by `hisi_qm_mb()`: `base` and `queue` as the command wants

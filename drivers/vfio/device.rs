@@ -3,6 +3,7 @@
 //! A virtual function as a VFIO device.
 
 use crate::{
+    context::Control,
     links,
     migration::Migration,
     qm::Qm, //
@@ -56,8 +57,17 @@ pub(crate) struct AccVf {
     pub(crate) function: u32,
     /// Its PF's QM, where it can migrate.
     pub(crate) pf: Option<Arc<PfQm>>,
+    /// Where its migration registers are.
+    pub(crate) control: Control,
     #[pin]
     pub(crate) known: Mutex<Known>,
+}
+
+/// What there is to know of a VF that can migrate.
+struct Migratable {
+    pf: Arc<PfQm>,
+    function: u32,
+    control: Control,
 }
 
 /// Why a VF does not migrate.
@@ -67,7 +77,6 @@ enum Refusal {
     NoLink,
     LinkLost,
     Version(u32),
-    PfControl,
 }
 
 impl kernel::fmt::Display for Refusal {
@@ -78,32 +87,31 @@ impl kernel::fmt::Display for Refusal {
             Self::NoLink => f.write_str("hisi_acc_link publishes no queue manager of its PF"),
             Self::LinkLost => f.write_str("its PF is being unbound"),
             Self::Version(v) => write!(f, "hardware version {v:#x} has no migration registers"),
-            Self::PfControl => f.write_str("its migration registers are in the PF's BAR"),
         }
     }
 }
 
 impl AccVf {
-    /// The way to the QM of the PF, and the number of the VF there, if it can migrate.
-    fn migratable(pdev: &pci::Device<Core<'_>>) -> Result<(Arc<PfQm>, u32), Refusal> {
+    /// What it takes to migrate it.
+    fn migratable(pdev: &pci::Device<Core<'_>>) -> Result<Migratable, Refusal> {
         let vf = VirtualFunction::of(pdev).ok_or(Refusal::NotVirtual)?;
         if !is_integrated_endpoint(pdev) {
             return Err(Refusal::NotIntegrated);
         }
-        let link = links::find(vf.pf).ok_or(Refusal::NoLink)?;
-        let version = link.version().map_err(|_| Refusal::LinkLost)?;
+        let pf = links::find(vf.pf).ok_or(Refusal::NoLink)?;
+        let version = pf.version().map_err(|_| Refusal::LinkLost)?;
         if version < ids::QM_HW_V3 {
             return Err(Refusal::Version(version));
         }
-        if version > ids::QM_HW_V3 {
-            let select = link
-                .read32(regs::QM_MIG_REGION_SEL)
-                .map_err(|_| Refusal::LinkLost)?;
-            if select & regs::QM_MIG_REGION_EN != 0 {
-                return Err(Refusal::PfControl);
-            }
-        }
-        Ok((link, vf.index.saturating_add(1)))
+        let control = match pf.has_window().map_err(|_| Refusal::LinkLost)? {
+            true => Control::Pf,
+            false => Control::Vf,
+        };
+        Ok(Migratable {
+            pf,
+            function: vf.index.saturating_add(1),
+            control,
+        })
     }
 
     /// The QM of an open VF.
@@ -159,17 +167,18 @@ impl vfio::pci::Driver for AccVf {
         pdev: &'a pci::Device<Core<'_>>,
         _info: &'a Self::IdInfo,
     ) -> impl PinInit<Self, Error> + 'a {
-        let (pf, function) = match Self::migratable(pdev) {
-            Ok((pf, function)) => (Some(pf), function),
+        let (pf, function, control) = match Self::migratable(pdev) {
+            Ok(vf) => (Some(vf.pf), vf.function, vf.control),
             Err(why) => {
                 dev_info!(pdev, "no migration, plain vfio-pci: {}\n", why);
-                (None, 0)
+                (None, 0, Control::Vf)
             }
         };
         try_pin_init!(Self {
             device_id: pdev.device_id(),
             function,
             pf,
+            control,
             known <- new_mutex!(Known::default(), "hisi_acc_vfio::known"),
         }? Error)
     }
@@ -179,10 +188,12 @@ impl vfio::pci::Driver for AccVf {
         Ok(())
     }
 
-    /// The upper half of BAR2 holds the migration registers, which are not the guest's. A VF that
-    /// does not migrate shows all of it: nothing that the host relies on is there.
+    /// The upper half of BAR2 holds the migration registers, where they are not in the PF's; they are
+    /// not the guest's. A VF that does not migrate shows all of it: nothing that the host relies on
+    /// is there.
     fn visible_len(self: Pin<&Self>, index: region::Index, len: u64) -> u64 {
-        if index.as_bar() == Some(BAR2) && self.pf.is_some() {
+        let hides = self.pf.is_some() && self.control == Control::Vf;
+        if index.as_bar() == Some(BAR2) && hides {
             len / 2
         } else {
             len

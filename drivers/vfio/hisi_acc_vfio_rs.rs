@@ -10,6 +10,7 @@
 //! Each PF is driven by its in-tree driver all the while. Lock order: the VFIO layer's
 //! (`vfio::migration`), then [`device::AccVf`]'s, then `hisi_acc_link`'s.
 
+mod context;
 mod device;
 mod links;
 mod migration;

@@ -7,6 +7,7 @@
 //! hisi_acc_vfio_pci.c.
 
 use crate::{
+    context::Context,
     device::AccVf,
     qm::{
         wait_idle,
@@ -102,15 +103,15 @@ fn check_pending(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
     wait_idle(|| pf.read32(core)).map_err(refuse("an error of the engine"))
 }
 
-fn read_state(qm: &Qm<'_>) -> Result<State> {
+fn read_state(vf: &AccVf, qm: &Qm<'_>) -> Result<State> {
     let aeq_int_mask = qm.read(regs::QM_VF_AEQ_INT_MASK)?;
     let eq_int_mask = qm.read(regs::QM_VF_EQ_INT_MASK)?;
     let ifc_int_source = qm.read(regs::QM_IFC_INT_SOURCE_V)?;
     let ifc_int_mask = qm.read(regs::QM_IFC_INT_MASK)?;
     let ifc_int_set = qm.read(regs::QM_IFC_INT_SET_V)?;
     let page_size = qm.read(regs::QM_PAGE_SIZE)?;
-    let eqc = qm.read_words(regs::QM_EQC_VF_DW0)?;
-    let aeqc = qm.read_words(regs::QM_AEQC_VF_DW0)?;
+    let eqc = vf.read_context(qm, Context::Eq)?;
+    let aeqc = vf.read_context(qm, Context::Aeq)?;
     Ok(State {
         aeq_int_mask,
         eq_int_mask,
@@ -127,7 +128,7 @@ fn read_state(qm: &Qm<'_>) -> Result<State> {
     })
 }
 
-fn write_state(qm: &Qm<'_>, head: &Match, state: &State) -> Result {
+fn write_state(vf: &AccVf, qm: &Qm<'_>, head: &Match, state: &State) -> Result {
     qm.write(regs::QM_VF_STATE, head.vf_qm_state)?;
     qm.wait_mailbox()?;
     qm.write(regs::QM_VF_AEQ_INT_MASK, state.aeq_int_mask)?;
@@ -137,8 +138,8 @@ fn write_state(qm: &Qm<'_>, head: &Match, state: &State) -> Result {
     qm.write(regs::QM_IFC_INT_SET_V, state.ifc_int_set)?;
     qm.write(regs::QM_QUE_ISO_CFG_V, head.que_iso_cfg)?;
     qm.write(regs::QM_PAGE_SIZE, state.page_size)?;
-    qm.write_words(regs::QM_EQC_VF_DW0, &state.eqc)?;
-    qm.write_words(regs::QM_AEQC_VF_DW0, &state.aeqc)?;
+    vf.write_context(qm, Context::Eq, &state.eqc)?;
+    vf.write_context(qm, Context::Aeq, &state.aeqc)?;
     qm.command(Command::SqcBt, state.sqc_dma)?;
     qm.command(Command::CqcBt, state.cqc_dma)?;
     qm.open_messages()
@@ -202,9 +203,9 @@ impl Operations<AccVf> for Migration {
             return Ok(());
         }
         let queues = data.pf_qm()?.vft(data.function)?.num;
-        let qm = AccVf::qm(dev)?;
-        qm.open_messages()?;
-        kick(&qm, queues)
+        // Not `open_messages()`, which `load` does: a message that came meanwhile is the guest's to
+        // take. (C does it here too, and forgets the message.)
+        kick(&AccVf::qm(dev)?, queues)
     }
 
     fn pre_copy(dev: &Vf<'_>, stream: &mut migration::Stream) -> Result {
@@ -225,7 +226,7 @@ impl Operations<AccVf> for Migration {
             return Ok(());
         }
         let qm = AccVf::qm(dev)?;
-        let state = read_state(&qm)?;
+        let state = read_state(&data, &qm)?;
         stream.append(&Stream::state_bytes(&state))?;
         ring_events(&qm, &state)
     }
@@ -248,7 +249,7 @@ impl Operations<AccVf> for Migration {
             return Ok(());
         };
         let qm = AccVf::qm(dev)?;
-        write_state(&qm, &stream.head, &state).inspect_err(|e| {
+        write_state(&data, &qm, &stream.head, &state).inspect_err(|e| {
             dev_warn_ratelimited!(dev, "the state cannot be loaded ({:?})\n", e);
         })?;
         data.known.lock().ready = true;

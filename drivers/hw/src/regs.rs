@@ -84,6 +84,11 @@ pub const QM_VFT_CFG_RDY: u32 = 0x10_006c;
 pub const QM_MIG_REGION_SEL: u32 = 0x10_0198;
 /// `QM_MIG_REGION_EN`
 pub const QM_MIG_REGION_EN: u32 = 1 << 0;
+/// `QM_MIG_REGION_OFFSET`: from V5 on, in the PF's BAR2, the registers of the functions, where
+/// [`QM_MIG_REGION_SEL`] selects them
+pub const QM_MIG_REGION_OFFSET: u32 = 0x18_0000;
+/// `QM_MIG_REGION_SIZE`: of each function there, the PF being the first
+pub const QM_MIG_REGION_SIZE: u32 = 0x2000;
 
 /// `QM_VFT_CFG_OP_WR`: read the entry (`pf_qm_get_qp_num`)
 pub const QM_VFT_CFG_OP_READ: u32 = 1;

@@ -179,13 +179,11 @@ impl Sqe {
     }
 
     fn get32(&self, at: usize) -> u32 {
-        // CAST: widen.
-        self.get16(at) as u32 | ((self.get16(at.saturating_add(2)) as u32) << 16)
+        u32::from(self.get16(at)) | (u32::from(self.get16(at.saturating_add(2))) << 16)
     }
 
     fn get64(&self, at: usize) -> u64 {
-        // CAST: widen.
-        self.get32(at) as u64 | ((self.get32(at.saturating_add(4)) as u64) << 32)
+        u64::from(self.get32(at)) | (u64::from(self.get32(at.saturating_add(4))) << 32)
     }
 
     fn put(&mut self, at: usize, bytes: &[u8]) {
@@ -256,7 +254,7 @@ impl Sqe {
         Request {
             cipher: cipher_of(c_icv_key as u8),
             alg: alg_of(mode_alg >> 4),
-            mode: mode_of((mode_alg & 0xf) as u16),
+            mode: mode_of(u16::from(mode_alg & 0xf)),
             key_type: (c_icv_key >> 13) as u8,
             auth,
             hash: hash_of(auth_mac_key >> 15),
@@ -281,8 +279,7 @@ impl Sqe {
     /// What comes back with the completion: `tag`.
     pub fn tag(&self) -> u64 {
         match self.bd_type() {
-            // CAST: widen.
-            Some(BdType::Type2) => self.get16(40) as u64,
+            Some(BdType::Type2) => u64::from(self.get16(40)),
             _ => self.get64(8),
         }
     }
@@ -371,8 +368,7 @@ impl Sqe {
 /// (`c_icv_len`).
 fn mac_len(auth: Auth, hash_words: u32, icv: u16) -> u32 {
     match auth {
-        // CAST: widen.
-        Auth::None => icv as u32,
+        Auth::None => u32::from(icv),
         Auth::Make | Auth::Check => (hash_words & 0x1f) * 4,
     }
 }

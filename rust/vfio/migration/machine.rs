@@ -159,11 +159,18 @@ impl Machine {
         inner: &mut Inner,
         target: State,
     ) -> Result<Option<NonNull<kbindings::file>>> {
+        let origin = inner.state;
         let mut opened = false;
         while inner.state != target {
             let next = next_state(dev, inner.state, target)?;
             let arc = Arc::between(inner.state, next).ok_or(EINVAL)?;
-            opened = Self::take(dev, inner, arc)?;
+            opened = match Self::take(dev, inner, arc) {
+                Ok(opened) => opened,
+                Err(e) => {
+                    Self::undo(dev, inner, origin);
+                    return Err(e);
+                }
+            };
             inner.state = next;
         }
         if !opened {
@@ -172,6 +179,17 @@ impl Machine {
         // Only the last arc of a way opens a file, and it opened it in `inner`.
         let file = inner.saving.as_ref().or(inner.resuming.as_ref());
         Ok(file.map(MigrationFile::get))
+    }
+
+    /// A way has failed after some of its arcs: where the device worked before and was only stopped
+    /// on the way, it works again. Elsewhere it stays in the state that was reached, as the uAPI
+    /// allows it.
+    fn undo<D: Driver>(dev: &OpenDevice<'_, D>, inner: &mut Inner, origin: State) {
+        if (origin, inner.state) == (State::Running, State::Stop)
+            && D::Migration::start(dev).is_ok()
+        {
+            inner.state = State::Running;
+        }
     }
 
     /// Carries out one arc; says whether it opened a file. On error the device is in the state in

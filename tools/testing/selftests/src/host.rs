@@ -112,6 +112,14 @@ impl Function {
             .into_owned())
     }
 
+    /// The auxiliary device that publishes its queue manager, if it is one.
+    pub fn link(&self) -> Option<String> {
+        fs::read_dir(self.path())
+            .ok()?
+            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+            .find(|name| name.starts_with("hisi_acc_link.qm."))
+    }
+
     pub fn unbind(&self) -> Result<()> {
         if self.driver().is_some() {
             write(self.path().join("driver/unbind"), &self.address)?;

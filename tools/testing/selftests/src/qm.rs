@@ -58,28 +58,21 @@ impl Registers {
         })
     }
 
-    fn read(&self, reg: u32) -> u32 {
+    /// Where a register of BAR2 is mapped.
+    fn at(&self, reg: u32) -> *mut u32 {
         assert!((reg as usize) < self.bar2.len);
         // SAFETY: Within the mapping.
-        unsafe {
-            self.bar2
-                .address
-                .add(reg as usize)
-                .cast::<u32>()
-                .read_volatile()
-        }
+        unsafe { self.bar2.address.add(reg as usize).cast() }
+    }
+
+    fn read(&self, reg: u32) -> u32 {
+        // SAFETY: Mapped.
+        unsafe { self.at(reg).read_volatile() }
     }
 
     fn write(&self, reg: u32, value: u32) {
-        assert!((reg as usize) < self.bar2.len);
-        // SAFETY: Within the mapping.
-        unsafe {
-            self.bar2
-                .address
-                .add(reg as usize)
-                .cast::<u32>()
-                .write_volatile(value);
-        }
+        // SAFETY: Mapped.
+        unsafe { self.at(reg).write_volatile(value) };
     }
 
     fn ring(&self, doorbell: Doorbell) {
@@ -92,12 +85,7 @@ impl Registers {
                 // SAFETY: Within the mapping.
                 unsafe { self.bar4.address.add(at) }
             }
-            // SAFETY: Within the mapping, which has 32 KiB.
-            Kind::Eq | Kind::Aeq => unsafe {
-                self.bar2
-                    .address
-                    .add(regs::QM_DOORBELL_EQ_AEQ_BASE_V2 as usize)
-            },
+            Kind::Eq | Kind::Aeq => self.at(regs::QM_DOORBELL_EQ_AEQ_BASE_V2).cast(),
         };
         // SAFETY: As above.
         unsafe { at.cast::<u64>().write_volatile(doorbell.into_raw()) };
@@ -108,7 +96,7 @@ impl Registers {
         let raw = message.into_raw();
         // SAFETY: Within the mapping; one store of 16 bytes, as the mailbox wants it.
         unsafe {
-            let at = self.bar2.address.add(regs::QM_MB_CMD_SEND_BASE as usize);
+            let at = self.at(regs::QM_MB_CMD_SEND_BASE);
             std::arch::asm!(
                 "dmb oshst",
                 "stp {lo}, {hi}, [{at}]",
@@ -295,6 +283,11 @@ impl Qm {
         let n = self.registers.interrupts[0].read().unwrap_or(0);
         self.interrupts += n;
         self.carried += n;
+    }
+
+    /// Has the next [`Qm::poll`] look whatever interrupts there were, as a driver's time-out does.
+    pub fn look(&mut self) {
+        self.carried += 1;
     }
 
     fn take_interrupts(&mut self) -> u64 {

@@ -12,9 +12,9 @@
 //!   - `job-delay NS`: how long each job takes
 //!   - `mailbox-busy on|off`, `mailbox-late NS`, `mailbox-error all|COMMAND|off`
 //!   - `write-back-stuck on|off`
-//!   - `ras BITS`, `engine BITS`: errors of the QM and of the engine, now
+//!   - `ras BITS`, `engine BITS`: what errors of the QM and of the engine there are, now
 //!   - `ras-at-pause BITS`, `engine-at-pause BITS`: the same when this function is paused
-//!   - `message-pending`: its message interrupt is pending, with no message
+//!   - `message-pending on|off`: its message interrupt is pending, with no message
 //!   - `lose-msi N`, `double-msi N`
 //!   - `dma-hole ADDRESS LENGTH`: DMA to there fails
 //!   - `gone on|off`: its registers read all ones

@@ -2,7 +2,7 @@
 
 //! Faults to order. What was ordered for a function stays over its resets, till it is cleared.
 
-use crate::{device::Twin, function::Function};
+use crate::device::Twin;
 use hisi_acc_hw::mailbox::Command;
 use std::ops::Range;
 
@@ -90,16 +90,15 @@ impl Twin {
                 faults.hole = at..at.saturating_add(number(len)?);
             }
             ["gone", on] => faults.gone = switch(on)?,
-            // Not kept: these happen once, now.
-            ["message-pending"] => self.function(f)?.message_status = 1,
-            ["ras", bits] => self.qm_errors.source |= number::<u32>(bits)?,
-            ["engine", bits] => self.engine_errors.source |= number::<u32>(bits)?,
+            // Not kept, and nothing to clear: the state of registers, now.
+            ["message-pending", on] => {
+                let on = u32::from(switch(on)?);
+                self.functions.get_mut(f)?.message_status = on;
+            }
+            ["ras", bits] => self.qm_errors.set(number(bits)?),
+            ["engine", bits] => self.engine_errors.set(number(bits)?),
             _ => return None,
         }
         Some(())
-    }
-
-    fn function(&mut self, f: usize) -> Option<&mut Function> {
-        self.functions.get_mut(f)
     }
 }

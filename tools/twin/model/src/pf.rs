@@ -65,6 +65,12 @@ impl Errors {
         self.source & if mask_enables { self.mask } else { !self.mask }
     }
 
+    /// Exactly these have happened.
+    pub(crate) fn set(&mut self, bits: u32) {
+        self.source = bits;
+        self.told &= bits;
+    }
+
     fn clear(&mut self, bits: u32) {
         self.source &= !bits;
         self.told &= !bits;
@@ -203,8 +209,8 @@ impl Twin {
 
     fn tell_vfs(&mut self, bus: &mut dyn Bus) {
         let whom = self.plain(QM_IFC_INT_CFG) & ALL_VFS;
-        let message =
-            u64::from(self.plain(QM_PF2VF_PF_W)) | u64::from(self.plain(QM_PF2VF_PF_W + 4)) << 32;
+        let high = u64::from(self.plain(QM_PF2VF_PF_W + 4));
+        let message = u64::from(self.plain(QM_PF2VF_PF_W)) | (high << 32);
         for vf in 1..self.functions.len() {
             if whom != ALL_VFS && whom as usize != vf {
                 continue;

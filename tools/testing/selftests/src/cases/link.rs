@@ -31,11 +31,7 @@ pub fn no_link() -> Result<()> {
     let vf = &vfs[0];
     // The link's device lets itself be unbound from the driver, as an administrator can do it.
     let links = "/sys/bus/auxiliary/drivers/hisi_acc_vfio_rs.hisi_acc_vfio_rs";
-    let device = std::fs::read_dir("/sys/bus/auxiliary/devices")?
-        .next()
-        .ok_or("no auxiliary device")??
-        .file_name();
-    let device = device.to_string_lossy();
+    let device = host::pf()?.link().ok_or("no auxiliary device")?;
     std::fs::write(format!("{links}/unbind"), device.as_bytes())
         .map_err(|e| format!("{links}/unbind: {e}"))?;
     let before = log()?.matches("plain vfio-pci").count();
@@ -81,12 +77,7 @@ pub fn pf_unbind() -> Result<()> {
     drop(device);
     drop(bench);
     unbinding.join().map_err(|_| "the unbinding panicked")??;
-    ensure!(
-        std::fs::read_dir("/sys/bus/auxiliary/devices")?
-            .next()
-            .is_none(),
-        "the auxiliary device is still there"
-    );
+    ensure!(pf.link().is_none(), "the auxiliary device is still there");
     // And all comes again.
     pf.bind("hisi_zip")?;
     let bench = Bench::new(&[Driver::Rust])?;

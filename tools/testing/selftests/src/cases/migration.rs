@@ -2,7 +2,11 @@
 
 //! `migration.*`: a VF goes on as another one.
 
-use super::{ensure, errno, Bench};
+use super::{
+    ensure, errno,
+    pair::{Pair, JOBS, SLOW_NS},
+    Bench,
+};
 use crate::{
     host,
     jobs::{Workload, QUEUES},
@@ -13,79 +17,11 @@ use crate::{
 };
 use std::io::{Read, Write};
 
-/// Jobs in flight at a time.
-const JOBS: usize = 24;
-/// How long a job takes, so that there are some in flight when the VF is stopped.
-const SLOW_NS: u64 = 20_000_000;
-
-/// Two VFs open, and a driver with work on the first.
-struct Pair {
-    bench: Bench,
-    source: Device,
-    target: Device,
-    qm: Qm,
-    work: Workload,
-}
-
-impl Pair {
-    fn new(from: Driver, to: Driver) -> Result<Self> {
-        let mut bench = Bench::new(&[from, to])?;
-        let source = bench.open(0)?;
-        let target = bench.open(1)?;
-        let mut qm = Qm::new(&source, &mut bench.memory, &QUEUES)?;
-        let mut work = Workload::new(&mut bench.memory, JOBS);
-        work.round(&mut qm, &bench.memory, JOBS)?;
-        Ok(Self {
-            bench,
-            source,
-            target,
-            qm,
-            work,
-        })
-    }
-
-    fn submit(&mut self, n: usize) -> Result<()> {
-        for _ in 0..n {
-            self.work.submit(&mut self.qm, &self.bench.memory)?;
-        }
-        Ok(())
-    }
-
-    /// Migrates to the target; the stream. Work in flight is not waited for.
-    fn migrate(&mut self, precopy: bool) -> Result<Vec<u8>> {
-        let stream = migrate::save(&self.source, precopy, &mut Quiet)?;
-        self.arrive(&stream)?;
-        Ok(stream)
-    }
-
-    /// The target is made ready for its interrupts before it runs, as QEMU does it.
-    fn arrive(&mut self, stream: &[u8]) -> Result<()> {
-        self.qm.move_to(&self.target)?;
-        migrate::load(&self.target, stream, &mut Quiet)
-    }
-
-    fn finish(&mut self) -> Result<()> {
-        self.work.finish(&mut self.qm, &self.bench.memory)
-    }
-
-    fn round(&mut self) -> Result<()> {
-        self.work.round(&mut self.qm, &self.bench.memory, JOBS)
-    }
-}
-
 /// With jobs queued, one on its way, completions unread.
 fn busy(from: Driver, to: Driver, precopy: bool) -> Result<()> {
     let mut pair = Pair::new(from, to)?;
-    pair.bench.twin.mark()?;
-    pair.bench.twin.job_delay(0, SLOW_NS)?;
-    pair.submit(JOBS)?;
     // Some have been done by now, and nobody has looked.
-    host::wait_for("the first jobs", || {
-        pair.bench
-            .twin
-            .counts()
-            .is_ok_and(|counts| counts.get("vf1", "jobs_done") >= 3)
-    })?;
+    pair.work_in_flight()?;
     let stream = migrate::save(&pair.source, precopy, &mut Quiet)?;
     ensure!(
         stream.len() == WHOLE,
@@ -100,35 +36,6 @@ fn busy(from: Driver, to: Driver, precopy: bool) -> Result<()> {
 
     pair.arrive(&stream)?;
     pair.go_on_after(done)
-}
-
-impl Pair {
-    fn go_on_after(&mut self, done: u64) -> Result<()> {
-        self.work.finish(&mut self.qm, &self.bench.memory)?;
-        // All may have come back on an interrupt of the source that was still to be looked into.
-        let qm = &mut self.qm;
-        host::wait_for("an interrupt of the target", || {
-            qm.see_interrupts();
-            qm.interrupts > 0
-        })?;
-        let counts = self.bench.twin.counts()?;
-        let (first, second) = (
-            counts.get("vf1", "jobs_done"),
-            counts.get("vf2", "jobs_done"),
-        );
-        ensure!(
-            first == done,
-            "the source worked on: {done} jobs, then {first}"
-        );
-        ensure!(
-            first + second == JOBS as u64,
-            "{first} jobs by the source and {second} by the target, of {JOBS}"
-        );
-        let state = self.target.state()?;
-        ensure!(state == state::RUNNING, "the target's state is {state}");
-        // It takes new work.
-        self.round()
-    }
 }
 
 pub fn busy_queue(driver: Driver) -> Result<()> {

@@ -130,7 +130,7 @@ fn interrupts_lost_and_doubled() {
 fn a_message_interrupt_is_pending() {
     let mut machine = Machine::new();
     let mut twin = device(&mut machine);
-    order(&mut twin, "message-pending");
+    order(&mut twin, "message-pending on");
     assert_eq!(
         twin.read(1, BAR2, regs::QM_IFC_INT_STATUS.into(), 4),
         1,

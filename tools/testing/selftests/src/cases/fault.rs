@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `fault.*`: the device model's faults do what they are said to, and a VF survives them. A stop that
+//! fails leaves the VF running: its jobs go on when the fault is gone.
+
+use super::{
+    ensure, errno,
+    pair::{Pair, JOBS},
+};
+use crate::{host, jobs::QUEUES, qm::Qm, vfio::state, Driver, Result};
+use hisi_acc_hw::{
+    regs,
+    zip::{Format, Sqe, STATUS_BUFFER},
+};
+use std::time::{Duration, Instant};
+
+/// A VF of ours with work in flight, and one that is to take it over.
+fn pair() -> Result<Pair> {
+    Pair::new(Driver::Rust, Driver::Rust)
+}
+
+/// The error of a stop by each of the two ways; none stopped it.
+fn stops(pair: &Pair) -> Result<[i32; 2]> {
+    let direct = errno(pair.source.set_state(state::STOP_COPY));
+    ensure!(
+        pair.source.state()? == state::RUNNING,
+        "after RUNNING -> STOP_COPY (errno {direct}) the state is {}",
+        pair.source.state()?
+    );
+    let file = pair.source.set_state(state::PRE_COPY)?;
+    let precopy = errno(pair.source.set_state(state::STOP_COPY));
+    let after = pair.source.state()?;
+    ensure!(
+        after == state::PRE_COPY,
+        "after PRE_COPY -> STOP_COPY (errno {precopy}) the state is {after}"
+    );
+    drop(file);
+    pair.source.set_state(state::RUNNING)?;
+    Ok([direct, precopy])
+}
+
+/// With `fault` the VF cannot be stopped, which fails with `error`; without, its work goes on and it
+/// migrates.
+fn no_stop(function: &str, fault: &str, gone: &str, error: i32) -> Result<()> {
+    let mut pair = pair()?;
+    pair.work_in_flight()?;
+    let twin = &pair.bench.twin;
+    // The PF's driver does not get to know: the VF's is the one under test.
+    twin.fault("pf", "lose-msi 1000")?;
+    twin.fault(function, fault)?;
+    let errors = stops(&pair)?;
+    let twin = &pair.bench.twin;
+    twin.fault(function, gone)?;
+    twin.fault("pf", "clear")?;
+    ensure!(errors == [error; 2], "errors {errors:?}, not {error}");
+    pair.finish()?;
+    pair.migrate(true)?;
+    pair.round()
+}
+
+pub fn pause_refused() -> Result<()> {
+    no_stop(
+        "vf1",
+        "mailbox-error PAUSE_QM",
+        "mailbox-error off",
+        libc::EIO,
+    )
+}
+
+pub fn save_refused() -> Result<()> {
+    no_stop(
+        "vf1",
+        "mailbox-error SQC_BT",
+        "mailbox-error off",
+        libc::EIO,
+    )
+}
+
+pub fn write_back_stuck() -> Result<()> {
+    no_stop(
+        "vf1",
+        "write-back-stuck on",
+        "write-back-stuck off",
+        libc::ETIMEDOUT,
+    )
+}
+
+pub fn message_pending() -> Result<()> {
+    no_stop(
+        "vf1",
+        "message-pending on",
+        "message-pending off",
+        libc::EBUSY,
+    )
+}
+
+pub fn ras_before_pause() -> Result<()> {
+    no_stop("pf", "ras 0x4", "ras 0", libc::EBUSY)
+}
+
+pub fn engine_before_pause() -> Result<()> {
+    no_stop("pf", "engine 0x4", "engine 0", libc::EBUSY)
+}
+
+/// An error that comes while the VF is being paused.
+fn at_pause(order: &str, gone: &str) -> Result<()> {
+    let mut pair = pair()?;
+    pair.work_in_flight()?;
+    let twin = &pair.bench.twin;
+    twin.fault("pf", "lose-msi 1000")?;
+    twin.fault("vf1", order)?;
+    let errors = stops(&pair)?;
+    let twin = &pair.bench.twin;
+    twin.fault("vf1", "clear")?;
+    twin.fault("pf", gone)?;
+    twin.fault("pf", "clear")?;
+    ensure!(errors == [libc::EBUSY; 2], "errors {errors:?}");
+    pair.finish()?;
+    pair.migrate(true)?;
+    pair.round()
+}
+
+pub fn ras_at_pause() -> Result<()> {
+    at_pause("ras-at-pause 0x4", "ras 0")
+}
+
+pub fn engine_at_pause() -> Result<()> {
+    at_pause("engine-at-pause 0x4", "engine 0")
+}
+
+/// An error that comes when the VF is stopped is none of the stream's: it is saved and goes on
+/// elsewhere.
+pub fn ras_after_pause() -> Result<()> {
+    let mut pair = pair()?;
+    pair.work_in_flight()?;
+    let file = pair.source.set_state(state::STOP_COPY)?;
+    let twin = &pair.bench.twin;
+    twin.fault("pf", "lose-msi 1000")?;
+    twin.fault("pf", "ras 0x4")?;
+    let mut stream = Vec::new();
+    crate::migrate::read_all(&mut file.ok_or("no file")?, &mut stream)?;
+    pair.source.set_state(state::STOP)?;
+    let twin = &pair.bench.twin;
+    twin.fault("pf", "ras 0")?;
+    twin.fault("pf", "clear")?;
+    pair.arrive(&stream)?;
+    pair.finish()
+}
+
+/// A command that is never carried out: it ends in time, and a reset of the VF helps.
+pub fn mailbox_busy() -> Result<()> {
+    let mut pair = pair()?;
+    pair.bench.twin.fault("vf1", "mailbox-busy on")?;
+    let begin = Instant::now();
+    let error = errno(pair.source.set_state(state::STOP_COPY));
+    ensure!(error == libc::ETIMEDOUT, "errno {error}");
+    // A bound, no measure: the command's own is a second.
+    ensure!(begin.elapsed() < Duration::from_secs(20), "without end");
+    // What needs no mailbox goes on.
+    pair.round()?;
+    pair.bench.twin.fault("vf1", "clear")?;
+    pair.source.reset()?;
+    pair.qm = Qm::new(&pair.source, &mut pair.bench.memory, &QUEUES)?;
+    pair.round()?;
+    pair.migrate(true)?;
+    pair.round()
+}
+
+/// Late is not never.
+pub fn mailbox_late() -> Result<()> {
+    let mut pair = pair()?;
+    for vf in ["vf1", "vf2"] {
+        pair.bench.twin.fault(vf, "mailbox-late 50000000")?;
+    }
+    pair.work_in_flight()?;
+    let begin = Instant::now();
+    pair.migrate(true)?;
+    // PAUSE_QM, SQC_BT, CQC_BT on the source, the last two on the target, are 50 ms late each.
+    ensure!(
+        begin.elapsed() >= Duration::from_millis(200),
+        "no command was late"
+    );
+    pair.finish()
+}
+
+/// Lost once: what was done is found with the next interrupt. Doubled: nothing is done twice.
+pub fn interrupts() -> Result<()> {
+    let mut pair = pair()?;
+    pair.bench.twin.mark()?;
+    pair.bench.twin.fault("vf1", "lose-msi 1")?;
+    pair.submit(1)?;
+    let lost = || -> Result<u64> { Ok(pair.bench.twin.counts()?.get("vf1", "msi_lost")) };
+    host::wait_for("an interrupt to be lost", || lost().is_ok_and(|n| n == 1))?;
+    pair.qm.see_interrupts();
+    let before = pair.qm.interrupts;
+    ensure!(
+        pair.bench.twin.counts()?.get("vf1", "msi") == 0,
+        "an interrupt came"
+    );
+    // The event was told of and the queue's doorbell is not rung, so the next job raises none either
+    // on a queue that has one unread: the driver has to look, as one with a time-out does.
+    pair.qm.look();
+    pair.finish()?;
+    ensure!(pair.qm.interrupts >= before, "interrupts went away");
+
+    pair.bench.twin.mark()?;
+    pair.bench.twin.fault("vf1", "double-msi 1")?;
+    pair.submit(1)?;
+    let told = || -> Result<u64> { Ok(pair.bench.twin.counts()?.get("vf1", "msi")) };
+    host::wait_for("an interrupt twice", || told().is_ok_and(|n| n >= 2))?;
+    pair.finish()?;
+    pair.round()
+}
+
+/// A job takes as long as was ordered: after a while there are still some to do.
+pub fn slow_engine() -> Result<()> {
+    let mut pair = pair()?;
+    pair.bench.twin.mark()?;
+    pair.bench.twin.job_delay(0, 200_000_000)?;
+    pair.submit(JOBS)?;
+    std::thread::sleep(Duration::from_millis(50));
+    let done = pair.bench.twin.counts()?.get("vf1", "jobs_done");
+    ensure!(done < JOBS as u64, "all jobs are done");
+    pair.bench.twin.job_delay(0, 0)?;
+    pair.finish()
+}
+
+/// DMA to what is not mapped, by the model's order and by the IOMMU: the job fails, the VF goes on.
+pub fn dma_unmapped() -> Result<()> {
+    let mut pair = pair()?;
+    let source = pair.bench.memory.alloc(4096);
+    let hole = pair.bench.memory.alloc(4096);
+    pair.bench
+        .twin
+        .fault("vf1", &format!("dma-hole {hole:#x} 0x1000"))?;
+    // No memory of ours is there.
+    let unmapped = 0x7f_0000_0000;
+    pair.bench.twin.mark()?;
+    for dest in [hole, unmapped] {
+        let sqe = Sqe::request(Format::Zlib, false, source, 4096, dest, 4096, u64::MAX);
+        pair.qm.submit(&pair.bench.memory, 0, &sqe);
+        let mut status = None;
+        host::wait_for("the job", || {
+            status = pair
+                .qm
+                .poll(&pair.bench.memory)
+                .first()
+                .map(|c| c.sqe.status());
+            status.is_some()
+        })?;
+        ensure!(
+            status == Some(STATUS_BUFFER),
+            "DMA to {dest:#x}: status {status:?}"
+        );
+    }
+    let counts = pair.bench.twin.counts()?;
+    ensure!(counts.get("vf1", "dma_fault") == 2, "not two faults");
+    let pages = pair.bench.twin.pages("vf1")?;
+    for dest in [hole, unmapped] {
+        let page = dest >> 12;
+        ensure!(
+            !pages
+                .iter()
+                .any(|(first, n)| (*first..first + n).contains(&page)),
+            "the ledger has {dest:#x} among the pages written"
+        );
+    }
+    ensure!(!pages.is_empty(), "the ledger has no page written");
+    pair.bench.twin.fault("vf1", "clear")?;
+    pair.round()
+}
+
+/// Registers read all ones, as of a device that has gone from the bus.
+pub fn gone() -> Result<()> {
+    let mut pair = pair()?;
+    pair.bench.twin.mark()?;
+    pair.bench.twin.fault("vf1", "gone on")?;
+    let bar2 = pair.source.region(2)?;
+    let mut word = [0; 4];
+    let at = u64::from(regs::QM_PAGE_SIZE);
+    pair.source.read_at(&bar2, at, &mut word)?;
+    ensure!(word == [0xff; 4], "a register reads {word:x?}");
+    let reads = pair.bench.twin.register("vf1", false, 2, at)?;
+    ensure!(reads == 1, "the ledger has {reads} reads of it");
+    let error = errno(pair.source.set_state(state::STOP_COPY));
+    ensure!(error == libc::ETIMEDOUT, "errno {error}");
+    ensure!(
+        pair.source.state()? == state::RUNNING,
+        "the state is {}",
+        pair.source.state()?
+    );
+    pair.bench.twin.fault("vf1", "gone off")?;
+    pair.source.reset()?;
+    pair.qm = Qm::new(&pair.source, &mut pair.bench.memory, &QUEUES)?;
+    pair.round()?;
+    pair.migrate(true)?;
+    pair.round()
+}
