@@ -164,40 +164,45 @@ fn ring_events(qm: &Qm<'_>, state: &State) -> Result {
     Ok(())
 }
 
-/// After PAUSE: nothing pending, nothing in the caches.
-fn settle(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
-    check_pending(dev, qm)?;
-    qm.write_back().inspect_err(|_| {
-        dev_warn_ratelimited!(dev, "cannot stop: the caches are not written back\n");
-    })
-}
-
 impl Operations<AccVf> for Migration {
     const STREAM_MAX: usize = stream::STREAM_SIZE;
 
+    /// P2P with it: these VFs reach no device and are reached by none but through the IOMMU, as far
+    /// as the topology tells, and a paused one does no DMA. See Documentation/driver.rst.
     fn flags(data: Pin<&AccVf>) -> Option<Flags> {
-        data.pf.as_ref().map(|_| Flags::PRE_COPY)
+        data.pf.as_ref().map(|_| Flags::PRE_COPY.and(Flags::P2P))
     }
 
+    /// PAUSE: what the engine works on is done, nothing more is fetched.
+    fn quiesce(dev: &Vf<'_>) -> Result {
+        let qm = AccVf::qm(dev)?;
+        let ready = qm.is_ready()?;
+        dev.data().known.lock().ready = ready;
+        qm.command(Command::PauseQm, 0).or_else(|e| {
+            dev_warn_ratelimited!(dev, "cannot stop: the QM does not pause ({:?})\n", e);
+            // It may be paused all the same.
+            Self::unquiesce(dev)?;
+            Err(e)
+        })
+    }
+
+    /// Nothing is pending, and nothing in the caches that memory does not have.
     fn stop(dev: &Vf<'_>) -> Result {
         let qm = AccVf::qm(dev)?;
         let ready = qm.is_ready()?;
         dev.data().known.lock().ready = ready;
-        let stopped = qm
-            .command(Command::PauseQm, 0)
-            .inspect_err(|e| {
-                dev_warn_ratelimited!(dev, "cannot stop: the QM does not pause ({:?})\n", e);
-            })
-            .and_then(|()| settle(dev, &qm));
-        if let Err(e) = stopped {
-            // Not stopped is running: a function that was paused must not stay so.
-            Self::start(dev)?;
-            return Err(e);
-        }
+        check_pending(dev, &qm)?;
+        qm.write_back().inspect_err(|_| {
+            dev_warn_ratelimited!(dev, "cannot stop: the caches are not written back\n");
+        })
+    }
+
+    /// A stopped function is a paused one that nobody touches.
+    fn start(_dev: &Vf<'_>) -> Result {
         Ok(())
     }
 
-    fn start(dev: &Vf<'_>) -> Result {
+    fn unquiesce(dev: &Vf<'_>) -> Result {
         let data = dev.data();
         if !data.known.lock().ready {
             return Ok(());
@@ -249,9 +254,14 @@ impl Operations<AccVf> for Migration {
             return Ok(());
         };
         let qm = AccVf::qm(dev)?;
-        write_state(&data, &qm, &stream.head, &state).inspect_err(|e| {
-            dev_warn_ratelimited!(dev, "the state cannot be loaded ({:?})\n", e);
-        })?;
+        if let Err(e) = write_state(&data, &qm, &stream.head, &state) {
+            dev_warn_ratelimited!(dev, "the state cannot be loaded ({:?}): reset\n", e);
+            // What is half loaded cannot work: better nothing than a mixture.
+            dev.reset().inspect_err(|e| {
+                dev_warn_ratelimited!(dev, "the reset fails ({:?})\n", e);
+            })?;
+            return Err(e);
+        }
         data.known.lock().ready = true;
         Ok(())
     }

@@ -17,9 +17,10 @@
 //!
 //! 1. a file's `io` lock: one read or write at a time; may fault in user memory, so `mmap_lock` and
 //!    with it the core's `memory_lock` come below it;
-//! 2. the core's `memory_lock`: held when the PCI core tells of a reset;
-//! 3. [`Machine`]'s state lock: held over all that a state change does to the device; never over an
-//!    access to user memory. A reset does not wait for it, see [`Machine::reset_done`];
+//! 2. [`Machine`]'s state lock: held over all that a state change does to the device, also over a
+//!    reset of it by its driver; never over an access to user memory;
+//! 3. the core's `memory_lock`: held when the PCI core tells of a reset, which therefore does not
+//!    wait for the state lock, see [`Machine::reset_done`];
 //! 4. a file's `content` lock: leaf, short;
 //! 5. the pending-reset spinlock: leaf.
 
@@ -61,18 +62,31 @@ pub trait Operations<D: Driver> {
     /// registered.
     fn flags(data: Pin<&D>) -> Option<Flags>;
 
-    /// `RUNNING -> STOP`, and the first half of `PRE_COPY -> STOP_COPY`: the device stops to work
-    /// and does no DMA from now on.
+    /// `RUNNING -> RUNNING_P2P` and `PRE_COPY -> PRE_COPY_P2P`: the device starts no DMA from now on,
+    /// and what it had started is done, when this returns. It still takes accesses of its
+    /// registers. A device without [`Flags::P2P`] is asked for this right before [`Self::stop`].
+    fn quiesce(_dev: &OpenDevice<'_, D>) -> Result {
+        Ok(())
+    }
+
+    /// `RUNNING_P2P -> STOP`, and the first half of `PRE_COPY_P2P -> STOP_COPY`: from now on the
+    /// device's state does not change, whatever is done to it.
     fn stop(dev: &OpenDevice<'_, D>) -> Result;
 
-    /// `STOP -> RUNNING`, and how a stop is undone: the device works again.
+    /// `STOP -> RUNNING_P2P`, and how [`Self::stop`] is undone.
     fn start(dev: &OpenDevice<'_, D>) -> Result;
 
-    /// `RUNNING -> PRE_COPY`: appends what can be said of the running device. All of it counts as
-    /// `initial_bytes`.
+    /// `RUNNING_P2P -> RUNNING` and `PRE_COPY_P2P -> PRE_COPY`, and how [`Self::quiesce`] is undone:
+    /// the device works again.
+    fn unquiesce(_dev: &OpenDevice<'_, D>) -> Result {
+        Ok(())
+    }
+
+    /// `RUNNING -> PRE_COPY`, with P2P or without: appends what can be said of the running device.
+    /// All of it counts as `initial_bytes`.
     fn pre_copy(dev: &OpenDevice<'_, D>, stream: &mut Stream) -> Result;
 
-    /// `STOP -> STOP_COPY`, and the second half of `PRE_COPY -> STOP_COPY`: appends the state of
+    /// `STOP -> STOP_COPY`, and the second half of `PRE_COPY_P2P -> STOP_COPY`: appends the state of
     /// the stopped device to what [`Operations::pre_copy`] has put there, if it was called.
     fn save(dev: &OpenDevice<'_, D>, stream: &mut Stream) -> Result;
 
@@ -81,7 +95,8 @@ pub trait Operations<D: Driver> {
     fn resume(dev: &OpenDevice<'_, D>) -> Result<KBox<dyn Check>>;
 
     /// `RESUMING -> STOP`: loads a whole stream. All of it must be validated before the device is
-    /// touched.
+    /// touched. A load that fails after that leaves no device that could work: the driver resets it
+    /// ([`OpenDevice::reset`]).
     fn load(dev: &OpenDevice<'_, D>, stream: &[u8]) -> Result;
 
     /// The device was reset: the driver forgets what it knew of its state. May run when the device

@@ -181,14 +181,22 @@ impl Machine {
         Ok(file.map(MigrationFile::get))
     }
 
-    /// A way has failed after some of its arcs: where the device worked before and was only stopped
-    /// on the way, it works again. Elsewhere it stays in the state that was reached, as the uAPI
-    /// allows it.
+    /// A way has failed after some of its arcs: where the device worked before, and was only quiesced
+    /// or stopped on the way, it works again. Elsewhere it stays in the state that was reached, as
+    /// the uAPI allows it.
     fn undo<D: Driver>(dev: &OpenDevice<'_, D>, inner: &mut Inner, origin: State) {
-        if (origin, inner.state) == (State::Running, State::Stop)
+        if inner.state == State::Stop
+            && matches!(origin, State::Running | State::RunningP2P)
             && D::Migration::start(dev).is_ok()
         {
-            inner.state = State::Running;
+            inner.state = State::RunningP2P;
+        }
+        if matches!(
+            (origin, inner.state),
+            (State::Running, State::RunningP2P) | (State::PreCopy, State::PreCopyP2P)
+        ) && D::Migration::unquiesce(dev).is_ok()
+        {
+            inner.state = origin;
         }
     }
 
@@ -197,8 +205,15 @@ impl Machine {
     fn take<D: Driver>(dev: &OpenDevice<'_, D>, inner: &mut Inner, arc: Arc) -> Result<bool> {
         let max = <D::Migration as Operations<D>>::STREAM_MAX;
         match arc {
+            Arc::Quiesce => D::Migration::quiesce(dev)?,
+            Arc::Unquiesce => D::Migration::unquiesce(dev)?,
             Arc::Stop => D::Migration::stop(dev)?,
             Arc::Start => D::Migration::start(dev)?,
+            Arc::QuiesceAndStop => quiesced(dev, || D::Migration::stop(dev))?,
+            Arc::StartAndUnquiesce => {
+                D::Migration::start(dev)?;
+                D::Migration::unquiesce(dev)?;
+            }
             Arc::PreCopy => {
                 let mut stream = new_stream(max);
                 D::Migration::pre_copy(dev, &mut stream)?;
@@ -213,12 +228,11 @@ impl Machine {
             }
             Arc::StopAndSave => {
                 let file = inner.saving.as_ref().ok_or(EINVAL)?;
-                D::Migration::stop(dev)?;
-                if let Err(e) = Self::save_rest(dev, file) {
-                    // Half an arc is none: the device goes on.
-                    D::Migration::start(dev)?;
-                    return Err(e);
-                }
+                Self::stop_and_save(dev, file)?;
+            }
+            Arc::QuiesceStopAndSave => {
+                let file = inner.saving.as_ref().ok_or(EINVAL)?;
+                quiesced(dev, || Self::stop_and_save(dev, file))?;
             }
             Arc::Resume => {
                 let check = D::Migration::resume(dev)?;
@@ -235,11 +249,31 @@ impl Machine {
         Ok(false)
     }
 
+    fn stop_and_save<D: Driver>(dev: &OpenDevice<'_, D>, file: &MigrationFile) -> Result {
+        D::Migration::stop(dev)?;
+        let saved = Self::save_rest(dev, file);
+        if saved.is_err() {
+            // Half an arc is none.
+            D::Migration::start(dev)?;
+        }
+        saved
+    }
+
     fn save_rest<D: Driver>(dev: &OpenDevice<'_, D>, file: &MigrationFile) -> Result {
         let mut stream = file.snapshot()?;
         D::Migration::save(dev, &mut stream)?;
         file.complete(stream)
     }
+}
+
+/// Does `then` with the device quiesced; where it fails, the device works again.
+fn quiesced<D: Driver>(dev: &OpenDevice<'_, D>, then: impl FnOnce() -> Result) -> Result {
+    D::Migration::quiesce(dev)?;
+    let done = then();
+    if done.is_err() {
+        D::Migration::unquiesce(dev)?;
+    }
+    done
 }
 
 /// The next state on the way to `target`.

@@ -18,8 +18,12 @@ pub enum State {
     StopCopy = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_STOP_COPY,
     /// The device is stopped and its state is being written.
     Resuming = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_RESUMING,
+    /// The device works but for DMA, which it does not start.
+    RunningP2P = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_RUNNING_P2P,
     /// The device works and some of its state is being read.
     PreCopy = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_PRE_COPY,
+    /// Both.
+    PreCopyP2P = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_PRE_COPY_P2P,
 }
 
 impl State {
@@ -30,7 +34,9 @@ impl State {
             Self::Running,
             Self::StopCopy,
             Self::Resuming,
+            Self::RunningP2P,
             Self::PreCopy,
+            Self::PreCopyP2P,
         ]
         .into_iter()
         .find(|s| s.as_raw() == state)
@@ -49,7 +55,9 @@ impl State {
             Self::Running => "RUNNING",
             Self::StopCopy => "STOP_COPY",
             Self::Resuming => "RESUMING",
+            Self::RunningP2P => "RUNNING_P2P",
             Self::PreCopy => "PRE_COPY",
+            Self::PreCopyP2P => "PRE_COPY_P2P",
         }
     }
 }
@@ -57,10 +65,18 @@ impl State {
 /// A step of the state machine: the arcs which `vfio_mig_get_next_state()` composes all others of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Arc {
-    /// `RUNNING -> STOP`
+    /// `RUNNING -> RUNNING_P2P`, `PRE_COPY -> PRE_COPY_P2P`
+    Quiesce,
+    /// `RUNNING_P2P -> RUNNING`, `PRE_COPY_P2P -> PRE_COPY`
+    Unquiesce,
+    /// `RUNNING_P2P -> STOP`
     Stop,
-    /// `STOP -> RUNNING`
+    /// `STOP -> RUNNING_P2P`
     Start,
+    /// `RUNNING -> STOP`, of a device without P2P
+    QuiesceAndStop,
+    /// `STOP -> RUNNING`, of a device without P2P
+    StartAndUnquiesce,
     /// `STOP -> STOP_COPY`
     Save,
     /// `STOP_COPY -> STOP`
@@ -69,27 +85,42 @@ pub enum Arc {
     Resume,
     /// `RESUMING -> STOP`
     Load,
-    /// `RUNNING -> PRE_COPY`
+    /// `RUNNING -> PRE_COPY`, `RUNNING_P2P -> PRE_COPY_P2P`
     PreCopy,
-    /// `PRE_COPY -> RUNNING`
+    /// `PRE_COPY -> RUNNING`, `PRE_COPY_P2P -> RUNNING_P2P`
     CancelPreCopy,
-    /// `PRE_COPY -> STOP_COPY`
+    /// `PRE_COPY_P2P -> STOP_COPY`
     StopAndSave,
+    /// `PRE_COPY -> STOP_COPY`, of a device without P2P
+    QuiesceStopAndSave,
 }
 
 impl Arc {
     /// The arc from one state to another, `None` where there is no single one.
     pub fn between(from: State, to: State) -> Option<Self> {
         Some(match (from, to) {
-            (State::Running, State::Stop) => Self::Stop,
-            (State::Stop, State::Running) => Self::Start,
+            (State::Running, State::RunningP2P) | (State::PreCopy, State::PreCopyP2P) => {
+                Self::Quiesce
+            }
+            (State::RunningP2P, State::Running) | (State::PreCopyP2P, State::PreCopy) => {
+                Self::Unquiesce
+            }
+            (State::RunningP2P, State::Stop) => Self::Stop,
+            (State::Stop, State::RunningP2P) => Self::Start,
+            (State::Running, State::Stop) => Self::QuiesceAndStop,
+            (State::Stop, State::Running) => Self::StartAndUnquiesce,
             (State::Stop, State::StopCopy) => Self::Save,
             (State::StopCopy, State::Stop) => Self::EndSave,
             (State::Stop, State::Resuming) => Self::Resume,
             (State::Resuming, State::Stop) => Self::Load,
-            (State::Running, State::PreCopy) => Self::PreCopy,
-            (State::PreCopy, State::Running) => Self::CancelPreCopy,
-            (State::PreCopy, State::StopCopy) => Self::StopAndSave,
+            (State::Running, State::PreCopy) | (State::RunningP2P, State::PreCopyP2P) => {
+                Self::PreCopy
+            }
+            (State::PreCopy, State::Running) | (State::PreCopyP2P, State::RunningP2P) => {
+                Self::CancelPreCopy
+            }
+            (State::PreCopyP2P, State::StopCopy) => Self::StopAndSave,
+            (State::PreCopy, State::StopCopy) => Self::QuiesceStopAndSave,
             _ => return None,
         })
     }
@@ -107,6 +138,16 @@ impl Flags {
     pub const PRE_COPY: Self =
         Self(bindings::VFIO_MIGRATION_STOP_COPY | bindings::VFIO_MIGRATION_PRE_COPY);
 
+    /// The device can do without DMA of its own while it takes that of others. A user with several
+    /// devices wants all of them to.
+    pub const P2P: Self = Self(bindings::VFIO_MIGRATION_STOP_COPY | bindings::VFIO_MIGRATION_P2P);
+
+    /// Both.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// The value of the uAPI.
     pub(crate) const fn as_raw(self) -> u32 {
         self.0
@@ -119,7 +160,7 @@ mod tests {
 
     #[test]
     fn states_have_the_numbers_of_the_uapi() {
-        for raw in 1..=4 {
+        for raw in 1..=7 {
             assert_eq!(State::from_raw(raw).map(State::as_raw).ok(), Some(raw));
         }
         assert!(State::from_raw(0).is_err());
@@ -132,6 +173,7 @@ mod tests {
             assert!(Arc::between(state, state).is_none());
         }
         assert!(Arc::between(State::Resuming, State::Running).is_none());
+        assert!(Arc::between(State::Running, State::PreCopyP2P).is_none());
         assert_eq!(Arc::between(State::Resuming, State::Stop), Some(Arc::Load));
     }
 }

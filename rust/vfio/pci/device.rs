@@ -39,6 +39,9 @@ use kernel::{
     types::Opaque, //
 };
 
+/// `VFIO_DEVICE_RESET`: `_IO(VFIO_TYPE, VFIO_BASE + 11)`.
+const DEVICE_RESET: u32 = kernel::ioctl::_IO(b';' as u32, 100 + 11);
+
 /// What stands behind the core's structure: the layer's own and the driver's.
 #[pin_data]
 struct Tail<D> {
@@ -209,6 +212,16 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         // SAFETY: The core keeps the mapping of the whole BAR while the device is open, which it
         // is for as long as `self` lives.
         unsafe { Bar::from_raw(addr, len) }
+    }
+
+    /// Resets the device, as `VFIO_DEVICE_RESET` does: [`ENODEV`] where it has no reset, [`EAGAIN`]
+    /// where somebody else is at it. [`Driver::reset_done`] is called within.
+    pub fn reset(&self) -> Result {
+        // SAFETY: The device is open. The core takes its `memory_lock`, and our callbacks wait for
+        // no lock that is held here.
+        let ret = unsafe { bindings::vfio_pci_core_ioctl(self.as_vfio(), DEVICE_RESET, 0) };
+        // CAST: An error number, or 0.
+        to_result(ret as c_int)
     }
 
     /// Whether the user wants v2 of `VFIO_MIG_GET_PRECOPY_INFO`.
