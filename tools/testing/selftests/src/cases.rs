@@ -8,11 +8,12 @@ mod kunit;
 mod link;
 mod migration;
 mod model;
+mod p2p;
 mod pair;
 mod upstream;
 
 use crate::{
-    host::{self, Function},
+    host::{self, Accelerator, Function},
     memory::Memory,
     twin::Twin,
     vfio::{Device, Iommufd},
@@ -59,6 +60,11 @@ const PLAIN: &[(&str, Case)] = &[
     ("fault.slow_engine", fault::slow_engine),
     ("fault.dma_unmapped", fault::dma_unmapped),
     ("fault.gone", fault::gone),
+    ("fault.load_refused", fault::load_refused),
+    ("p2p.flags", p2p::flags),
+    ("p2p.arcs", p2p::arcs),
+    ("p2p.quiet", p2p::quiet),
+    ("p2p.two_vfs", p2p::two_vfs),
     ("hidden.ioeventfd", hidden::ioeventfd),
     ("kunit.vfio_rs", kunit::vfio_rs),
     ("link.alias", link::alias),
@@ -69,6 +75,8 @@ const PLAIN: &[(&str, Case)] = &[
 
 const BOTH: &[(&str, DriverCase)] = &[
     ("migration.busy_queue", migration::busy_queue),
+    ("migration.sec", migration::sec),
+    ("migration.hpre", migration::hpre),
     ("migration.idle", migration::idle),
     ("migration.no_guest_driver", migration::no_guest_driver),
     ("migration.back_and_forth", migration::back_and_forth),
@@ -77,6 +85,7 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("hidden.region_info", hidden::region_info),
     ("hidden.read_write", hidden::read_write),
     ("hidden.mmap", hidden::mmap),
+    ("hidden.dma_buf", hidden::dma_buf),
 ];
 
 /// The names of all cases; those that run with either driver have it behind a colon.
@@ -130,15 +139,20 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// VF n is bound to `drivers[n]`.
+    /// VF n of the ZIP is bound to `drivers[n]`.
     pub fn new(drivers: &[Driver]) -> Result<Self> {
-        let vfs = host::vfs(VFS)?;
+        Self::of(host::ZIP, drivers)
+    }
+
+    /// VF n of an accelerator is bound to `drivers[n]`.
+    pub fn of(accelerator: Accelerator, drivers: &[Driver]) -> Result<Self> {
+        let vfs = accelerator.vfs(VFS)?;
         for (vf, driver) in vfs.iter().zip(drivers) {
             host::bind(vf, *driver)?;
         }
         let iommufd = Iommufd::new()?;
         let memory = Memory::new(&iommufd, 32 << 20)?;
-        let twin = Twin::open()?;
+        let twin = Twin::open_device(accelerator.name)?;
         // What an earlier case has ordered and not taken back, since it failed.
         for function in (1..=VFS).map(|n| format!("vf{n}")).chain(["pf".into()]) {
             twin.fault(&function, "clear")?;

@@ -5,11 +5,11 @@
 use crate::{
     cases::Bench,
     host,
-    jobs::{Workload, QUEUES},
     migrate::{self, Watch},
     qm::Qm,
     twin::Twin,
     vfio::state,
+    work::{Engine, Workload, Zip},
     Driver, Result,
 };
 use std::time::Instant;
@@ -64,11 +64,11 @@ pub fn run(driver: Driver) -> Result<()> {
     }
     let source = bench.open(0)?;
     let target = bench.open(1)?;
-    let mut qm = Qm::new(&source, &mut bench.memory, &QUEUES)?;
-    let mut work = Workload::new(&mut bench.memory, JOBS);
+    let mut qm = Qm::new(&source, &mut bench.memory, &Zip)?;
+    let mut work = Workload::new(&Zip, &mut bench.memory, JOBS);
     println!(
         "\nA user-space driver has set up {} of the source's {} queues.",
-        QUEUES.len(),
+        Zip.queues().len(),
         qm.vf_queues
     );
     for _ in 0..4 {

@@ -5,12 +5,12 @@
 mod cases;
 mod demo;
 mod host;
-mod jobs;
 mod memory;
 mod migrate;
 mod qm;
 mod twin;
 mod vfio;
+mod work;
 
 use clap::{Parser, Subcommand, ValueEnum};
 use std::{

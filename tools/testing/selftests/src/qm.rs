@@ -8,6 +8,7 @@
 use crate::{
     memory::Memory,
     vfio::{Device, Mapping},
+    work::Engine,
     Result,
 };
 use hisi_acc_hw::{
@@ -15,7 +16,6 @@ use hisi_acc_hw::{
     doorbell::{Doorbell, Kind},
     mailbox::{Command, Message},
     regs,
-    zip::{Sqe, SQE_SIZE},
 };
 use std::{
     os::fd::AsRawFd,
@@ -151,6 +151,8 @@ pub struct Qm {
     eq_head: u16,
     eq_phase: bool,
     queues: Vec<Queue>,
+    /// The size of a submission queue entry
+    entry_size: usize,
     /// Interrupts that were seen, also over other registers, and not looked into yet. A virtual
     /// machine has them pending in its interrupt controller, which migrates with it.
     carried: u64,
@@ -160,16 +162,18 @@ pub struct Qm {
     pub vf_queues: u32,
 }
 
-/// What came back: the queue, and the SQE as the engine left it.
+/// What came back: the queue, and the submission queue entry as the engine left it.
 pub struct Completion {
     pub queue: u16,
-    pub sqe: Sqe,
+    pub entry: Vec<u8>,
 }
 
 impl Qm {
-    /// Sets a VF up with queues of these algorithm types, as `hisi_qm_start()` and
+    /// Sets a VF up with the queues that its engine wants, as `hisi_qm_start()` and
     /// `hisi_qm_start_qp()` do.
-    pub fn new(device: &Device, memory: &mut Memory, types: &[u8]) -> Result<Self> {
+    pub fn new(device: &Device, memory: &mut Memory, engine: &dyn Engine) -> Result<Self> {
+        let types = engine.queues();
+        let entry_size = engine.entry_size();
         let registers = Registers::new(device, types.len())?;
         let vft = registers.mailbox(Command::SqcVftV2, 0, 0, true)?;
         let vf_queues = hisi_acc_hw::context::VftEntry::from_sqc_vft(vft).num;
@@ -207,7 +211,7 @@ impl Qm {
 
         let mut queues = Vec::new();
         for (number, alg_type) in (0u16..).zip(types) {
-            let sq = memory.alloc(usize::from(QUEUE_DEPTH) * SQE_SIZE);
+            let sq = memory.alloc(usize::from(QUEUE_DEPTH) * entry_size);
             let cq = memory.alloc(usize::from(QUEUE_DEPTH) * CQE_SIZE);
             let depth = QUEUE_DEPTH;
             let mut context = Xqc::zeroed();
@@ -215,7 +219,7 @@ impl Qm {
             context.set_dw3(
                 SqcDw3 {
                     depth,
-                    entry_shift: 7,
+                    entry_shift: entry_size.ilog2() as u8,
                 }
                 .into_raw(),
             );
@@ -250,6 +254,7 @@ impl Qm {
             eq_head: 0,
             eq_phase: true,
             queues,
+            entry_size,
             carried: 0,
             interrupts: 0,
             vf_queues,
@@ -264,10 +269,11 @@ impl Qm {
         Ok(())
     }
 
-    /// Hands an SQE to the hardware.
-    pub fn submit(&mut self, memory: &Memory, queue: u16, sqe: &Sqe) {
+    /// Hands an entry to the hardware.
+    pub fn submit(&mut self, memory: &Memory, queue: u16, entry: &[u8]) {
         let q = &mut self.queues[usize::from(queue)];
-        memory.write(q.sq + u64::from(q.tail) * SQE_SIZE as u64, &sqe.to_bytes());
+        let at = q.sq + u64::from(q.tail) * self.entry_size as u64;
+        memory.write(at, entry);
         q.tail = (q.tail + 1) % QUEUE_DEPTH;
         let index = q.tail;
         self.registers.ring(Doorbell {
@@ -345,12 +351,9 @@ impl Qm {
             }
             fence(Ordering::SeqCst);
             let sq_head = u16::from_le_bytes([cqe[8], cqe[9]]);
-            let mut raw = [0; SQE_SIZE];
-            memory.read(q.sq + u64::from(sq_head) * SQE_SIZE as u64, &mut raw);
-            done.push(Completion {
-                queue,
-                sqe: Sqe::from_bytes(&raw),
-            });
+            let at = q.sq + u64::from(sq_head) * self.entry_size as u64;
+            let entry = memory.read_vec(at, self.entry_size);
+            done.push(Completion { queue, entry });
             q.head += 1;
             if q.head == QUEUE_DEPTH {
                 q.head = 0;

@@ -9,7 +9,7 @@ use std::{
     io::{Error, Result},
     mem::size_of,
     os::{
-        fd::{AsRawFd, FromRawFd, RawFd},
+        fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
         unix::fs::FileExt,
     },
     path::Path,
@@ -122,7 +122,9 @@ pub mod state {
     pub const RUNNING: u32 = 2;
     pub const STOP_COPY: u32 = 3;
     pub const RESUMING: u32 = 4;
+    pub const RUNNING_P2P: u32 = 5;
     pub const PRE_COPY: u32 = 6;
+    pub const PRE_COPY_P2P: u32 = 7;
 
     pub fn name(state: u32) -> &'static str {
         [
@@ -133,6 +135,7 @@ pub mod state {
             "RESUMING",
             "RUNNING_P2P",
             "PRE_COPY",
+            "PRE_COPY_P2P",
         ]
         .get(state as usize)
         .copied()
@@ -266,6 +269,22 @@ impl Device {
         unsafe { ioctl(self.fd(), FEATURE, buffer.as_mut_ptr())? };
         data.copy_from_slice(&buffer[2..]);
         Ok(())
+    }
+
+    /// `VFIO_DEVICE_FEATURE_DMA_BUF`: part of a BAR as a DMA-BUF.
+    pub fn dma_buf(&self, bar: u32, offset: u64, len: u64) -> Result<OwnedFd> {
+        // VFIO_DEVICE_FEATURE_DMA_BUF, struct vfio_device_feature_dma_buf with one range, each of
+        // its 64-bit fields as two words
+        const DMA_BUF: u32 = 11;
+        let halves = |n: u64| [n as u32, (n >> 32) as u32];
+        let mut buffer = vec![40, abi::VFIO_DEVICE_FEATURE_GET | DMA_BUF];
+        buffer.extend([bar, libc::O_RDWR as u32, 0, 1]);
+        buffer.extend(halves(offset));
+        buffer.extend(halves(len));
+        // SAFETY: The buffer is as long as its first word says.
+        let fd = unsafe { ioctl(self.fd(), FEATURE, buffer.as_mut_ptr())? };
+        // SAFETY: The kernel has just installed it for us.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
     }
 
     /// `VFIO_DEVICE_FEATURE_MIGRATION`

@@ -7,12 +7,22 @@ use super::{
     ensure, errno,
     pair::{Pair, JOBS},
 };
-use crate::{host, jobs::QUEUES, qm::Qm, vfio::state, Driver, Result};
+use crate::{
+    host,
+    migrate::Quiet,
+    qm::Qm,
+    vfio::{state, Device},
+    work::Zip,
+    Driver, Result,
+};
 use hisi_acc_hw::{
     regs,
     zip::{Format, Sqe, STATUS_BUFFER},
 };
-use std::time::{Duration, Instant};
+use std::{
+    io::Write,
+    time::{Duration, Instant},
+};
 
 /// A VF of ours with work in flight, and one that is to take it over.
 fn pair() -> Result<Pair> {
@@ -160,7 +170,7 @@ pub fn mailbox_busy() -> Result<()> {
     pair.round()?;
     pair.bench.twin.fault("vf1", "clear")?;
     pair.source.reset()?;
-    pair.qm = Qm::new(&pair.source, &mut pair.bench.memory, &QUEUES)?;
+    pair.qm = Qm::new(&pair.source, &mut pair.bench.memory, &Zip)?;
     pair.round()?;
     pair.migrate(true)?;
     pair.round()
@@ -238,14 +248,14 @@ pub fn dma_unmapped() -> Result<()> {
     pair.bench.twin.mark()?;
     for dest in [hole, unmapped] {
         let sqe = Sqe::request(Format::Zlib, false, source, 4096, dest, 4096, u64::MAX);
-        pair.qm.submit(&pair.bench.memory, 0, &sqe);
+        pair.qm.submit(&pair.bench.memory, 0, &sqe.to_bytes());
         let mut status = None;
         host::wait_for("the job", || {
-            status = pair
-                .qm
-                .poll(&pair.bench.memory)
-                .first()
-                .map(|c| c.sqe.status());
+            let done = pair.qm.poll(&pair.bench.memory);
+            status = done.first().and_then(|c| {
+                let raw = c.entry.as_slice().try_into().ok()?;
+                Some(Sqe::from_bytes(raw).status())
+            });
             status.is_some()
         })?;
         ensure!(
@@ -291,8 +301,39 @@ pub fn gone() -> Result<()> {
     );
     pair.bench.twin.fault("vf1", "gone off")?;
     pair.source.reset()?;
-    pair.qm = Qm::new(&pair.source, &mut pair.bench.memory, &QUEUES)?;
+    pair.qm = Qm::new(&pair.source, &mut pair.bench.memory, &Zip)?;
     pair.round()?;
     pair.migrate(true)?;
     pair.round()
+}
+
+/// A target whose mailbox fails half way through the loading is reset, and usable: no mixture.
+pub fn load_refused() -> Result<()> {
+    let mut pair = pair()?;
+    pair.work_in_flight()?;
+    let stream = crate::migrate::save(&pair.source, true, &mut Quiet)?;
+    let twin = &pair.bench.twin;
+    twin.mark()?;
+    // The registers are written by then.
+    twin.fault("vf2", "mailbox-error CQC_BT")?;
+    let error = errno(load(&pair.target, &stream));
+    ensure!(error == libc::EIO, "errno {error}");
+    let now = pair.target.state()?;
+    ensure!(now == state::RUNNING, "the state is {now}");
+    let resets = twin.counts()?.get("vf2", "flr");
+    ensure!(resets == 1, "{resets} resets of the target");
+    twin.fault("vf2", "clear")?;
+    // The next try goes well, and nothing was lost.
+    pair.arrive(&stream)?;
+    pair.finish()?;
+    pair.round()
+}
+
+fn load(target: &Device, stream: &[u8]) -> std::io::Result<()> {
+    let file = target.set_state(state::RESUMING)?;
+    if let Some(mut file) = file {
+        file.write_all(stream)?;
+    }
+    target.set_state(state::STOP)?;
+    Ok(())
 }

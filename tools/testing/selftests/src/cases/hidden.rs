@@ -3,7 +3,7 @@
 //! `hidden.*`: the upper half of BAR2 is not the user's, on any way.
 
 use super::{ensure, errno, Bench};
-use crate::{Driver, Result};
+use crate::{host, Driver, Result};
 use std::os::fd::AsRawFd;
 use vmm_sys_util::eventfd::EventFd;
 
@@ -105,5 +105,26 @@ pub fn ioeventfd() -> Result<()> {
         }
     }
     event.write(1)?;
+    untouched(&bench, "vf1")
+}
+
+/// A DMA-BUF would hand part of a BAR to other devices. The kernel can: plain vfio-pci does.
+pub fn dma_buf(driver: Driver) -> Result<()> {
+    let bench = Bench::new(&[driver])?;
+    host::modprobe("vfio-pci")?;
+    bench.vfs[1].bind("vfio-pci")?;
+    let plain = bench.open(1)?;
+    plain
+        .dma_buf(2, 0, 0x1000)
+        .map_err(|e| format!("vfio-pci, which is to show that it works: {e}"))?;
+    let device = bench.open(0)?;
+    bench.twin.mark()?;
+    for (at, len) in [(EDGE, 0x1000), (EDGE - 0x1000, 0x2000), (0, 0x1_0000)] {
+        let e = errno(device.dma_buf(2, at, len));
+        ensure!(
+            e == libc::EINVAL || e == libc::EOPNOTSUPP,
+            "{len:#x} bytes at {at:#x}: errno {e}"
+        );
+    }
     untouched(&bench, "vf1")
 }

@@ -8,18 +8,18 @@ use super::{
     Bench,
 };
 use crate::{
-    host,
-    jobs::{Workload, QUEUES},
+    host::{self, Accelerator},
     migrate::{self, Quiet, MATCH, WHOLE},
     qm::Qm,
     vfio::{precopy_info, state, Device},
+    work::{Workload, Zip},
     Driver, Result,
 };
 use std::io::{Read, Write};
 
 /// With jobs queued, one on its way, completions unread.
-fn busy(from: Driver, to: Driver, precopy: bool) -> Result<()> {
-    let mut pair = Pair::new(from, to)?;
+fn busy(accelerator: Accelerator, from: Driver, to: Driver, precopy: bool) -> Result<()> {
+    let mut pair = Pair::of(accelerator, from, to)?;
     // Some have been done by now, and nobody has looked.
     pair.work_in_flight()?;
     let stream = migrate::save(&pair.source, precopy, &mut Quiet)?;
@@ -39,19 +39,27 @@ fn busy(from: Driver, to: Driver, precopy: bool) -> Result<()> {
 }
 
 pub fn busy_queue(driver: Driver) -> Result<()> {
-    busy(driver, driver, true)
+    busy(host::ZIP, driver, driver, true)
+}
+
+pub fn sec(driver: Driver) -> Result<()> {
+    busy(host::SEC, driver, driver, true)
+}
+
+pub fn hpre(driver: Driver) -> Result<()> {
+    busy(host::HPRE, driver, driver, true)
 }
 
 pub fn without_precopy(driver: Driver) -> Result<()> {
-    busy(driver, driver, false)
+    busy(host::ZIP, driver, driver, false)
 }
 
 pub fn cross_c_to_rust() -> Result<()> {
-    busy(Driver::C, Driver::Rust, true)
+    busy(host::ZIP, Driver::C, Driver::Rust, true)
 }
 
 pub fn cross_rust_to_c() -> Result<()> {
-    busy(Driver::Rust, Driver::C, true)
+    busy(host::ZIP, Driver::Rust, Driver::C, true)
 }
 
 pub fn idle(driver: Driver) -> Result<()> {
@@ -84,8 +92,8 @@ pub fn no_guest_driver(driver: Driver) -> Result<()> {
         "the stream has {} bytes",
         stream.len()
     );
-    let mut qm = Qm::new(&target, &mut bench.memory, &QUEUES)?;
-    let mut work = Workload::new(&mut bench.memory, JOBS);
+    let mut qm = Qm::new(&target, &mut bench.memory, &Zip)?;
+    let mut work = Workload::new(&Zip, &mut bench.memory, JOBS);
     work.round(&mut qm, &bench.memory, JOBS)
 }
 
@@ -172,8 +180,8 @@ pub fn wrong_device(driver: Driver) -> Result<()> {
     let (write, _) = offer(&pair.target, &stream[..MATCH])?;
     ensure!(write == refused, "errno {write}");
     pair.target.reset()?;
-    let mut qm = Qm::new(&pair.target, &mut pair.bench.memory, &QUEUES)?;
-    let mut work = Workload::new(&mut pair.bench.memory, JOBS);
+    let mut qm = Qm::new(&pair.target, &mut pair.bench.memory, &Zip)?;
+    let mut work = Workload::new(&Zip, &mut pair.bench.memory, JOBS);
     work.round(&mut qm, &pair.bench.memory, JOBS)
 }
 
@@ -320,8 +328,8 @@ pub fn reset_in_precopy() -> Result<()> {
     ensure!(e == libc::ENODEV, "read after the reset: errno {e}");
     let now = pair.source.state()?;
     ensure!(now == state::RUNNING, "the state is {}", state::name(now));
-    let mut qm = Qm::new(&pair.source, &mut pair.bench.memory, &QUEUES)?;
-    let mut work = Workload::new(&mut pair.bench.memory, JOBS);
+    let mut qm = Qm::new(&pair.source, &mut pair.bench.memory, &Zip)?;
+    let mut work = Workload::new(&Zip, &mut pair.bench.memory, JOBS);
     work.round(&mut qm, &pair.bench.memory, JOBS)?;
     let stream = migrate::save(&pair.source, true, &mut Quiet)?;
     qm.move_to(&pair.target)?;

@@ -4,11 +4,11 @@
 
 use super::{ensure, Bench};
 use crate::{
-    host,
-    jobs::{Workload, QUEUES},
+    host::{self, Accelerator},
     migrate::{self, Quiet},
     qm::Qm,
     vfio::{state, Device},
+    work::{self, Engine, Workload},
     Driver, Result,
 };
 
@@ -24,15 +24,22 @@ pub struct Pair {
     pub target: Device,
     pub qm: Qm,
     pub work: Workload,
+    engine: &'static dyn Engine,
 }
 
 impl Pair {
+    /// Of the ZIP.
     pub fn new(from: Driver, to: Driver) -> Result<Self> {
-        let mut bench = Bench::new(&[from, to])?;
+        Self::of(host::ZIP, from, to)
+    }
+
+    pub fn of(accelerator: Accelerator, from: Driver, to: Driver) -> Result<Self> {
+        let engine = work::engine(accelerator);
+        let mut bench = Bench::of(accelerator, &[from, to])?;
         let source = bench.open(0)?;
         let target = bench.open(1)?;
-        let mut qm = Qm::new(&source, &mut bench.memory, &QUEUES)?;
-        let mut work = Workload::new(&mut bench.memory, JOBS);
+        let mut qm = Qm::new(&source, &mut bench.memory, engine)?;
+        let mut work = Workload::new(engine, &mut bench.memory, JOBS);
         work.round(&mut qm, &bench.memory, JOBS)?;
         Ok(Self {
             bench,
@@ -40,6 +47,7 @@ impl Pair {
             target,
             qm,
             work,
+            engine,
         })
     }
 
@@ -60,6 +68,14 @@ impl Pair {
             twin.counts()
                 .is_ok_and(|counts| counts.get("vf1", "jobs_done") >= 3)
         })
+    }
+
+    /// Sets the source up anew, as after a reset. What was in flight is forgotten.
+    pub fn set_up(&mut self) -> Result<()> {
+        let memory = &mut self.bench.memory;
+        self.qm = Qm::new(&self.source, memory, self.engine)?;
+        self.work = Workload::new(self.engine, memory, JOBS);
+        Ok(())
     }
 
     /// Migrates to the target; the stream. Work in flight is not waited for.
