@@ -4,6 +4,7 @@
 
 use crate::{
     context::Control,
+    debug,
     links,
     migration::Migration,
     qm::Qm, //
@@ -25,6 +26,7 @@ use kernel::{
     }, //
 };
 use vfio::{
+    debug::Directory,
     pci::{
         is_integrated_endpoint,
         DeviceId,
@@ -116,7 +118,7 @@ impl AccVf {
 
     /// The QM of an open VF.
     pub(crate) fn qm<'a>(dev: &'a OpenDevice<'_, Self>) -> Result<Qm<'a>> {
-        Ok(Qm::new(dev.bar(BAR2)?))
+        Ok(Qm::new(dev, dev.bar(BAR2)?))
     }
 
     /// The PF's QM: [`ENOTTY`] where the VF does not migrate.
@@ -162,6 +164,8 @@ impl vfio::pci::Driver for AccVf {
     const ID_TABLE: IdTable<Self::IdInfo> = &PCI_TABLE;
 
     type Migration = Migration;
+
+    const DEBUG: Option<Directory<Self>> = Some(debug::DIRECTORY);
 
     fn probe<'a>(
         pdev: &'a pci::Device<Core<'_>>,

@@ -11,6 +11,7 @@
 //! (`vfio::migration`), then [`device::AccVf`]'s, then `hisi_acc_link`'s.
 
 mod context;
+mod debug;
 mod device;
 mod links;
 mod migration;

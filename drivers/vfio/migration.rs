@@ -103,7 +103,8 @@ fn check_pending(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
     wait_idle(|| pf.read32(core)).map_err(refuse("an error of the engine"))
 }
 
-fn read_state(vf: &AccVf, qm: &Qm<'_>) -> Result<State> {
+/// What can be read while the VF works: all but the bases of the context tables.
+pub(crate) fn read_registers(vf: &AccVf, qm: &Qm<'_>) -> Result<State> {
     let aeq_int_mask = qm.read(regs::QM_VF_AEQ_INT_MASK)?;
     let eq_int_mask = qm.read(regs::QM_VF_EQ_INT_MASK)?;
     let ifc_int_source = qm.read(regs::QM_IFC_INT_SOURCE_V)?;
@@ -123,9 +124,17 @@ fn read_state(vf: &AccVf, qm: &Qm<'_>) -> Result<State> {
         aeqc,
         eqe_dma: stream::context_address(&eqc),
         aeqe_dma: stream::context_address(&aeqc),
-        sqc_dma: qm.query(Command::SqcBt)?,
-        cqc_dma: qm.query(Command::CqcBt)?,
+        sqc_dma: 0,
+        cqc_dma: 0,
     })
+}
+
+/// All of the state of a VF that does not work.
+pub(crate) fn read_state(vf: &AccVf, qm: &Qm<'_>) -> Result<State> {
+    let mut state = read_registers(vf, qm)?;
+    state.sqc_dma = qm.query(Command::SqcBt)?;
+    state.cqc_dma = qm.query(Command::CqcBt)?;
+    Ok(state)
 }
 
 fn write_state(vf: &AccVf, qm: &Qm<'_>, head: &Match, state: &State) -> Result {

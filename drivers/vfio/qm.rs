@@ -2,6 +2,7 @@
 
 //! The queue manager (QM) of a VF, in its BAR2.
 
+use crate::device::AccVf;
 use hisi_acc_hw::{
     doorbell::Doorbell,
     mailbox::{
@@ -33,21 +34,24 @@ pub(crate) const STATUS_TIMEOUT: Delta = Delta::from_micros(100 * 100);
 
 /// The QM of an open VF. Mailbox commands are the caller's to serialise: the VFIO layer's state
 /// lock does it.
-pub(crate) struct Qm<'a>(Bar<'a>);
+pub(crate) struct Qm<'a> {
+    dev: &'a vfio::pci::Device<AccVf>,
+    bar2: Bar<'a>,
+}
 
 impl<'a> Qm<'a> {
-    pub(crate) fn new(bar2: Bar<'a>) -> Self {
-        Self(bar2)
+    pub(crate) fn new(dev: &'a vfio::pci::Device<AccVf>, bar2: Bar<'a>) -> Self {
+        Self { dev, bar2 }
     }
 
     /// Reads a register.
     pub(crate) fn read(&self, reg: u32) -> Result<u32> {
-        self.0.try_read32(usize::try_from(reg)?)
+        self.bar2.try_read32(usize::try_from(reg)?)
     }
 
     /// Writes one.
     pub(crate) fn write(&self, reg: u32, value: u32) -> Result {
-        self.0.try_write32(value, usize::try_from(reg)?)
+        self.bar2.try_write32(value, usize::try_from(reg)?)
     }
 
     /// Reads the words of a context, from `reg` on.
@@ -70,7 +74,7 @@ impl<'a> Qm<'a> {
     fn poll_mailbox(&self, timeout_us: i64) -> Result<Message> {
         let offset = usize::try_from(regs::QM_MB_CMD_SEND_BASE)?;
         read_poll_timeout(
-            || Ok(Message::from_raw(self.0.try_read128(offset)?)),
+            || Ok(Message::from_raw(self.bar2.try_read128(offset)?)),
             |message| !message.is_busy(),
             Delta::from_micros(mailbox::POLL_PERIOD_US),
             Delta::from_micros(timeout_us),
@@ -83,9 +87,17 @@ impl<'a> Qm<'a> {
     }
 
     fn mailbox(&self, cmd: Command, base: u64, queue: u16, read: bool) -> Result<Message> {
+        let answer = self.exchange(cmd, base, queue, read);
+        let result = answer.as_ref().map(|_| ()).map_err(|e| *e);
+        // CAST: The enum is one byte.
+        self.dev.trace_command(cmd as u32, base, result);
+        answer
+    }
+
+    fn exchange(&self, cmd: Command, base: u64, queue: u16, read: bool) -> Result<Message> {
         self.wait_mailbox()?;
         let request = Message::request(cmd, base, queue, read);
-        self.0.try_write128(
+        self.bar2.try_write128(
             request.into_raw(),
             usize::try_from(regs::QM_MB_CMD_SEND_BASE)?,
         )?;
@@ -108,7 +120,7 @@ impl<'a> Qm<'a> {
 
     /// Rings a doorbell at `reg`.
     pub(crate) fn ring(&self, reg: u32, doorbell: Doorbell) -> Result {
-        self.0
+        self.bar2
             .try_write64(doorbell.into_raw(), usize::try_from(reg)?)
     }
 

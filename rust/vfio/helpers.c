@@ -3,6 +3,7 @@
  * C parts of the vfio crate. No policy lives here: each function is one inline function, macro or
  * instruction that Rust cannot name.
  */
+#include <linux/debugfs.h>
 #include <linux/file.h>
 #include <linux/io.h>
 #include <linux/module.h>
@@ -121,3 +122,39 @@ EXPORT_SYMBOL_GPL(vfio_rs_vma_range);
 MODULE_DESCRIPTION("Rust abstractions for VFIO PCI variant drivers");
 MODULE_AUTHOR("The hisi-acc-vfio-rs authors");
 MODULE_LICENSE("GPL");
+
+static int vfio_rs_debug_file_show(struct seq_file *seq, void *unused)
+{
+	return vfio_rs_debug_show(seq, seq->private);
+}
+DEFINE_SHOW_ATTRIBUTE(vfio_rs_debug_file);
+
+/* A folder below the one that the core has for the device's migration; NULL where there is none. */
+struct dentry *vfio_rs_debugfs_dir(struct vfio_device *vdev, const char *name)
+{
+#ifdef CONFIG_VFIO_DEBUGFS
+	struct dentry *migration, *dir;
+
+	migration = debugfs_lookup("migration", vdev->debug_root);
+	if (!migration)
+		return NULL;
+	dir = debugfs_create_dir(name, migration);
+	dput(migration);
+	return dir;
+#else
+	return NULL;
+#endif
+}
+EXPORT_SYMBOL_GPL(vfio_rs_debugfs_dir);
+
+void vfio_rs_debugfs_file(struct dentry *dir, const char *name, void *private)
+{
+	debugfs_create_file(name, 0444, dir, private, &vfio_rs_debug_file_fops);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_debugfs_file);
+
+void vfio_rs_seq_hex_dump(struct seq_file *seq, const char *prefix, const void *bytes, size_t len)
+{
+	seq_hex_dump(seq, prefix, DUMP_PREFIX_OFFSET, 16, 1, bytes, len, false);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_seq_hex_dump);

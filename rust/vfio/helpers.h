@@ -8,6 +8,7 @@
 #include <linux/fs.h>
 #include <linux/pci.h>
 #include <linux/ratelimit_types.h>
+#include <linux/seq_file.h>
 #include <linux/vfio_pci_core.h>
 
 extern const struct file_operations vfio_rs_saving_fops;
@@ -31,5 +32,15 @@ struct pci_dev *vfio_rs_physfn(struct pci_dev *pdev);
 int vfio_rs_vf_index(struct pci_dev *pdev);
 bool vfio_rs_is_rciep(struct pci_dev *pdev);
 void vfio_rs_vma_range(const struct vm_area_struct *vma, u64 *pgoff, u64 *len);
+
+/* Implemented in Rust (debug.rs): what a file in debugfs shows. */
+int vfio_rs_debug_show(struct seq_file *seq, void *private);
+struct dentry *vfio_rs_debugfs_dir(struct vfio_device *vdev, const char *name);
+void vfio_rs_debugfs_file(struct dentry *dir, const char *name, void *private);
+void vfio_rs_seq_hex_dump(struct seq_file *seq, const char *prefix, const void *bytes, size_t len);
+
+void vfio_rs_trace_state(struct pci_dev *pdev, u32 from, u32 to, int error);
+void vfio_rs_trace_stream(struct pci_dev *pdev, const char *what, u64 bytes);
+void vfio_rs_trace_command(struct pci_dev *pdev, u32 command, u64 argument, int error);
 
 #endif

@@ -9,7 +9,8 @@
 //! - [`pci::Device`]: a `struct vfio_pci_core_device` together with the driver's own pinned data;
 //! - [`pci::Driver`]: what a driver implements; [`pci::Adapter`] turns it into a `struct pci_driver`;
 //! - [`region`]: how much of a region user space may see, enforced on every way to it;
-//! - [`migration`]: the v2 migration protocol, its state machine and its files.
+//! - [`migration`]: the v2 migration protocol, its state machine and its files;
+//! - [`debug`]: files in debugfs, tracepoints.
 //!
 //! Nothing in it knows any particular device.
 //!
@@ -18,6 +19,7 @@
 //! [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
 
 pub mod bindings;
+pub mod debug;
 pub mod io;
 pub mod migration;
 pub mod pci;

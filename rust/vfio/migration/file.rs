@@ -71,6 +71,13 @@ impl Stream {
         self.bytes.is_empty()
     }
 
+    /// A copy: [`ENOMEM`] where there is no memory.
+    pub(crate) fn try_clone(&self) -> Result<Self> {
+        let mut copy = Self::new(self.max);
+        copy.append(self.as_bytes())?;
+        Ok(copy)
+    }
+
     /// Forgets all after the first `len` bytes.
     fn truncate(&mut self, len: usize) {
         self.bytes.truncate(len);
@@ -210,10 +217,7 @@ impl MigrationFile {
     /// A copy of the stream as it stands.
     pub(crate) fn snapshot(&self) -> Result<Stream> {
         let guard = self.shared.content.lock();
-        let stream = &guard.as_ref().ok_or(ENODEV)?.stream;
-        let mut copy = Stream::new(stream.max);
-        copy.append(stream.as_bytes())?;
-        Ok(copy)
+        guard.as_ref().ok_or(ENODEV)?.stream.try_clone()
     }
 
     /// Puts the whole stream in place of the part that PRE_COPY had; no more will come. The part

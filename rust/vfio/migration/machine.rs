@@ -9,10 +9,12 @@ use super::{
     },
     Arc,
     Operations,
-    State, //
+    State,
+    Stream, //
 };
 use crate::{
     bindings,
+    debug::View,
     pci::{
         Device,
         Driver,
@@ -46,12 +48,25 @@ struct Inner {
     state: State,
     saving: Option<MigrationFile>,
     resuming: Option<MigrationFile>,
+    /// Whether a user has the device open.
+    open: bool,
+    /// The last whole stream, for debugfs.
+    last: Option<Stream>,
 }
 
 impl Inner {
     fn end_files(&mut self) {
         self.saving = None;
         self.resuming = None;
+    }
+
+    /// A stream has gone through whole.
+    fn keep<D: Driver>(&mut self, dev: &Device<D>, what: &CStr, stream: &Stream) {
+        dev.trace_stream(what, stream.len());
+        if cfg!(CONFIG_VFIO_DEBUGFS) {
+            // Where there is no memory for it, it is not shown.
+            self.last = stream.try_clone().ok();
+        }
     }
 }
 
@@ -79,6 +94,8 @@ impl Machine {
                     state: State::Running,
                     saving: None,
                     resuming: None,
+                    open: false,
+                    last: None,
                 },
                 "vfio_migration::state"
             ),
@@ -123,6 +140,7 @@ impl Machine {
     pub(crate) fn open<D: Driver>(&self, dev: &Device<D>) {
         let mut inner = self.inner.lock();
         inner.state = State::Running;
+        inner.open = true;
         self.unlock(dev, inner);
     }
 
@@ -131,7 +149,22 @@ impl Machine {
         let mut inner = self.inner.lock();
         inner.end_files();
         inner.state = State::Running;
+        inner.open = false;
         self.unlock(dev, inner);
+    }
+
+    /// Shows the device to `f`, under the state lock.
+    pub(crate) fn view<D: Driver>(
+        &self,
+        dev: &Device<D>,
+        f: impl FnOnce(&View<'_, D>) -> Result,
+    ) -> Result {
+        let inner = self.inner.lock();
+        let last = inner.last.as_ref().map(Stream::as_bytes);
+        // SAFETY: `close` takes the lock before the device is closed.
+        let result = f(&unsafe { View::new(dev, inner.state, inner.open, last) });
+        self.unlock(dev, inner);
+        result
     }
 
     fn get<D: Driver>(&self, dev: &Device<D>) -> State {
@@ -164,7 +197,10 @@ impl Machine {
         while inner.state != target {
             let next = next_state(dev, inner.state, target)?;
             let arc = Arc::between(inner.state, next).ok_or(EINVAL)?;
-            opened = match Self::take(dev, inner, arc) {
+            let taken = Self::take(dev, inner, arc);
+            let error = taken.as_ref().map_or_else(|e| e.to_errno(), |_| 0);
+            dev.trace_state(inner.state, next, error);
+            opened = match taken {
                 Ok(opened) => opened,
                 Err(e) => {
                     Self::undo(dev, inner, origin);
@@ -217,22 +253,26 @@ impl Machine {
             Arc::PreCopy => {
                 let mut stream = new_stream(max);
                 D::Migration::pre_copy(dev, &mut stream)?;
+                dev.trace_stream(c"begun", stream.len());
                 inner.saving = Some(MigrationFile::saving(stream, true, dev.precopy_info_v2())?);
                 return Ok(true);
             }
             Arc::Save => {
                 let mut stream = new_stream(max);
                 D::Migration::save(dev, &mut stream)?;
+                inner.keep(dev, c"saved", &stream);
                 inner.saving = Some(MigrationFile::saving(stream, false, false)?);
                 return Ok(true);
             }
             Arc::StopAndSave => {
                 let file = inner.saving.as_ref().ok_or(EINVAL)?;
-                Self::stop_and_save(dev, file)?;
+                let stream = Self::stop_and_save(dev, file)?;
+                inner.keep(dev, c"saved", &stream);
             }
             Arc::QuiesceStopAndSave => {
                 let file = inner.saving.as_ref().ok_or(EINVAL)?;
-                quiesced(dev, || Self::stop_and_save(dev, file))?;
+                let stream = quiesced(dev, || Self::stop_and_save(dev, file))?;
+                inner.keep(dev, c"saved", &stream);
             }
             Arc::Resume => {
                 let check = D::Migration::resume(dev)?;
@@ -242,6 +282,7 @@ impl Machine {
             Arc::Load => {
                 let stream = inner.resuming.as_ref().ok_or(EINVAL)?.snapshot()?;
                 D::Migration::load(dev, stream.as_bytes())?;
+                inner.keep(dev, c"loaded", &stream);
                 inner.resuming = None;
             }
             Arc::EndSave | Arc::CancelPreCopy => inner.saving = None,
@@ -249,7 +290,7 @@ impl Machine {
         Ok(false)
     }
 
-    fn stop_and_save<D: Driver>(dev: &OpenDevice<'_, D>, file: &MigrationFile) -> Result {
+    fn stop_and_save<D: Driver>(dev: &OpenDevice<'_, D>, file: &MigrationFile) -> Result<Stream> {
         D::Migration::stop(dev)?;
         let saved = Self::save_rest(dev, file);
         if saved.is_err() {
@@ -259,15 +300,17 @@ impl Machine {
         saved
     }
 
-    fn save_rest<D: Driver>(dev: &OpenDevice<'_, D>, file: &MigrationFile) -> Result {
+    /// Saves what PRE_COPY has not; a copy of the whole.
+    fn save_rest<D: Driver>(dev: &OpenDevice<'_, D>, file: &MigrationFile) -> Result<Stream> {
         let mut stream = file.snapshot()?;
         D::Migration::save(dev, &mut stream)?;
-        file.complete(stream)
+        file.complete(stream)?;
+        file.snapshot()
     }
 }
 
 /// Does `then` with the device quiesced; where it fails, the device works again.
-fn quiesced<D: Driver>(dev: &OpenDevice<'_, D>, then: impl FnOnce() -> Result) -> Result {
+fn quiesced<D: Driver, T>(dev: &OpenDevice<'_, D>, then: impl FnOnce() -> Result<T>) -> Result<T> {
     D::Migration::quiesce(dev)?;
     let done = then();
     if done.is_err() {
@@ -325,14 +368,15 @@ pub(crate) mod vtable {
 
         /// # Safety
         ///
-        /// As [`Self::set_state`]; `state` must be valid for writing.
+        /// To be called by the VFIO core for a registered device of this driver, open or not (its
+        /// debugfs asks, too); `state` must be valid for writing.
         unsafe extern "C" fn get_state(
             vdev: *mut bindings::vfio_device,
             state: *mut bindings::vfio_device_mig_state,
         ) -> c_int {
             // SAFETY: By the safety requirement.
-            let dev = unsafe { OpenDevice::<D>::from_vfio(vdev) };
-            let current = dev.machine().get(&dev);
+            let dev = unsafe { Device::<D>::from_vfio(vdev) };
+            let current = dev.machine().get(dev);
             // SAFETY: By the safety requirement.
             unsafe { *state = current.as_raw() };
             0

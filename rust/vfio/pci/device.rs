@@ -8,11 +8,16 @@ use super::{
 };
 use crate::{
     bindings,
+    debug::{
+        self,
+        Entry, //
+    },
     io::Bar,
     migration::{
         self,
         Machine,
-        Operations, //
+        Operations,
+        State, //
     },
     ratelimit::RateLimit,
     region, //
@@ -49,6 +54,8 @@ struct Tail<D> {
     machine: Machine,
     #[pin]
     ratelimit: RateLimit,
+    /// The private data of files in debugfs, which are gone before this is
+    debug: KVec<Entry>,
     #[pin]
     data: D,
 }
@@ -75,7 +82,7 @@ impl<D: Driver> Device<D> {
     /// # Safety
     ///
     /// `vdev` must belong to a [`Device`] of this driver, its tail initialised, for `'a`.
-    pub(super) unsafe fn from_vfio<'a>(vdev: *mut bindings::vfio_device) -> &'a Self {
+    pub(crate) unsafe fn from_vfio<'a>(vdev: *mut bindings::vfio_device) -> &'a Self {
         // SAFETY: By the safety requirement; the structure is at offset 0, asserted above.
         unsafe { &*vdev.cast() }
     }
@@ -131,6 +138,29 @@ impl<D: Driver> Device<D> {
         unsafe { &*self.as_pdev().cast() }
     }
 
+    /// Tells the tracepoint `vfio_rs_command` of something that the device was told to do: a number
+    /// for what, and an argument, as the driver has them; and what came of it.
+    pub fn trace_command(&self, command: u32, argument: u64, result: Result) {
+        let error = result.map_or_else(Error::to_errno, |()| 0);
+        // SAFETY: The PCI device is valid.
+        unsafe { bindings::vfio_rs_trace_command(self.as_pdev(), command, argument, error) };
+    }
+
+    pub(crate) fn trace_state(&self, from: State, to: State, error: c_int) {
+        // SAFETY: The PCI device is valid.
+        unsafe {
+            bindings::vfio_rs_trace_state(self.as_pdev(), from.as_raw(), to.as_raw(), error);
+        }
+    }
+
+    pub(crate) fn trace_stream(&self, what: &CStr, bytes: usize) {
+        // CAST: `usize` is no wider than `u64`.
+        // SAFETY: The PCI device and the string are valid.
+        unsafe {
+            bindings::vfio_rs_trace_stream(self.as_pdev(), what.as_char_ptr(), bytes as u64);
+        }
+    }
+
     /// The PCI device as a device, for messages.
     pub fn as_device(&self) -> &device::Device {
         self.as_pci().as_ref()
@@ -181,7 +211,7 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
     ///
     /// The device must stay open for `'a`: `vfio_pci_core_enable()` has been called, and
     /// `vfio_pci_core_disable()` or `_close_device()` will not be during it.
-    pub(super) unsafe fn new(dev: &'a Device<D>) -> Self {
+    pub(crate) unsafe fn new(dev: &'a Device<D>) -> Self {
         Self {
             dev,
             _not_kept: PhantomData,
@@ -274,6 +304,7 @@ impl<D: Driver> Registration<D> {
             try_pin_init!(Tail {
                 machine <- Machine::new(),
                 ratelimit <- RateLimit::new(),
+                debug: Entry::all::<D>(this.as_ptr())?,
                 data <- data,
             }? Error)
             .__pinned_init(tail)?;
@@ -297,6 +328,10 @@ impl<D: Driver> Registration<D> {
             // SAFETY: As above.
             unsafe { kbindings::dev_set_drvdata(dev, ptr::null_mut()) };
             return Err(e);
+        }
+        if D::Migration::flags(device.data()).is_some() {
+            // SAFETY: Registered. The entries stay as they are till the device is released.
+            unsafe { debug::create::<D>(vdev, &device.tail().get_ref().debug) };
         }
         core::mem::forget(unregistered);
         // INVARIANT: Just registered.

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     bindings,
+    debug,
     migration,
     region, //
 };
@@ -100,6 +101,9 @@ pub trait Driver: Send + Sync + Sized + 'static {
 
     /// How its devices migrate; [`migration::NotMigratable`] if they do not.
     type Migration: migration::Operations<Self>;
+
+    /// What it shows of its migrating devices in debugfs.
+    const DEBUG: Option<debug::Directory<Self>> = None;
 
     /// The PCI core found a device, by `driver_override`. Returns the data of it; the layer
     /// registers it with VFIO then.

@@ -10,6 +10,7 @@ mod migration;
 mod model;
 mod p2p;
 mod pair;
+mod seen;
 mod upstream;
 
 use crate::{
@@ -66,6 +67,7 @@ const PLAIN: &[(&str, Case)] = &[
     ("p2p.quiet", p2p::quiet),
     ("p2p.two_vfs", p2p::two_vfs),
     ("hidden.ioeventfd", hidden::ioeventfd),
+    ("trace.events", seen::events),
     ("kunit.vfio_rs", kunit::vfio_rs),
     ("link.alias", link::alias),
     ("link.no_link", link::no_link),
@@ -82,6 +84,7 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("migration.back_and_forth", migration::back_and_forth),
     ("migration.without_precopy", migration::without_precopy),
     ("migration.wrong_device", migration::wrong_device),
+    ("debugfs.files", seen::files),
     ("hidden.region_info", hidden::region_info),
     ("hidden.read_write", hidden::read_write),
     ("hidden.mmap", hidden::mmap),

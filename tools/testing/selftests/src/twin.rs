@@ -43,11 +43,6 @@ impl Counts {
 }
 
 impl Twin {
-    /// To ask of the ZIP.
-    pub fn open() -> Result<Self> {
-        Self::open_device("zip")
-    }
-
     /// To ask of `zip`, `sec` or `hpre`: the `id=` of its PF in QEMU.
     pub fn open_device(device: &'static str) -> Result<Self> {
         let function = Function::all(0x1234, 0x11ac)?

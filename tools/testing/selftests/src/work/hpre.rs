@@ -3,11 +3,7 @@
 //! Numbers to raise to a power: RSA with a public exponent.
 
 use super::{Desk, Engine, Job};
-use crate::{
-    host::{self, Accelerator},
-    memory::Memory,
-    Result,
-};
+use crate::{memory::Memory, Result};
 use hisi_acc_hw::hpre::{Algorithm, Sqe, ALG_TYPE_V2, SQE_SIZE};
 use num_bigint::BigUint;
 
@@ -36,10 +32,6 @@ fn slot(number: &BigUint) -> Vec<u8> {
 }
 
 impl Engine for Hpre {
-    fn accelerator(&self) -> Accelerator {
-        host::HPRE
-    }
-
     fn queues(&self) -> &'static [u8] {
         &QUEUES
     }

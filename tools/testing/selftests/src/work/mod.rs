@@ -45,9 +45,6 @@ impl Random {
 
 /// What an engine is asked to do.
 pub trait Engine {
-    /// Whose engine it is.
-    fn accelerator(&self) -> Accelerator;
-
     /// The queues that it wants, by their algorithm types.
     fn queues(&self) -> &'static [u8];
 

@@ -3,11 +3,7 @@
 //! Data to encrypt and decrypt by AES.
 
 use super::{Desk, Engine, Job};
-use crate::{
-    host::{self, Accelerator},
-    memory::Memory,
-    Result,
-};
+use crate::{memory::Memory, Result};
 use aes::Aes256;
 use cipher::{block_padding::NoPadding, BlockDecryptMut, BlockEncryptMut, KeyIvInit, StreamCipher};
 use hisi_acc_hw::sec::{
@@ -60,10 +56,6 @@ fn expected(
 }
 
 impl Engine for Sec {
-    fn accelerator(&self) -> Accelerator {
-        host::SEC
-    }
-
     fn queues(&self) -> &'static [u8] {
         &QUEUES
     }

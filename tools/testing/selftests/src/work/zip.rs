@@ -3,11 +3,7 @@
 //! Texts to compress, streams to decompress.
 
 use super::{Desk, Engine, Job, Random};
-use crate::{
-    host::{self, Accelerator},
-    memory::Memory,
-    Result,
-};
+use crate::{memory::Memory, Result};
 use flate2::{
     read::{DeflateDecoder, DeflateEncoder, GzDecoder, GzEncoder, ZlibDecoder, ZlibEncoder},
     Compression,
@@ -110,10 +106,6 @@ fn sqe(raw: &[u8]) -> Result<Sqe> {
 }
 
 impl Engine for Zip {
-    fn accelerator(&self) -> Accelerator {
-        host::ZIP
-    }
-
     fn queues(&self) -> &'static [u8] {
         &QUEUES
     }

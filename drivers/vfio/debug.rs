@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a VF shows in debugfs: the files of hisi-acc-vfio-pci, by the same names
+//! (`Documentation/ABI/testing/debugfs-hisi-migration` of the kernel).
+
+use crate::{
+    device::AccVf,
+    migration,
+    qm::Qm, //
+};
+use hisi_acc_hw::{
+    regs,
+    stream::Stream, //
+};
+use kernel::{
+    prelude::*,
+    seq_file::SeqFile,
+    seq_print, //
+};
+use vfio::{
+    debug::{
+        hex_dump,
+        Directory,
+        File,
+        View, //
+    },
+    migration::State, //
+};
+
+pub(crate) const DIRECTORY: Directory<AccVf> = Directory {
+    name: c"hisi_acc",
+    files: &[
+        File {
+            name: c"dev_data",
+            show: dev_data,
+        },
+        File {
+            name: c"migf_data",
+            show: migf_data,
+        },
+        File {
+            name: c"cmd_state",
+            show: cmd_state,
+        },
+    ],
+};
+
+/// Shows something of the registers of a VF that is open and set up: [`EINVAL`] where it is not.
+fn with_qm(view: &View<'_, AccVf>, show: impl FnOnce(&AccVf, &Qm<'_>) -> Result) -> Result {
+    // Registers are reached while a user has the device open.
+    let dev = view.open().ok_or(EINVAL)?;
+    let qm = AccVf::qm(&dev)?;
+    if !qm.is_ready()? {
+        return Err(EINVAL);
+    }
+    show(&dev.data(), &qm)
+}
+
+/// The state that a migration would save now.
+fn dev_data(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
+    with_qm(view, |vf, qm| {
+        let head = vf.match_data()?;
+        // The bases of the context tables come by the mailbox, which is the guest's while the VF
+        // works. (C asks all the same.)
+        let works = matches!(view.state(), State::Running | State::PreCopy);
+        let state = if works {
+            migration::read_registers(vf, qm)?
+        } else {
+            migration::read_state(vf, qm)?
+        };
+        hex_dump(seq, c"Dev Data:", &head.to_bytes());
+        hex_dump(seq, c"Dev Data:", &Stream::state_bytes(&state));
+        // C's line: QM_READY is 0.
+        seq_print!(seq, "guest driver load: {}\n", regs::QM_READY);
+        let size = hisi_acc_hw::stream::STREAM_SIZE;
+        seq_print!(seq, "data size: {}\n", size);
+        if works {
+            seq_print!(seq, "the VF works: SQC and CQC bases are not asked for\n");
+        }
+        Ok(())
+    })
+}
+
+/// What the last migration moved: [`EAGAIN`] where there was none.
+fn migf_data(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
+    let stream = view.last_stream().ok_or(EAGAIN)?;
+    hex_dump(seq, c"Mig Data:", stream);
+    seq_print!(seq, "migrate data length: {}\n", stream.len());
+    Ok(())
+}
+
+/// Whether the mailbox is there: a device that has gone reads all ones.
+fn cmd_state(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
+    with_qm(view, |_, qm| {
+        if qm.read(regs::QM_MB_CMD_SEND_BASE)? == u32::MAX {
+            return Err(EINVAL);
+        }
+        seq_print!(seq, "mailbox cmd channel ready!\n");
+        Ok(())
+    })
+}

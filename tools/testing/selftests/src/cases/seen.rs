@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `debugfs.*`, `trace.*`: what an operator can see inside.
+
+use super::{
+    ensure,
+    pair::{Pair, JOBS},
+    Bench,
+};
+use crate::{host::Function, vfio::state, Driver, Result};
+use std::{fs, io, path::PathBuf, process::Command};
+
+fn folder(vf: &Function) -> PathBuf {
+    PathBuf::from(format!("/sys/kernel/debug/vfio/{}/migration", vf.address))
+}
+
+/// The files of both drivers, in each state that a VF can be in.
+pub fn files(driver: Driver) -> Result<()> {
+    let read =
+        |vf: &Function, name: &str| fs::read_to_string(folder(vf).join("hisi_acc").join(name));
+    let refused = |result: io::Result<String>, wanted: &[i32]| match result {
+        Ok(text) => Err(format!("shows {text:?}")),
+        Err(e) if wanted.contains(&e.raw_os_error().unwrap_or(0)) => Ok(()),
+        Err(e) => Err(e.to_string()),
+    };
+    let bench = Bench::new(&[driver, driver])?;
+    let vf = bench.vfs[0].clone();
+    for name in ["dev_data", "cmd_state"] {
+        refused(read(&vf, name), &[libc::EINVAL]).map_err(|e| format!("closed: {name} {e}"))?;
+    }
+    refused(read(&vf, "migf_data"), &[libc::EAGAIN]).map_err(|e| format!("migf_data {e}"))?;
+    {
+        let _open = bench.open(0)?;
+        for name in ["dev_data", "cmd_state"] {
+            // C: what its poll for the VF's state gives.
+            refused(read(&vf, name), &[libc::EINVAL, libc::ETIMEDOUT])
+                .map_err(|e| format!("not set up: {name} {e}"))?;
+        }
+    }
+    drop(bench);
+    let mut pair = Pair::new(driver, driver)?;
+    let text = read(&vf, "dev_data")?;
+    for wanted in [
+        "Dev Data:00000000: ",
+        "guest driver load: ",
+        "data size: 176\n",
+    ] {
+        ensure!(text.contains(wanted), "dev_data has no {wanted:?}:\n{text}");
+    }
+    let text = read(&vf, "cmd_state")?;
+    ensure!(text == "mailbox cmd channel ready!\n", "cmd_state: {text}");
+    pair.submit(JOBS)?;
+    pair.migrate(true)?;
+    pair.finish()?;
+    for vf in &pair.bench.vfs[..2] {
+        let text = read(vf, "migf_data")?;
+        for wanted in ["Mig Data:00000000: ", "migrate data length: 176\n"] {
+            ensure!(
+                text.contains(wanted),
+                "migf_data has no {wanted:?}:\n{text}"
+            );
+        }
+    }
+    let shown = |name: &str| fs::read_to_string(folder(&vf).join(name));
+    ensure!(shown("state")? == "STOP\n", "the core's state is wrong");
+    drop(pair);
+    vf.unbind()?;
+    ensure!(!folder(&vf).exists(), "the folder outlives the binding");
+    Ok(())
+}
+
+/// Tracepoints tell of a migration, step by step.
+pub fn events() -> Result<()> {
+    const TRACING: &str = "/sys/kernel/tracing";
+    if !PathBuf::from(TRACING).join("trace").exists() {
+        let mounted = Command::new("mount")
+            .args(["-t", "tracefs", "tracefs", TRACING])
+            .status()?;
+        ensure!(mounted.success(), "no tracefs");
+    }
+    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    let enable = format!("{TRACING}/events/vfio_rs/enable");
+    fs::write(format!("{TRACING}/trace"), "")?;
+    fs::write(&enable, "1")?;
+    pair.migrate(true)?;
+    pair.bench.twin.fault("vf2", "mailbox-error PAUSE_QM")?;
+    let failed = pair.target.set_state(state::STOP).is_err();
+    pair.bench.twin.fault("vf2", "clear")?;
+    fs::write(&enable, "0")?;
+    ensure!(failed, "the fault had no effect");
+    let trace = fs::read_to_string(format!("{TRACING}/trace"))?;
+    let (source, target) = (&pair.bench.vfs[0].address, &pair.bench.vfs[1].address);
+    let mut from = 0;
+    for wanted in [
+        format!("vfio_rs_stream: {source} begun 40 bytes"),
+        format!("vfio_rs_state: {source} RUNNING -> PRE_COPY error=0"),
+        // QM_MB_CMD_PAUSE_QM
+        format!("vfio_rs_command: {source} command=0xe argument=0x0 error=0"),
+        format!("vfio_rs_state: {source} PRE_COPY -> PRE_COPY_P2P error=0"),
+        format!("vfio_rs_stream: {source} saved 176 bytes"),
+        format!("vfio_rs_state: {source} PRE_COPY_P2P -> STOP_COPY error=0"),
+        format!("vfio_rs_state: {target} STOP -> RESUMING error=0"),
+        format!("vfio_rs_stream: {target} loaded 176 bytes"),
+        format!("vfio_rs_state: {target} RUNNING_P2P -> RUNNING error=0"),
+        format!("vfio_rs_command: {target} command=0xe argument=0x0 error=-5"),
+        format!("vfio_rs_state: {target} RUNNING -> RUNNING_P2P error=-5"),
+    ] {
+        match trace[from..].find(&wanted) {
+            Some(at) => from += at,
+            None => return Err(format!("no {wanted:?} in order in:\n{trace}").into()),
+        }
+    }
+    pair.round()
+}
