@@ -1,0 +1,39 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Builds what the guest that migrates is made of: the kernel under test once more, the in-tree
+# drivers, and work for them. Runs inside the toolchain root.
+#
+# usage: nested.sh KERNEL_BUILD_DIR
+set -euo pipefail
+. "$(dirname "$0")/../env/common.sh"
+
+KERNEL=$1
+HERE=$TOP/tools/testing/nested
+OUT=$TOP/build/nested
+mkdir -p "$OUT/module"
+release=$(cat "$KERNEL/include/config/kernel.release")
+key=$({ cat "$HERE"/* "$0" "$KERNEL/Module.symvers"; echo "$KERNEL"; } | digest)
+[ ! -e "$OUT/.complete-$key" ] || exit 0
+
+say "the guest that migrates: its work"
+quietly "$OUT/module.log" make -C "$KERNEL" M="$HERE" MO="$OUT/module" ARCH=arm64 LLVM=1 modules
+rm -rf "$OUT/root"
+mkdir -p "$OUT"/root/{bin,lib,proc,sys,dev,sbin,tmp} "$OUT/root/lib/modules/$release"
+cp /usr/bin/busybox "$OUT/root/bin/"
+ln -s busybox "$OUT/root/bin/sh"
+ln -s ../bin/busybox "$OUT/root/sbin/modprobe"
+cp "$HERE/init" "$OUT/root/init"
+cp "$OUT/module/acc_load.ko" "$OUT/root/lib/"
+lib=$OUT/root/lib/modules/$release
+# All modules but those of VFIO: modprobe takes what it needs.
+grep -v -E '/vfio/|iommu|samples|selftest' "$KERNEL/modules.order" | while read -r object; do
+	cp "$KERNEL/${object%.o}.ko" "$lib/"
+done
+cp "$KERNEL"/modules.builtin{,.modinfo} "$lib/"
+: >"$lib/modules.order"
+depmod -b "$OUT/root" "$release"
+(cd "$OUT/root" && find . | cpio -o -H newc --quiet -R 0:0 | gzip -1) >"$OUT/initrd.gz"
+cp "$KERNEL/arch/arm64/boot/Image" "$OUT/Image"
+rm -f "$OUT"/.complete-*
+: >"$OUT/.complete-$key"
