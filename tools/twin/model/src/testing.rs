@@ -1,33 +1,49 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A machine for tests of the model, and what a fuzzer does with it.
+//! A machine for tests of the model, and what fuzzers do with it.
+//!
+//! - [`requests`]: descriptors of the engines, right and nearly right;
+//! - [`named`]: what memory a descriptor names, and so all that an engine may touch;
+//! - [`registers`]: operations on a whole device.
+//!
+//! A fuzzer's input is taken for [`Wishes`], so that tests can have random bytes instead.
 
-use crate::{Bus, Fault, Generation, Kind, Twin, BAR2, BAR4, DOORBELL_PAGE};
-use hisi_acc_hw::{
-    context::{EqcDw6, SqcDw3, Xqc},
-    doorbell::{Doorbell, Kind as Ring},
-    mailbox::{Command, Message},
-    regs,
-};
+pub mod named;
+pub mod registers;
+pub mod requests;
+
+pub use named::fuzz_engine;
+pub use registers::fuzz;
+
+use crate::{Bus, Fault, Generation, Kind, Twin, BAR2};
+use hisi_acc_hw::regs;
 use std::ops::Range;
 
-/// Where memory is, for all functions.
-pub const MEMORY: u64 = 0x10_0000;
+/// Where memory is, for all functions. Not below 4 GiB: an address that was cut to 32 bits is none.
+pub const MEMORY: u64 = 0x1_0010_0000;
+/// How much there is.
+pub const MEMORY_SIZE: usize = 0x2_0000;
 
 /// A machine of plain memory. What the device does is kept.
 #[derive(Default)]
 pub struct Machine {
     pub memory: Vec<u8>,
+    /// The function that memory is mapped for, `None`: all
+    pub only: Option<usize>,
     /// Function and vector
     pub interrupts: Vec<(usize, u32)>,
     /// Whether it was a write, and where: only what was carried out
     pub accesses: Vec<(bool, Range<u64>)>,
+    /// Memory that nobody was told of. DMA to there is carried out.
+    pub trap: Range<u64>,
+    /// Such DMA: whether it was a write, and where
+    pub trapped: Vec<(bool, Range<u64>)>,
 }
 
 impl Machine {
     pub fn new() -> Self {
         Self {
-            memory: vec![0; 0x2_0000],
+            memory: vec![0; MEMORY_SIZE],
             ..Self::default()
         }
     }
@@ -40,10 +56,15 @@ impl Machine {
         }
     }
 
+    /// Memory at an address, `None` where not all of it is there.
+    pub fn look(&self, address: u64, len: usize) -> Option<&[u8]> {
+        let at = self.at(address, len).ok()?;
+        self.memory.get(at..at + len)
+    }
+
     /// Memory at an address.
     pub fn get(&self, address: u64, len: usize) -> &[u8] {
-        let at = self.at(address, len).unwrap();
-        &self.memory[at..at + len]
+        self.look(address, len).unwrap()
     }
 
     /// Puts something there.
@@ -51,10 +72,30 @@ impl Machine {
         let at = self.at(address, data.len()).unwrap();
         self.memory[at..at + data.len()].copy_from_slice(data);
     }
+
+    fn check(&self, function: usize) -> Result<(), Fault> {
+        match self.only {
+            Some(only) if only != function => Err(Fault),
+            _ => Ok(()),
+        }
+    }
+
+    fn traps(&mut self, write: bool, address: u64, len: usize) -> bool {
+        let traps = self.trap.contains(&address);
+        if traps {
+            let end = address.saturating_add(len as u64);
+            self.trapped.push((write, address..end));
+        }
+        traps
+    }
 }
 
 impl Bus for Machine {
-    fn read(&mut self, _function: usize, address: u64, to: &mut [u8]) -> Result<(), Fault> {
+    fn read(&mut self, function: usize, address: u64, to: &mut [u8]) -> Result<(), Fault> {
+        self.check(function)?;
+        if self.traps(false, address, to.len()) {
+            return Ok(());
+        }
         let at = self.at(address, to.len())?;
         to.copy_from_slice(&self.memory[at..at + to.len()]);
         self.accesses
@@ -62,7 +103,11 @@ impl Bus for Machine {
         Ok(())
     }
 
-    fn write(&mut self, _function: usize, address: u64, from: &[u8]) -> Result<(), Fault> {
+    fn write(&mut self, function: usize, address: u64, from: &[u8]) -> Result<(), Fault> {
+        self.check(function)?;
+        if self.traps(true, address, from.len()) {
+            return Ok(());
+        }
         let at = self.at(address, from.len())?;
         self.memory[at..at + from.len()].copy_from_slice(from);
         self.accesses
@@ -94,168 +139,67 @@ pub fn device(machine: &mut Machine, kind: Kind, vfs: usize) -> Twin {
     twin
 }
 
-/// Bytes that say what a fuzzer wants.
-struct Wishes<'a>(&'a [u8]);
+/// Bytes that say what a fuzzer wants; `None` when they are at an end.
+pub struct Wishes<'a>(pub &'a [u8]);
 
 impl Wishes<'_> {
-    fn byte(&mut self) -> Option<u8> {
+    pub fn byte(&mut self) -> Option<u8> {
         let (first, rest) = self.0.split_first()?;
         self.0 = rest;
         Some(*first)
     }
 
-    fn number(&mut self, bytes: usize) -> Option<u64> {
+    /// A big-endian number of so many bytes.
+    pub fn number(&mut self, bytes: usize) -> Option<u64> {
         (0..bytes).try_fold(0, |n, _| Some((n << 8) | u64::from(self.byte()?)))
     }
 
     /// An address in memory, most times.
-    fn address(&mut self) -> Option<u64> {
+    pub fn address(&mut self) -> Option<u64> {
         let n = self.number(3)?;
         Some(match n % 16 {
             0 => n.wrapping_mul(0x1_0001_0001_0001),
             _ => MEMORY + (n & 0x1_fff0),
         })
     }
+
+    /// One of a list.
+    pub fn one_of<T: Copy>(&mut self, list: &[T]) -> Option<T> {
+        list.get(usize::from(self.byte()?) % list.len()).copied()
+    }
+
+    /// Whether something that is to happen seldom does: once in `n` times.
+    pub fn seldom(&mut self, n: u8) -> Option<bool> {
+        Some(self.byte()? % n == n - 1)
+    }
+
+    /// Bytes without an order, made of one wish.
+    pub fn noise(&mut self, len: usize) -> Option<Vec<u8>> {
+        let mut noise = Noise::new(self.number(2)?);
+        Some((0..len).map(|_| noise.next() as u8).collect())
+    }
 }
 
-/// Throws registers, mailbox commands, doorbells, memory, resets and faults at a device, as `data`
-/// says. Panics where the model does; ends when `data` does.
-pub fn fuzz(data: &[u8]) {
-    let mut wishes = Wishes(data);
-    let Some(first) = wishes.byte() else {
-        return;
-    };
-    let pf = [0xa250, 0xa255, 0xa258][usize::from(first % 3)];
-    let revision = if first & 0x80 == 0 { 0x30 } else { 0x51 };
-    let Some(kind) = Kind::from_ids(pf, revision) else {
-        return;
-    };
-    let mut machine = Machine::new();
-    let mut twin = device(&mut machine, kind, 2);
-    let mut now = 0;
-    while step(&mut wishes, &mut machine, &mut twin, &mut now).is_some() {}
-    // What is left of the work ends.
-    for f in ["pf", "vf1", "vf2"] {
-        twin.control(&format!("fault {f} clear"));
-    }
-    for _ in 0..100_000 {
-        match twin.run(&mut machine, now) {
-            Some(next) => now = now.max(next),
-            None => return,
-        }
-    }
-    panic!("work without end");
-}
+/// Numbers without an order, the same for the same seed (xorshift64).
+pub struct Noise(u64);
 
-fn step(
-    wishes: &mut Wishes<'_>,
-    machine: &mut Machine,
-    twin: &mut Twin,
-    now: &mut u64,
-) -> Option<()> {
-    let what = wishes.byte()?;
-    let f = usize::from(what >> 4) % 3;
-    match what & 0xf {
-        0 => {
-            let offset = wishes.number(3)? % 0x40_0000;
-            twin.write(machine, f, BAR2, offset & !3, wishes.number(4)?, 4);
-        }
-        1 => {
-            let offset = wishes.number(3)? % 0x40_0000;
-            twin.write(machine, f, BAR2, offset & !7, wishes.number(8)?, 8);
-        }
-        2 => {
-            let offset = wishes.number(3)? % 0x40_0000;
-            twin.read(f, BAR2, offset & !3, 4 + 4 * u32::from(what >> 7));
-        }
-        3 | 4 => {
-            let word = wishes.byte()?;
-            let command = Command::ALL[usize::from(word & 0x7f) % Command::ALL.len()];
-            let queue = wishes.byte()? % 20;
-            let base = wishes.address()?;
-            let request = Message::request(command, base, queue.into(), word & 0x80 != 0);
-            let raw = request.into_raw();
-            twin.write(machine, f, BAR2, 0x300, raw as u64, 8);
-            twin.write(machine, f, BAR2, 0x308, (raw >> 64) as u64, 8);
-        }
-        5 | 6 => {
-            let raw = Doorbell {
-                queue: u16::from(wishes.byte()? % 20),
-                kind: [Ring::Sq, Ring::Cq, Ring::Eq, Ring::Aeq][usize::from(what >> 6)],
-                index: wishes.number(2)? as u16,
-                priority: u16::from(wishes.byte()? % 2),
-            }
-            .into_raw();
-            let page = wishes.byte()?;
-            if page % 2 == 0 {
-                let at = u64::from(page / 2 % 20) * DOORBELL_PAGE + 0x1000;
-                twin.write(machine, f, BAR4, at, raw, 8);
-            } else {
-                let at = if page & 2 == 0 { 0x1000 } else { 0x2000 };
-                twin.write(machine, f, BAR2, at, raw, 8);
-            }
-        }
-        // Memory: numbers, and addresses of memory
-        7 | 8 => {
-            let at = wishes.number(2)? & 0xfff8;
-            let value = match what >> 7 {
-                0 => wishes.number(8)?,
-                _ => wishes.address()?,
-            };
-            machine.put(MEMORY + at, &value.to_le_bytes());
-        }
-        9 => {
-            machine.put(MEMORY + wishes.number(2)?, &[wishes.byte()?]);
-        }
-        // A context that makes sense, where a command or a table finds it
-        10 | 11 => {
-            let at = MEMORY + (wishes.number(2)? & 0xffe0);
-            let mut context = Xqc::zeroed();
-            context.set_base(wishes.address()?);
-            if what & 0x80 == 0 {
-                let shift = match twin.kind().sqe_size() {
-                    64 => 6,
-                    _ => 7,
-                };
-                let dw3 = SqcDw3 {
-                    depth: u16::from(wishes.byte()? % 64) + 1,
-                    entry_shift: [shift, 4][usize::from(what & 1)],
-                };
-                context.set_dw3(dw3.into_raw());
-                context.set_cqc_dw6(u32::from(wishes.byte()?));
-            } else {
-                let dw6 = EqcDw6 {
-                    depth: u32::from(wishes.byte()?) + 1,
-                    phase: true,
-                };
-                context.set_eqc_dw6(dw6.into_raw());
-            }
-            machine.put(at, &context.0);
-        }
-        12 => twin.reset(f),
-        13 => {
-            let orders = [
-                "job-delay 7",
-                "mailbox-late 5",
-                "mailbox-error all",
-                "write-back-stuck on",
-                "ras-at-pause 0x4",
-                "engine 0x2",
-                "lose-msi 3",
-                "double-msi 2",
-                "dma-hole 0x108000 0x1000",
-                "gone on",
-                "clear",
-            ];
-            let order = orders[usize::from(wishes.byte()?) % orders.len()];
-            twin.control(&format!("fault {} {order}", ["pf", "vf1", "vf2"][f]));
-        }
-        _ => *now += u64::from(wishes.byte()?),
+impl Noise {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(2).wrapping_add(1) ^ 0x9e37_79b9_7f4a_7c14)
     }
-    if let Some(next) = twin.run(machine, *now) {
-        assert!(next >= *now, "time does not go back");
+
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
     }
-    Some(())
+
+    /// So many bytes.
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.next() as u8).collect()
+    }
 }
 
 /// The generations, for tests of both.

@@ -321,51 +321,22 @@ fn ladder(p: &BigUint, a: &BigUint, k: &BigUint, x: &BigUint) -> Result<BigUint,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::Fault;
+    use crate::testing::{Machine, MEMORY, MEMORY_SIZE};
     use hisi_acc_hw::hpre::{DONE, DONE_INIT};
 
-    const BASE: u64 = 0x1_0000_0000;
-    const KEY: u64 = BASE;
-    const INPUT: u64 = BASE + 0x1000;
-    const OUTPUT: u64 = BASE + 0x2000;
-    const END: u64 = BASE + 0x3000;
+    const KEY: u64 = MEMORY;
+    const INPUT: u64 = MEMORY + 0x1000;
+    const OUTPUT: u64 = MEMORY + 0x2000;
+    const END: u64 = MEMORY + MEMORY_SIZE as u64;
     const TAG: u64 = 0x0123_4567_89ab_cdef;
     const FUNCTION: usize = 3;
 
-    /// Three pages of function 3.
-    struct Memory(Vec<u8>);
-
-    impl Memory {
-        fn new() -> Self {
-            Self(vec![0xa5; 0x3000])
-        }
-
-        fn at(&mut self, function: usize, address: u64, len: usize) -> Result<&mut [u8], Fault> {
-            if function != FUNCTION {
-                return Err(Fault);
-            }
-            let start = address.checked_sub(BASE).ok_or(Fault)?;
-            let start = usize::try_from(start).map_err(|_| Fault)?;
-            let end = start.checked_add(len).ok_or(Fault)?;
-            self.0.get_mut(start..end).ok_or(Fault)
-        }
-    }
-
-    impl Bus for Memory {
-        fn read(&mut self, function: usize, address: u64, to: &mut [u8]) -> Result<(), Fault> {
-            to.copy_from_slice(self.at(function, address, to.len())?);
-            Ok(())
-        }
-
-        fn write(&mut self, function: usize, address: u64, from: &[u8]) -> Result<(), Fault> {
-            self.at(function, address, from.len())?
-                .copy_from_slice(from);
-            Ok(())
-        }
-
-        fn msi(&mut self, _: usize, _: u32) {
-            panic!("that is for the queue");
-        }
+    /// Memory of function 3.
+    fn machine() -> Machine {
+        let mut machine = Machine::new();
+        machine.memory.fill(0xa5);
+        machine.only = Some(FUNCTION);
+        machine
     }
 
     fn number(hex: &str) -> BigUint {
@@ -378,9 +349,10 @@ mod tests {
         slots(&numbers, len).unwrap()
     }
 
-    fn submit(sqe: Sqe, memory: &mut Memory) -> Sqe {
+    fn submit(sqe: Sqe, machine: &mut Machine) -> Sqe {
         let mut raw = sqe.to_bytes();
-        run(memory, FUNCTION, &mut raw);
+        run(machine, FUNCTION, &mut raw);
+        assert_eq!(machine.interrupts, [], "that is for the queue");
         let after = Sqe::from_bytes(&raw);
         assert_eq!(after.0[1..], sqe.0[1..], "only dw0 changes");
         assert_eq!(after.raw_algorithm(), sqe.raw_algorithm());
@@ -390,25 +362,25 @@ mod tests {
 
     /// What comes out, or the error type; nothing else of the memory may change.
     fn ask(algorithm: Algorithm, len: usize, key: &[u8], input: &[u8]) -> Result<Vec<u8>, u16> {
-        let mut memory = Memory::new();
-        memory.write(FUNCTION, KEY, key).unwrap();
-        memory.write(FUNCTION, INPUT, input).unwrap();
-        let before = memory.0.clone();
+        let mut machine = machine();
+        machine.put(KEY, key);
+        machine.put(INPUT, input);
+        let before = machine.memory.clone();
         let input_address = match algorithm {
             Algorithm::DhG2 => 0,
             _ => INPUT,
         };
         let sqe = submit(
             Sqe::request(algorithm, len, KEY, input_address, OUTPUT, TAG),
-            &mut memory,
+            &mut machine,
         );
         let out = 0x2000..0x2000 + algorithm.output_len(len);
-        assert_eq!(memory.0[..out.start], before[..out.start]);
-        assert_eq!(memory.0[out.end..], before[out.end..]);
+        assert_eq!(machine.memory[..out.start], before[..out.start]);
+        assert_eq!(machine.memory[out.end..], before[out.end..]);
         if sqe.succeeded() {
-            Ok(memory.0[out].to_vec())
+            Ok(machine.memory[out].to_vec())
         } else {
-            assert_eq!(memory.0, before);
+            assert_eq!(machine.memory, before);
             Err(sqe.error())
         }
     }
@@ -799,11 +771,11 @@ mod tests {
     #[test]
     fn unmapped_buffers() {
         let n = number(RSA_P) * number(RSA_Q);
-        let mut memory = Memory::new();
+        let mut machine = machine();
         let key = slots_of(&[&BigUint::from(3u8), &n], 128);
-        memory.write(FUNCTION, KEY, &key).unwrap();
+        machine.put(KEY, &key);
         let input = slots_of(&[&BigUint::from(2u8)], 128);
-        memory.write(FUNCTION, INPUT, &input).unwrap();
+        machine.put(INPUT, &input);
         // DMA_MAPPING_ERROR, and what begins in memory but ends outside of it
         for bad in [0, u64::MAX, u64::MAX - 64, END - 127] {
             for (addresses, error) in [
@@ -812,21 +784,21 @@ mod tests {
                 ([KEY, INPUT, bad], Error::Write),
             ] {
                 let [key, input, output] = addresses;
-                let before = memory.0.clone();
+                let before = machine.memory.clone();
                 let sqe = Sqe::request(Algorithm::Rsa, 128, key, input, output, TAG);
-                assert_eq!(submit(sqe, &mut memory).error(), error as u16);
-                assert_eq!(memory.0, before);
+                assert_eq!(submit(sqe, &mut machine).error(), error as u16);
+                assert_eq!(machine.memory, before);
             }
         }
         // Another function's memory
         let mut raw = Sqe::request(Algorithm::Rsa, 128, KEY, INPUT, OUTPUT, TAG).to_bytes();
-        run(&mut memory, 0, &mut raw);
+        run(&mut machine, 0, &mut raw);
         assert_eq!(Sqe::from_bytes(&raw).error(), Error::ReadKey as u16);
     }
 
     #[test]
     fn unknown_algorithms_and_lengths() {
-        let mut memory = Memory::new();
+        let mut machine = machine();
         for raw in 0..32u32 {
             for units in 0..256u32 {
                 let mut sqe = Sqe::request(Algorithm::Rsa, 128, 0, 0, 0, TAG);
@@ -837,7 +809,7 @@ mod tests {
                     Some(algorithm) if !algorithm.takes(sqe.number_len()) => Error::Length,
                     Some(_) => Error::ReadKey,
                 };
-                assert_eq!(submit(sqe, &mut memory).error(), error as u16);
+                assert_eq!(submit(sqe, &mut machine).error(), error as u16);
             }
         }
     }
@@ -855,16 +827,16 @@ mod tests {
         for algorithm in (0..32).filter_map(Algorithm::from_raw) {
             for len in [32, 48, 72, 96, 128] {
                 for _ in 0..if algorithm.takes(len) { 8 } else { 0 } {
-                    let mut memory = Memory::new();
-                    for byte in &mut memory.0 {
+                    let mut machine = machine();
+                    for byte in &mut machine.memory {
                         // CAST: the low byte.
                         *byte = next() as u8;
                     }
                     // Half of the moduli odd: else most end there.
-                    memory.0[len - 1] |= 1;
-                    memory.0[2 * len - 1] |= 1;
+                    machine.memory[len - 1] |= 1;
+                    machine.memory[2 * len - 1] |= 1;
                     let sqe = Sqe::request(algorithm, len, KEY, INPUT, OUTPUT, TAG);
-                    submit(sqe, &mut memory);
+                    submit(sqe, &mut machine);
                 }
             }
         }
