@@ -303,20 +303,14 @@ impl Job<'_> {
         Ok(gather(self.bus, self.function, &pieces)?)
     }
 
-    /// Checks or writes a MAC; says what `icv` becomes.
-    fn mac(&mut self, made: &[u8], check: bool) -> Result<u16> {
-        let len = self.request.mac_len as usize;
-        let made = made.get(..len).ok_or(LENGTH)?;
-        if check {
-            let theirs: [u8; MAC_SIZE] = self.bytes(self.request.mac, len)?;
-            return Ok(if &theirs[..len] == made {
-                ICV_OK
-            } else {
-                ICV_ERR
-            });
-        }
-        self.bus.write(self.function, self.request.mac, made)?;
-        Ok(0)
+    /// Compares a MAC with the one in memory; says what `icv` becomes.
+    fn check_mac(&mut self, made: &[u8]) -> Result<u16> {
+        let theirs: [u8; MAC_SIZE] = self.bytes(self.request.mac, made.len())?;
+        Ok(if &theirs[..made.len()] == made {
+            ICV_OK
+        } else {
+            ICV_ERR
+        })
     }
 
     /// Carries it out; says what `flag` and `icv` become.
@@ -348,7 +342,15 @@ impl Job<'_> {
         };
         let iv: [u8; IV_SIZE] = self.bytes(request.iv, iv_len)?;
         let mut data = self.source(request.cipher_offset, request.cipher_len)?;
-        let (flag, icv) = if aead {
+        // Guess: what is only authenticated is not copied to the destination, where it is another.
+        // Lists are read before anything is written, which may be over them.
+        let dest = self.pieces(
+            request.dest_type,
+            request.dest,
+            request.cipher_offset.into(),
+            request.cipher_len,
+        )?;
+        let (mac, check) = if aead {
             let aad = self.source(request.auth_offset, request.auth_len)?;
             let tag = if mode == CipherMode::Gcm {
                 gcm(alg, decrypt, key, &iv, &aad, &mut data)?
@@ -356,10 +358,10 @@ impl Job<'_> {
                 let first: [u8; IV_SIZE] = self.bytes(request.auth_iv, BLOCK)?;
                 ccm(alg, decrypt, key, &iv, &first, &aad, &mut data)?
             };
-            (FLAG_AEAD, self.mac(&tag, decrypt)?)
+            (Some(tag.to_vec()), decrypt)
         } else if request.auth == Auth::None {
             cipher(alg, mode, decrypt, key, &iv, &mut data)?;
-            (FLAG_CIPHER, 0)
+            (None, false)
         } else {
             // What is authenticated is the ciphertext, and what stands before it.
             let before = u32::from(request.cipher_offset)
@@ -379,17 +381,23 @@ impl Job<'_> {
             if decrypt {
                 cipher(alg, mode, true, key, &iv, &mut data)?;
             }
-            (FLAG_AEAD, self.mac(&made, request.auth == Auth::Check)?)
+            (Some(made), request.auth == Auth::Check)
         };
-        // Guess: what is only authenticated is not copied to the destination, where it is another.
-        let dest = self.pieces(
-            request.dest_type,
-            request.dest,
-            request.cipher_offset.into(),
-            request.cipher_len,
-        )?;
+        let Some(mut mac) = mac else {
+            scatter(self.bus, self.function, &dest, &data)?;
+            return Ok((FLAG_CIPHER, 0));
+        };
+        let len = request.mac_len as usize;
+        if len > mac.len() {
+            return Err(LENGTH);
+        }
+        mac.truncate(len);
+        let icv = if check { self.check_mac(&mac)? } else { 0 };
         scatter(self.bus, self.function, &dest, &data)?;
-        Ok((flag, icv))
+        if !check {
+            self.bus.write(self.function, request.mac, &mac)?;
+        }
+        Ok((FLAG_AEAD, icv))
     }
 }
 
