@@ -6,9 +6,10 @@
 ENTER := tools/env/enter.sh
 DRIVER ?= both
 T ?= *
+TIME ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help run check list shell modules lint clean distclean
+.PHONY: help run check list shell modules lint fuzz clean distclean
 
 help:
 	@echo 'make run                 a VF with work in flight migrates, and you see it'
@@ -17,6 +18,7 @@ help:
 	@echo 'make shell               a guest with a shell'
 	@echo 'make modules [KDIR=…]    the modules, for a kernel of your own or the one under test'
 	@echo 'make lint                formatting, clippy, checkpatch, rustdoc'
+	@echo 'make fuzz                fuzzes the device model; TIME=seconds for each target, T=target'
 	@echo 'make clean               forgets what was built here'
 	@echo 'make distclean           and the cache: toolchain, kernel'
 
@@ -42,6 +44,9 @@ endif
 
 lint:
 	@$(ENTER) tools/lint.sh
+
+fuzz:
+	@$(ENTER) tools/twin/fuzz/run.sh '$(TIME)' '$(T)'
 
 clean:
 	rm -rf build

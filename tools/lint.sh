@@ -80,6 +80,7 @@ check "rustfmt: kernel crates" rustfmt --check --edition 2021 --config-path "$SR
 	rust/vfio/vfio.rs drivers/link/hisi_acc_link.rs drivers/vfio/hisi_acc_vfio_rs.rs
 check "rustfmt: hw" cargo fmt --check --manifest-path drivers/hw/Cargo.toml
 check "rustfmt: tools" cargo fmt --check --all --manifest-path tools/Cargo.toml
+check "rustfmt: fuzz" rustfmt --check --edition 2021 tools/twin/fuzz/fuzz_targets/*.rs
 check "clippy: kernel crates" tools/modules.sh "$KERNEL" CLIPPY=1 KRUSTFLAGS=-Dwarnings \
 	MO="$TOP/build/clippy"
 check "clippy: hw" cargo clippy -q --all-targets --manifest-path drivers/hw/Cargo.toml -- -D warnings
