@@ -22,6 +22,8 @@
 //!
 //! The order of the curve is in none of them.
 
+use crate::words;
+
 /// The size of an SQE (`HPRE_SQE_SIZE`), in bytes.
 pub const SQE_SIZE: usize = 64;
 /// Words in it.
@@ -180,24 +182,12 @@ pub struct Sqe(pub [u32; SQE_WORDS]);
 impl Sqe {
     /// From its bytes.
     pub fn from_bytes(bytes: &[u8; SQE_SIZE]) -> Self {
-        let mut words = [0; SQE_WORDS];
-        for (word, raw) in words.iter_mut().zip(bytes.chunks_exact(4)) {
-            if let Some(raw) = raw.first_chunk::<4>() {
-                *word = u32::from_le_bytes(*raw);
-            }
-        }
-        Self(words)
+        Self(words::from_bytes(bytes))
     }
 
     /// Its bytes.
     pub fn to_bytes(&self) -> [u8; SQE_SIZE] {
-        let mut bytes = [0; SQE_SIZE];
-        for (raw, word) in bytes.chunks_exact_mut(4).zip(self.0) {
-            for (to, from) in raw.iter_mut().zip(word.to_le_bytes()) {
-                *to = from;
-            }
-        }
-        bytes
+        words::to_bytes(&self.0)
     }
 
     /// A request with numbers of `len` bytes, which must be one of those that [`Algorithm::takes`];

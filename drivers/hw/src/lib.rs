@@ -23,4 +23,5 @@ pub mod regs;
 pub mod sec;
 pub mod sgl;
 pub mod stream;
+mod words;
 pub mod zip;

@@ -7,13 +7,10 @@
 //! first part. Source: hisi_acc_vfio_pci.h; what the fields mean: `vf_qm_get_match_data()`,
 //! `vf_qm_read_data()`, `vf_qm_load_data()` of hisi_acc_vfio_pci.c.
 
-use crate::{
-    ids,
-    regs::{
-        QM_NOT_READY,
-        QM_READY,
-        QM_XQC_DWORDS, //
-    },
+use crate::regs::{
+    QM_NOT_READY,
+    QM_READY,
+    QM_XQC_DWORDS, //
 };
 
 /// `ACC_DEV_MAGIC_V1`: streams whose EQE and AEQE addresses were composed from the wrong words, and
@@ -30,9 +27,6 @@ pub const MINOR: u16 = 0;
 pub const MATCH_SIZE: usize = 40;
 /// The length of a whole stream, in bytes: `sizeof(struct acc_vf_data)`.
 pub const STREAM_SIZE: usize = 176;
-
-/// How wide DMA addresses of the device are, in bits (`hisi_qm_pci_init()`: `DMA_BIT_MASK(64)`).
-pub const DMA_BITS: u32 = 64;
 
 /// The page sizes that `QM_PAGE_SIZE` knows: 4, 16 and 64 KiB (what `qm.c` writes there).
 pub const PAGE_SIZE_MAX: u32 = 2;
@@ -316,7 +310,8 @@ impl State {
         if self.page_size > PAGE_SIZE_MAX {
             return Err(Error::PageSize(self.page_size));
         }
-        // `QMC_ALIGN`: the queues of a function begin at multiples of 32 bytes.
+        // `QMC_ALIGN`: the queues of a function begin at multiples of 32 bytes. DMA addresses have 64
+        // bits (`hisi_qm_pci_init()`), so none is too wide.
         for (name, address) in [
             ("EQE", self.eqe_dma),
             ("AEQE", self.aeqe_dma),
@@ -403,9 +398,6 @@ impl Stream {
         state.to_bytes()
     }
 }
-
-/// The PCI device IDs of the VFs that such streams come from.
-pub const VF_DEVICES: [u16; 3] = [ids::ZIP_VF, ids::SEC_VF, ids::HPRE_VF];
 
 #[cfg(test)]
 #[path = "stream_tests.rs"]

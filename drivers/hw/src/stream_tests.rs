@@ -3,6 +3,7 @@
 //! Tests of the stream's format and of its validation.
 
 use super::*;
+use crate::ids;
 use proptest::prelude::*;
 
 fn own() -> Match {

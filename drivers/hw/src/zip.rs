@@ -4,6 +4,8 @@
 //!
 //! Source: `struct hisi_zip_sqe` of `zip/zip.h` and the masks at the head of `zip/zip_crypto.c`.
 
+use crate::words;
+
 /// The size of an SQE (`HZIP_SQE_SIZE`), in bytes.
 pub const SQE_SIZE: usize = 128;
 /// Words in it.
@@ -44,24 +46,12 @@ pub struct Sqe(pub [u32; SQE_WORDS]);
 impl Sqe {
     /// From its bytes.
     pub fn from_bytes(bytes: &[u8; SQE_SIZE]) -> Self {
-        let mut words = [0; SQE_WORDS];
-        for (word, raw) in words.iter_mut().zip(bytes.chunks_exact(4)) {
-            if let Some(raw) = raw.first_chunk::<4>() {
-                *word = u32::from_le_bytes(*raw);
-            }
-        }
-        Self(words)
+        Self(words::from_bytes(bytes))
     }
 
     /// Its bytes.
     pub fn to_bytes(&self) -> [u8; SQE_SIZE] {
-        let mut bytes = [0; SQE_SIZE];
-        for (raw, word) in bytes.chunks_exact_mut(4).zip(self.0) {
-            for (to, from) in raw.iter_mut().zip(word.to_le_bytes()) {
-                *to = from;
-            }
-        }
-        bytes
+        words::to_bytes(&self.0)
     }
 
     /// A request: `format`, buffers as flat DMA addresses or hardware SGLs, lengths in bytes, and a

@@ -176,6 +176,13 @@ impl<D: Driver> Device<D> {
         self.as_pci().resource_len(bar).unwrap_or(0)
     }
 
+    /// How many bytes of a region the user sees, `None` where he sees all of it.
+    pub(super) fn limit(&self, index: region::Index) -> Option<u64> {
+        let len = self.bar_len(index.as_bar()?);
+        let visible = self.visible_len(index, len);
+        (visible < len).then_some(visible)
+    }
+
     /// `vfio_device_ops.release`: the last reference is gone.
     ///
     /// # Safety

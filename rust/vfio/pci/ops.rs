@@ -136,10 +136,7 @@ impl<D: Driver> Table<D> {
     /// nothing about what the core would see.
     fn check_ioeventfd(dev: &Device<D>, arg: usize) -> Result {
         let hides = (bindings::VFIO_PCI_BAR0_REGION_INDEX..=bindings::VFIO_PCI_BAR5_REGION_INDEX)
-            .any(|bar| {
-                let len = dev.bar_len(bar);
-                dev.visible_len(region::Index::from_raw(bar), len) < len
-            });
+            .any(|bar| dev.limit(region::Index::from_raw(bar)).is_some());
         if !hides {
             return Ok(());
         }
@@ -198,15 +195,10 @@ impl<D: Driver> Table<D> {
         // SAFETY: The VFIO core passes the position of the access. The sign bit is part of the
         // region's index.
         let pos = Position::from_file_offset(unsafe { *ppos } as u64);
-        let Some(bar) = pos.index.as_bar() else {
-            return Ok(count);
-        };
-        let len = dev.bar_len(bar);
-        let visible = dev.visible_len(pos.index, len);
-        if visible == len {
-            return Ok(count);
+        match dev.limit(pos.index) {
+            Some(visible) => region::clip(visible, pos.offset, count),
+            None => Ok(count),
         }
-        region::clip(visible, pos.offset, count)
     }
 
     /// # Safety
@@ -269,14 +261,9 @@ impl<D: Driver> Table<D> {
             .checked_mul(kernel::page::PAGE_SIZE as u64)
             .ok_or(EINVAL)?;
         let pos = Position::from_file_offset(offset);
-        let Some(bar) = pos.index.as_bar() else {
-            return Ok(());
-        };
-        let bar_len = dev.bar_len(bar);
-        let visible = dev.visible_len(pos.index, bar_len);
-        if visible == bar_len {
-            return Ok(());
+        match dev.limit(pos.index) {
+            Some(visible) => region::check_mmap(visible, pos.offset, len),
+            None => Ok(()),
         }
-        region::check_mmap(visible, pos.offset, len)
     }
 }
