@@ -17,8 +17,8 @@ help:
 	@echo 'make list                the names of all test cases'
 	@echo 'make shell               a guest with a shell'
 	@echo 'make modules [KDIR=…]    the modules, for a kernel of your own or the one under test'
-	@echo 'make lint                formatting, clippy, checkpatch, rustdoc'
 	@echo 'make fuzz                fuzzes the device model; TIME=seconds for each target, T=target'
+	@echo 'make lint                formatting, clippy, checkpatch, rustdoc, shellcheck'
 	@echo 'make clean               forgets what was built here'
 	@echo 'make distclean           and the cache: toolchain, kernel'
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# All that a reviewer should not have to say: formatting, clippy, checkpatch, rustdoc, and this
-# project's own rules. Runs inside the toolchain root.
+# All that a reviewer should not have to say: formatting, clippy, checkpatch, rustdoc, shellcheck,
+# and this project's own rules. Runs inside the toolchain root.
 #
 # usage: lint.sh
 set -uo pipefail
 . "$(dirname "$0")/env/common.sh"
-cd "$TOP"
+cd "$TOP" || exit 1
 . /.versions 2>/dev/null || die "run this by tools/env/enter.sh"
 
 KERNEL=$(tools/kernel/build.sh) || exit 1
@@ -76,6 +76,29 @@ checkpatch() {
 			-f
 }
 
+# rustdoc for the kernel crates, by the commands that kbuild has just compiled them with.
+kernel_docs() {
+	local crate command bad=0
+	cd "$TOP/build/clippy" || return 1
+	for crate in rust/vfio/.vfio drivers/hw/src/.lib drivers/link/.hisi_acc_link \
+		drivers/vfio/.hisi_acc_vfio_rs; do
+		command=$(sed -n '1s/^savedcmd_[^ ]* := //p' "$crate.o.cmd" | sed -E \
+			-e 's/ (rustc|clippy-driver) / rustdoc -Arustdoc::private_intra_doc_links /' \
+			-e 's/ --(emit=|out-dir )[^ ]*//g' -e 's/;.*//' \
+			-e 's/ -Z(binary_dep_depinfo|function-sections|llvm_module_flag)=[^ ]*//g')
+		RUSTC_BOOTSTRAP=1 VFIO_RS_OBJ=$PWD/rust/vfio HISI_ACC_LINK_OBJ=$PWD/drivers/link \
+			bash -c "$command -Dwarnings --document-private-items --output $TOP/build/doc" || {
+			echo "$crate"
+			bad=1
+		}
+	done
+	return $bad
+}
+
+shell_scripts() {
+	tracked '*.sh' .ci/run | xargs shellcheck -S warning
+}
+
 check "rustfmt: kernel crates" rustfmt --check --edition 2021 --config-path "$SRC/.rustfmt.toml" \
 	rust/vfio/vfio.rs drivers/link/hisi_acc_link.rs drivers/vfio/hisi_acc_vfio_rs.rs
 check "rustfmt: hw" cargo fmt --check --manifest-path drivers/hw/Cargo.toml
@@ -88,6 +111,8 @@ check "clippy: tools" cargo clippy -q --all-targets --workspace --manifest-path 
 check "rustdoc: hw" env RUSTDOCFLAGS=-Dwarnings cargo doc -q --no-deps --manifest-path drivers/hw/Cargo.toml
 check "rustdoc: tools" env RUSTDOCFLAGS=-Dwarnings cargo doc -q --no-deps --workspace \
 	--manifest-path tools/Cargo.toml
+check "rustdoc: kernel crates" kernel_docs
+check "shellcheck" shell_scripts
 check "checkpatch" checkpatch
 check "SPDX in every file" spdx
 check "unsafe where it may be" unsafe_code

@@ -2,7 +2,7 @@
 
 //! The files that migration data are read from and written to.
 //!
-//! A migration file is an anonymous inode whose private data is an [`Arc`](kernel::sync::Arc) of
+//! A migration file is an anonymous inode whose private data is an [`Arc`] of
 //! [`Shared`], the state machine holding the other reference. There is no way from the file to the
 //! device: user space can keep the file longer than the device lives.
 //!
