@@ -7,6 +7,7 @@ ENTER := tools/env/enter.sh
 DRIVER ?= both
 T ?= *
 TIME ?= 60
+export FLAVOUR
 
 .DEFAULT_GOAL := help
 .PHONY: help run check list shell modules lint fuzz clean distclean
@@ -38,9 +39,9 @@ modules:
 ifdef KDIR
 	@tools/modules.sh '$(KDIR)'
 else
-	@$(ENTER) bash -c 'tools/modules.sh "$$(tools/kernel/build.sh)"'
+	@$(ENTER) bash -c 'tools/modules.sh "$$(tools/kernel/flavour.sh)"'
 endif
-	@ls build/modules/*.ko
+	@ls build/modules$(if $(FLAVOUR),-$(FLAVOUR))/*.ko
 
 lint:
 	@$(ENTER) tools/lint.sh

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds the modules against a kernel's build folder, into build/modules/.
+# Builds the modules against a kernel's build folder, into build/modules/ (build/modules-FLAVOUR/
+# where FLAVOUR names one).
 #
 # usage: modules.sh KDIR [MAKE ARGUMENT…]
 set -euo pipefail
@@ -37,7 +38,7 @@ have=$("${RUSTC:-rustc}" --version 2>/dev/null || echo "no rustc")
 arguments=()
 if grep -q '^CONFIG_CC_IS_CLANG=y' "$CONFIG"; then arguments+=(LLVM=1); fi
 if grep -q '^CONFIG_ARM64=y' "$CONFIG"; then arguments+=(ARCH=arm64); fi
-mkdir -p "$TOP/build/modules"
-quietly "$TOP/build/modules.log" make -C "$KDIR" M="$TOP" MO="$TOP/build/modules" \
-	"${arguments[@]}" -j"$(nproc)" "$@" modules
-! grep -E '^(WARNING|warning)' "$TOP/build/modules.log" >&2 || die "the modules build with warnings"
+OUT=$TOP/build/modules$SUFFIX
+mkdir -p "$OUT"
+quietly "$OUT.log" make -C "$KDIR" M="$TOP" MO="$OUT" "${arguments[@]}" -j"$(nproc)" "$@" modules
+! grep -E '^(WARNING|warning)' "$OUT.log" >&2 || die "the modules build with warnings"

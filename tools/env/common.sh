@@ -47,3 +47,7 @@ locked() {
 	exec 9>"$CACHE/$1.lock"
 	flock -n 9 || { say "another run prepares '$1': waiting for it"; flock 9; }
 }
+
+# SUFFIX: behind the names of what a flavour of the kernel has for itself (tools/kernel/flavour.sh).
+# shellcheck disable=SC2034
+SUFFIX=${FLAVOUR:+-$FLAVOUR}
