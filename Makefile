@@ -7,14 +7,15 @@ ENTER := tools/env/enter.sh
 DRIVER ?= both
 T ?= *
 TIME ?= 60
-export FLAVOUR
+export FLAVOUR V
 
 .DEFAULT_GOAL := help
 .PHONY: help run check list shell modules lint fuzz clean distclean
 
 help:
 	@echo 'make run                 a VF with work in flight migrates, and you see it'
-	@echo 'make check               all tests; T="suite.case" (with * and ?), DRIVER=rust|c'
+	@echo 'make check               all tests; T="suite.case" (with * and ?), DRIVER=rust|c,'
+	@echo '                         FLAVOUR=debug for a kernel with KASAN, lockdep, kmemleak'
 	@echo 'make list                the names of all test cases'
 	@echo 'make shell               a guest with a shell'
 	@echo 'make modules [KDIR=…]    the modules, for a kernel of your own or the one under test'
@@ -22,6 +23,7 @@ help:
 	@echo 'make lint                formatting, clippy, checkpatch, rustdoc, shellcheck'
 	@echo 'make clean               forgets what was built here'
 	@echo 'make distclean           and the cache: toolchain, kernel'
+	@echo 'With V=1, builds and guests are shown as they go.'
 
 run:
 	@DRIVER=$(filter rust c,$(DRIVER)) $(ENTER) tools/acc.sh demo

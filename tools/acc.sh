@@ -6,15 +6,63 @@
 # usage: acc.sh list|check [PATTERN]|demo|shell
 set -euo pipefail
 . "$(dirname "$0")/env/common.sh"
+alone
 
-KERNEL=${KDIR:-$("$TOP/tools/kernel/build.sh")}
-TWIN=$("$TOP/tools/twin/qemu/build.sh")
-"$TOP/tools/modules.sh" "$KERNEL"
-"$TOP/tools/testing/upstream.sh" "$KERNEL"
 export CARGO_TARGET_DIR=$TOP/build/cargo
-cd "$TOP/tools"
-quietly "$TOP/build/cargo.log" cargo build --release -p acc -p acc-selftests
-quietly "$TOP/build/cargo-guest.log" cargo build --release --target aarch64-unknown-linux-gnu \
-	-p acc-selftests
+ACC=$CARGO_TARGET_DIR/release/acc
+RESULTS=$TOP/build/results$SUFFIX
 cd "$TOP"
-exec "$CARGO_TARGET_DIR/release/acc" --top "$TOP" --kernel "$KERNEL" --twin "$TWIN" "$@"
+
+# What did not build: names of steps.
+broken=()
+
+# step NAME COMMAND…: runs it; where it fails, what it complained of is in build/why-NAME.
+step() (
+	WHY=$TOP/build/why-$1
+	export WHY
+	: >"$WHY"
+	shift
+	"$@"
+)
+
+harness() { (cd tools && quietly "$TOP/build/cargo.log" cargo build --release -p acc); }
+host_selftests() {
+	(cd tools && quietly "$TOP/build/cargo-host.log" cargo build --release -p acc-selftests)
+}
+selftests() {
+	(cd tools && quietly "$TOP/build/cargo-guest.log" cargo build --release \
+		--target aarch64-unknown-linux-gnu -p acc-selftests)
+}
+
+step harness harness || {
+	[ "${1:-}" = check ] || exit 2
+	# Nobody is there to make a report.
+	rm -rf "$RESULTS"
+	mkdir -p "$RESULTS"
+	{
+		printf 'TAP version 14\n1..1\nnot ok 1 - build.harness\n'
+		sed 's/^/  # /' build/why-harness
+		echo '0 passed, 1 failed'
+	} | tee "$RESULTS/tap.txt"
+	exit 1
+}
+step selftests host_selftests || broken+=(selftests)
+KERNEL=
+TWIN=
+if [ "${1:-}" != list ]; then
+	[ ${#broken[@]} != 0 ] || step selftests selftests || broken+=(selftests)
+	TWIN=$(step twin tools/twin/qemu/build.sh) || broken+=(twin)
+	KERNEL=${KDIR:-}
+	[ -n "$KERNEL" ] || KERNEL=$(step kernel tools/kernel/flavour.sh) || broken+=(kernel)
+	if [ -n "$KERNEL" ]; then
+		step modules tools/modules.sh "$KERNEL" || broken+=(modules)
+		step upstream tools/testing/upstream.sh "$KERNEL" || broken+=(upstream)
+	fi
+fi
+arguments=(--top "$TOP" --flavour "${FLAVOUR:-}")
+if [ ${#broken[@]} != 0 ]; then
+	[ "${1:-}" = check ] || exit 2
+	exec "$ACC" "${arguments[@]}" broken "${broken[@]}"
+fi
+[ -z "$KERNEL" ] || arguments+=(--kernel "$KERNEL" --twin "$TWIN")
+exec "$ACC" "${arguments[@]}" "$@"

@@ -8,6 +8,7 @@
 set -uo pipefail
 . "$(dirname "$0")/env/common.sh"
 cd "$TOP" || exit 1
+alone
 . /.versions 2>/dev/null || die "run this by tools/env/enter.sh"
 
 KERNEL=$(tools/kernel/build.sh) || exit 1

@@ -7,6 +7,7 @@
 # usage: modules.sh KDIR [MAKE ARGUMENT…]
 set -euo pipefail
 . "$(dirname "$0")/env/common.sh"
+alone
 
 KDIR=${1:?usage: modules.sh KDIR}
 shift
@@ -41,4 +42,4 @@ if grep -q '^CONFIG_ARM64=y' "$CONFIG"; then arguments+=(ARCH=arm64); fi
 OUT=$TOP/build/modules$SUFFIX
 mkdir -p "$OUT"
 quietly "$OUT.log" make -C "$KDIR" M="$TOP" MO="$OUT" "${arguments[@]}" -j"$(nproc)" "$@" modules
-! grep -E '^(WARNING|warning)' "$OUT.log" >&2 || die "the modules build with warnings"
+! grep -E '^(WARNING|warning)' "$OUT.log" | complain || die "the modules build with warnings"

@@ -3,20 +3,25 @@
 //! `acc`: boots guests with the device model and runs cases in them. Called by tools/acc.sh, which
 //! has built all that is needed; runs inside the toolchain root.
 
+mod case;
 mod console;
 mod guest;
+mod judge;
+mod machine;
 mod report;
 mod select;
 
+use case::Case;
 use clap::{Parser, Subcommand};
-use guest::{Guest, Machine};
-use report::Report;
+use guest::Guest;
+use machine::Machine;
+use report::{Outcome, Report};
 use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     sync::Mutex,
-    time::Duration,
+    time::Instant,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -29,10 +34,13 @@ struct Arguments {
     top: PathBuf,
     /// The kernel's build folder
     #[arg(long)]
-    kernel: PathBuf,
+    kernel: Option<PathBuf>,
+    /// The kernel's flavour, where it is not the plain one
+    #[arg(long, default_value = "")]
+    flavour: String,
     /// The object that plugs the device model into QEMU
     #[arg(long)]
-    twin: PathBuf,
+    twin: Option<PathBuf>,
     #[command(subcommand)]
     what: What,
 }
@@ -54,6 +62,11 @@ enum What {
     Demo,
     /// A guest with a shell
     Shell,
+    /// Reports steps of the build that failed; what they said is in build/why-STEP
+    Broken {
+        /// Which
+        steps: Vec<String>,
+    },
 }
 
 /// Suites of the host: what cargo is asked to test.
@@ -63,24 +76,34 @@ const HOST: &[(&str, &str, &[&str])] = &[
     ("host.harness", "tools", &["test", "-q", "-p", "acc"]),
 ];
 
-/// How long a guest may be silent, and how long it may take in all.
-const SILENCE: Duration = Duration::from_secs(120);
-const TOTAL: Duration = Duration::from_secs(900);
+/// How many seconds a guest may be silent, and how many it may take in all.
+const SILENCE: u64 = 120;
+const TOTAL: u64 = 900;
 
-fn guest_cases(machine: &Machine) -> Result<Vec<String>> {
+/// The cases that run in guests, with the machine's flavour of the kernel.
+fn guest_cases(machine: &Machine) -> Result<Vec<Case>> {
     let output = Command::new(machine.host_selftest()).arg("list").output()?;
     if !output.status.success() {
         return Err("acc-selftest list failed".into());
     }
-    Ok(String::from_utf8(output.stdout)?
-        .lines()
-        .map(str::to_owned)
-        .collect())
+    let mut cases = Vec::new();
+    for line in String::from_utf8(output.stdout)?.lines() {
+        let case = Case::read(line)?;
+        if case.flavour.as_ref().is_none_or(|f| *f == machine.flavour) {
+            cases.push(case);
+        }
+    }
+    Ok(cases)
 }
 
-fn all_cases(machine: &Machine) -> Result<Vec<String>> {
-    let host = HOST.iter().map(|(name, ..)| (*name).to_owned());
-    Ok(host.chain(guest_cases(machine)?).collect())
+fn all_cases(machine: &Machine) -> Result<Vec<Case>> {
+    let mut cases = Vec::new();
+    // They have nothing to do with the guests' kernel.
+    if machine.flavour.is_empty() {
+        cases.extend(HOST.iter().map(|(name, ..)| Case::new(name)));
+    }
+    cases.extend(guest_cases(machine)?);
+    Ok(cases)
 }
 
 fn run_host(top: &Path, results: &Path, name: &str, report: &Mutex<Report>) -> Result<()> {
@@ -88,6 +111,7 @@ fn run_host(top: &Path, results: &Path, name: &str, report: &Mutex<Report>) -> R
         .iter()
         .find(|(n, ..)| *n == name)
         .ok_or("no such suite")?;
+    let begin = Instant::now();
     let output = Command::new("cargo")
         .args(*arguments)
         .current_dir(top.join(folder))
@@ -112,46 +136,50 @@ fn run_host(top: &Path, results: &Path, name: &str, report: &Mutex<Report>) -> R
         (true, _) => vec![],
         (false, _) => text.lines().map(str::to_owned).collect(),
     };
-    report.lock().expect("no poison").add(name, "", why);
+    report.lock().expect("no poison").add(Outcome {
+        name: name.to_owned(),
+        took: begin.elapsed(),
+        why,
+        ..Outcome::default()
+    });
     Ok(())
 }
 
-fn check(machine: &Machine, pattern: &str, driver: &str) -> Result<bool> {
-    let top = &machine.top;
-    let results = top.join("build/results");
+/// The folder of the results, without those of the last run.
+fn results(machine: &Machine) -> Result<PathBuf> {
+    let results = machine.folder("results");
     let _ = fs::remove_dir_all(&results);
     fs::create_dir_all(&results)?;
-    let cases: Vec<String> = all_cases(machine)?
+    Ok(results)
+}
+
+fn check(machine: &Machine, pattern: &str, driver: &str) -> Result<bool> {
+    let results = results(machine)?;
+    let cases: Vec<Case> = all_cases(machine)?
         .into_iter()
         .filter(|case| select::matches(pattern, driver, case))
         .collect();
     if cases.is_empty() {
         return Err(format!("no case matches '{pattern}': make list names them").into());
     }
-    let report = Mutex::new(Report::new(&results, cases.len())?);
-    for name in cases.iter().filter(|case| case.starts_with("host.")) {
-        run_host(top, &results, name, &report)?;
+    let report = Mutex::new(Report::new(&results, &machine.flavour, cases.len())?);
+    let (host, cases): (Vec<Case>, Vec<Case>) =
+        cases.into_iter().partition(|case| case.suite() == "host");
+    for case in host {
+        run_host(&machine.top, &results, &case.name, &report)?;
     }
-    // A guest for each suite; two at a time.
-    let mut suites: Vec<(String, Vec<String>)> = Vec::new();
-    for case in cases.iter().filter(|case| !case.starts_with("host.")) {
-        let suite = case.split('.').next().unwrap_or_default();
-        match suites.iter_mut().find(|(name, _)| name == suite) {
-            Some((_, cases)) => cases.push(case.clone()),
-            None => suites.push((suite.to_owned(), vec![case.clone()])),
-        }
-    }
-    let queue = Mutex::new(suites.into_iter());
+    // Two guests at a time.
+    let apart = machine.flavour == "debug";
+    let queue = Mutex::new(case::groups(cases, apart).into_iter());
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| loop {
                 let next = queue.lock().expect("no poison").next();
-                let Some((suite, cases)) = next else { break };
+                let Some((name, cases)) = next else { break };
                 let guest = Guest {
-                    name: suite,
+                    name,
                     cases,
-                    silence: SILENCE,
-                    total: TOTAL,
+                    limits: machine.limits(SILENCE, TOTAL),
                 };
                 guest.run(machine, &results, &report);
             });
@@ -161,17 +189,36 @@ fn check(machine: &Machine, pattern: &str, driver: &str) -> Result<bool> {
     report.finish()
 }
 
+/// What did not build, as cases that have failed.
+fn broken(machine: &Machine, steps: &[String]) -> Result<bool> {
+    let results = results(machine)?;
+    let mut report = Report::new(&results, &machine.flavour, steps.len())?;
+    for step in steps {
+        let log = machine.top.join("build").join(format!("why-{step}"));
+        let mut why = vec!["did not build:".to_owned()];
+        why.extend(fs::read_to_string(log)?.lines().map(str::to_owned));
+        report.add(Outcome {
+            name: format!("build.{step}"),
+            why,
+            ..Outcome::default()
+        });
+    }
+    report.finish()
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let machine = Machine {
         top: arguments.top,
-        kernel: arguments.kernel,
-        twin: arguments.twin,
+        // Not wanted for a list, nor where something did not build.
+        kernel: arguments.kernel.unwrap_or_default(),
+        twin: arguments.twin.unwrap_or_default(),
+        flavour: arguments.flavour,
     };
     let result = match arguments.what {
         What::List => all_cases(&machine).map(|cases| {
             for case in cases {
-                println!("{case}");
+                println!("{}", case.name);
             }
             true
         }),
@@ -184,6 +231,7 @@ fn main() -> ExitCode {
         What::Shell => machine
             .build_initramfs()
             .and_then(|()| guest::shell(&machine)),
+        What::Broken { steps } => broken(&machine, &steps),
     };
     match result {
         Ok(true) => ExitCode::SUCCESS,

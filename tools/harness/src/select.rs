@@ -2,6 +2,8 @@
 
 //! Which cases are meant.
 
+use crate::case::Case;
+
 /// Whether `text` is of the form of `pattern`, in which * stands for anything and ? for a letter.
 fn glob(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern, text) {
@@ -15,26 +17,34 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// Whether `case` (`SUITE.CASE` or `SUITE.CASE:DRIVER`) is meant by a pattern and a driver's name.
-pub fn matches(pattern: &str, driver: &str, case: &str) -> bool {
-    let (name, with) = case.split_once(':').unwrap_or((case, driver));
-    if driver != "both" && with != driver {
+/// Whether a case is meant by a pattern, for its name with or without what is behind the first
+/// colon, and a driver's name.
+pub fn matches(pattern: &str, driver: &str, case: &Case) -> bool {
+    if driver != "both" && case.driver().is_some_and(|with| with != driver) {
         return false;
     }
-    glob(pattern.as_bytes(), case.as_bytes()) || glob(pattern.as_bytes(), name.as_bytes())
+    let name = case.name.split(':').next().unwrap_or_default();
+    glob(pattern.as_bytes(), case.name.as_bytes()) || glob(pattern.as_bytes(), name.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use crate::case::Case;
+
+    fn matches(pattern: &str, driver: &str, case: &str) -> bool {
+        super::matches(pattern, driver, &Case::new(case))
+    }
 
     #[test]
     fn patterns() {
         assert!(matches("*", "both", "twin.sriov"));
         assert!(matches("migration.*", "both", "migration.idle:c"));
         assert!(matches("migration.idle", "both", "migration.idle:c"));
+        assert!(matches("migration.idle", "both", "migration.idle:c:v5"));
         assert!(matches("*.idle:rust", "both", "migration.idle:rust"));
         assert!(!matches("*.idle:rust", "both", "migration.idle:c"));
+        assert!(!matches("*.idle:rust", "both", "migration.idle:rust:v5"));
+        assert!(matches("*:v5", "both", "migration.idle:rust:v5"));
         assert!(!matches("hidden.*", "both", "migration.idle:c"));
     }
 
@@ -42,6 +52,8 @@ mod tests {
     fn drivers() {
         assert!(matches("*", "rust", "migration.idle:rust"));
         assert!(!matches("*", "rust", "migration.idle:c"));
+        assert!(!matches("*", "rust", "migration.idle:c:v5"));
+        assert!(matches("*", "rust", "migration.bad_stream:v5"));
         assert!(matches("*", "c", "twin.sriov"));
     }
 }

@@ -91,6 +91,22 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("hidden.dma_buf", hidden::dma_buf),
 ];
 
+/// What a case's guest is to be, by what its name begins with: attributes that the harness knows
+/// (tools/harness/src/case.rs), a tab before each. All lines that fit are meant.
+const NEEDS: &[(&str, &str)] = &[
+    // KUnit's suites run where they are asked for only.
+    ("kunit.", "\tkernel=kunit.enable=1"),
+];
+
+/// What a case needs, as it stands behind its name in the list.
+pub fn needs(name: &str) -> String {
+    NEEDS
+        .iter()
+        .filter(|(begin, _)| name.starts_with(begin))
+        .map(|(_, needs)| *needs)
+        .collect()
+}
+
 /// The names of all cases; those that run with either driver have it behind a colon.
 pub fn names() -> Vec<String> {
     let plain = PLAIN.iter().map(|(name, _)| (*name).to_owned());

@@ -39,7 +39,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
-    /// A line for each case: its name, and with which driver it runs
+    /// A line for each case: its name, and behind tabs what it needs
     List,
     /// Runs cases and prints TAP
     Run {
@@ -90,7 +90,7 @@ fn main() -> ExitCode {
     match Arguments::parse().command {
         What::List => {
             for name in cases::names() {
-                println!("{name}");
+                println!("{name}{}", cases::needs(&name));
             }
             ExitCode::SUCCESS
         }

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Cases, and into which guests they go.
+
+/// What a guest is to be for a case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Needs {
+    /// The generation of the accelerators (`hw=5`); V3 where none is said
+    pub hw: Option<u32>,
+    /// QEMU's `-m` (`memory=2G`)
+    pub memory: Option<String>,
+    /// For the kernel's command line (`kernel=kunit.enable=1`), as often as it is said
+    pub kernel: Vec<String>,
+    /// No other case runs in it (`fresh`)
+    pub fresh: bool,
+}
+
+/// A case, as `acc-selftest list` names it: its name, and each attribute behind a tab.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Case {
+    /// `SUITE.CASE`, then `:DRIVER` where it runs with more than one, then `:v5` where the
+    /// accelerators are of that generation
+    pub name: String,
+    pub needs: Needs,
+    /// The kernel has to complain with these words, else the case fails (`splat=KASAN:`)
+    pub splat: Option<String>,
+    /// If the kernel complains with these words, that is a defect of its own that is known, and not
+    /// the case's failure (`known=f+0x`)
+    pub known: Option<String>,
+    /// Only with this flavour of the kernel (`flavour=debug`)
+    pub flavour: Option<String>,
+}
+
+impl Case {
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Reads a line of the list.
+    pub fn read(line: &str) -> Result<Self, String> {
+        let mut fields = line.split('\t');
+        let mut case = Self::new(fields.next().unwrap_or_default());
+        for field in fields {
+            match field.split_once('=').unwrap_or((field, "")) {
+                ("hw", value) => {
+                    let hw = value
+                        .parse()
+                        .map_err(|_| format!("{}: hw={value}", case.name))?;
+                    case.needs.hw = Some(hw);
+                }
+                ("memory", value) => case.needs.memory = Some(value.to_owned()),
+                ("kernel", value) => case.needs.kernel.push(value.to_owned()),
+                ("fresh", "") => case.needs.fresh = true,
+                ("splat", value) => case.splat = Some(value.to_owned()),
+                ("known", value) => case.known = Some(value.to_owned()),
+                ("flavour", value) => case.flavour = Some(value.to_owned()),
+                _ => return Err(format!("{}: '{field}' is not known", case.name)),
+            }
+        }
+        Ok(case)
+    }
+
+    pub fn suite(&self) -> &str {
+        self.name.split('.').next().unwrap_or_default()
+    }
+
+    /// With which driver, where it runs with more than one.
+    pub fn driver(&self) -> Option<&str> {
+        let driver = self.name.split(':').nth(1)?;
+        (!is_generation(driver)).then_some(driver)
+    }
+}
+
+/// Whether a part of a case's name is `v5` or the like.
+fn is_generation(part: &str) -> bool {
+    part.strip_prefix('v')
+        .is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The cases of a guest, and its name: that of the suite, or of the case if it is alone.
+pub type Group = (String, Vec<Case>);
+
+/// Puts cases into guests: one for each suite and what its guest is to be. `apart`: those with the
+/// C driver into others, for the debug kernel may be blind after a complaint (lockdep is).
+pub fn groups(cases: Vec<Case>, apart: bool) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    let with_c = |case: &Case| apart && case.driver() == Some("c");
+    for case in cases {
+        let same = groups.iter_mut().find(|(_, cases)| {
+            let first = &cases[0];
+            !case.needs.fresh
+                && first.suite() == case.suite()
+                && first.needs == case.needs
+                && with_c(first) == with_c(&case)
+        });
+        if let Some((_, cases)) = same {
+            cases.push(case);
+            continue;
+        }
+        let mut name = match (case.needs.fresh, case.needs.hw) {
+            (true, _) => case.name.replace(['.', ':'], "-"),
+            (false, Some(hw)) => format!("{}-v{hw}", case.suite()),
+            (false, None) => case.suite().to_owned(),
+        };
+        if with_c(&case) && !case.needs.fresh {
+            name.push_str("-c");
+        }
+        let alike = groups
+            .iter()
+            .filter(|(other, _)| other.strip_prefix(&name).is_some_and(is_number))
+            .count();
+        if alike != 0 {
+            name = format!("{name}-{}", alike + 1);
+        }
+        groups.push((name, vec![case]));
+    }
+    groups
+}
+
+/// What follows the name of a guest among those named alike: nothing, or `-2` and so on.
+fn is_number(rest: &str) -> bool {
+    rest.is_empty()
+        || rest
+            .strip_prefix('-')
+            .is_some_and(|n| n.parse::<u32>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attributes() {
+        let case = Case::read(
+            "a.b:c:v5\thw=5\tmemory=2G\tkernel=x=1\tkernel=y\tfresh\tsplat=BUG: no\tknown=f+0x",
+        );
+        assert_eq!(
+            case,
+            Ok(Case {
+                name: "a.b:c:v5".to_owned(),
+                needs: Needs {
+                    hw: Some(5),
+                    memory: Some("2G".to_owned()),
+                    kernel: vec!["x=1".to_owned(), "y".to_owned()],
+                    fresh: true,
+                },
+                splat: Some("BUG: no".to_owned()),
+                known: Some("f+0x".to_owned()),
+                flavour: None,
+            })
+        );
+        assert!(Case::read("a.b\tmemroy=2G").is_err());
+        assert!(Case::read("a.b\thw=five").is_err());
+    }
+
+    #[test]
+    fn drivers() {
+        assert_eq!(Case::new("a.b:vfio-pci").driver(), Some("vfio-pci"));
+        assert_eq!(Case::new("a.b:c:v5").driver(), Some("c"));
+        assert_eq!(Case::new("a.b:v5").driver(), None);
+        assert_eq!(Case::new("a.b").driver(), None);
+    }
+
+    #[test]
+    fn guests() {
+        let cases = [
+            "a.one",
+            "b.one",
+            "a.two",
+            "a.one:v5\thw=5",
+            "a.large\tmemory=2G",
+            "a.alone\tfresh",
+            "a.huge\tmemory=4G",
+            "a.both:rust",
+            "a.both:c",
+        ];
+        let cases = cases.iter().map(|line| Case::read(line).unwrap()).collect();
+        let groups: Vec<(String, usize)> = groups(cases, true)
+            .into_iter()
+            .map(|(name, cases)| (name, cases.len()))
+            .collect();
+        let expected = [
+            ("a", 3),
+            ("b", 1),
+            ("a-v5", 1),
+            ("a-2", 1),
+            ("a-alone", 1),
+            ("a-3", 1),
+            ("a-c", 1),
+        ];
+        let expected: Vec<_> = expected.map(|(n, c)| (n.to_owned(), c)).into();
+        assert_eq!(groups, expected);
+    }
+}

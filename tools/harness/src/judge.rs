@@ -1,0 +1,393 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Makes results of what a guest's console says.
+
+use crate::{
+    case::Case,
+    console::{self, Line},
+    report::Outcome,
+};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    mem,
+    time::Instant,
+};
+
+/// How many of the console's last lines are shown for a case without a result.
+const TAIL: usize = 25;
+/// How many lines of the kernel are kept behind one with which it complains, how many complaints of
+/// a case, and how many lines of them are shown.
+const BEHIND: usize = 70;
+const BLOCKS: usize = 100;
+const SHOWN: usize = 200;
+
+/// How a guest came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// QEMU ended
+    Gone,
+    /// It was ended, for it said nothing
+    Silent(u64),
+    /// It was ended, for it took too long
+    TooLong(u64),
+}
+
+impl End {
+    pub fn text(self) -> String {
+        match self {
+            Self::Gone => "the guest ended before its time".to_owned(),
+            Self::Silent(s) => format!("the guest was silent for {s} s and was ended"),
+            Self::TooLong(s) => format!("the guest took longer than {s} s and was ended"),
+        }
+    }
+}
+
+/// What the kernel has said against a case.
+#[derive(Default)]
+struct Complaints {
+    /// Each with what belongs to it
+    blocks: Vec<Vec<String>>,
+    /// How many more lines belong to the last one
+    behind: usize,
+}
+
+impl Complaints {
+    /// A line with which the kernel complains.
+    fn begin(&mut self, line: &str) {
+        let last = self.blocks.last().and_then(|block| block.last());
+        let goes_on = line.contains("Call trace:")
+            || line.starts_with(console::GOES_ON)
+            || last.is_some_and(|last| last.contains("[ cut here ]"));
+        if !goes_on || self.blocks.is_empty() {
+            self.blocks.push(Vec::new());
+        }
+        self.behind = BEHIND + 1;
+        self.go_on(line);
+    }
+
+    /// One that may belong to it.
+    fn go_on(&mut self, line: &str) {
+        let n = self.blocks.len();
+        if let (1.., 1..=BLOCKS, Some(block)) = (self.behind, n, self.blocks.last_mut()) {
+            self.behind -= 1;
+            block.push(line.to_owned());
+        }
+    }
+
+    fn has(&self, words: &str) -> bool {
+        self.blocks.iter().any(|block| has(block, words))
+    }
+
+    fn lines(self) -> impl Iterator<Item = String> {
+        self.blocks.into_iter().flatten().take(SHOWN)
+    }
+}
+
+fn has(block: &[String], words: &str) -> bool {
+    block.iter().any(|line| line.contains(words))
+}
+
+/// What is known of a guest's cases so far.
+pub struct Judge {
+    /// Without a result
+    left: Vec<Case>,
+    /// The case that began last
+    current: Option<(String, Instant)>,
+    /// A result that is not reported yet: what comes after it may speak against it
+    last: Option<(Case, Outcome)>,
+    complaints: BTreeMap<String, Complaints>,
+    tail: VecDeque<String>,
+    ended: bool,
+    first: String,
+}
+
+impl Judge {
+    pub fn new(cases: &[Case]) -> Self {
+        Self {
+            left: cases.to_vec(),
+            current: None,
+            last: None,
+            complaints: BTreeMap::new(),
+            tail: VecDeque::new(),
+            ended: false,
+            first: cases.first().map(|c| c.name.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// To which case goes what is said now.
+    fn concerned(&self) -> String {
+        match &self.current {
+            Some((name, _)) => name.clone(),
+            None => self.first.clone(),
+        }
+    }
+
+    /// The last result with all that speaks against it.
+    fn settle(&mut self) -> Option<Outcome> {
+        let (case, mut outcome) = self.last.take()?;
+        let mut complaints = self.complaints.remove(&case.name).unwrap_or_default();
+        if let Some(words) = &case.known {
+            if complaints.has(words) {
+                complaints.blocks.retain(|block| !has(block, words));
+                outcome.remark = format!("{} known: {words}", outcome.remark);
+                outcome.remark = outcome.remark.trim().to_owned();
+            }
+        }
+        match &case.splat {
+            Some(words) if complaints.has(words) => {}
+            Some(words) => {
+                let why = format!("the kernel was to complain of this: {words}");
+                outcome.why.push(why);
+                outcome.why.extend(complaints.lines());
+            }
+            None if complaints.blocks.is_empty() => {}
+            None => {
+                outcome.why.push("the kernel complains:".to_owned());
+                outcome.why.extend(complaints.lines());
+            }
+        }
+        Some(outcome)
+    }
+
+    /// Takes a line of the console; maybe there is a result then.
+    pub fn line(&mut self, line: &str) -> Option<Outcome> {
+        self.tail.push_back(line.to_owned());
+        if self.tail.len() > TAIL {
+            self.tail.pop_front();
+        }
+        match console::read(line) {
+            Line::Begin(name) => {
+                let settled = self.settle();
+                self.current = Some((name.to_owned(), Instant::now()));
+                return settled;
+            }
+            Line::Result {
+                passed,
+                name,
+                remark,
+            } => {
+                let at = self.left.iter().position(|case| case.name == name)?;
+                let settled = self.settle();
+                let case = self.left.remove(at);
+                let mut outcome = self.outcome(&case);
+                outcome.remark = remark.to_owned();
+                if !passed {
+                    outcome.why.push("failed in the guest:".to_owned());
+                }
+                self.last = Some((case, outcome));
+                return settled;
+            }
+            Line::Diagnostic(text) => {
+                if let Some((_, outcome)) = &mut self.last {
+                    if !outcome.why.is_empty() {
+                        outcome.why.push(text.to_owned());
+                    }
+                }
+            }
+            Line::Splat => {
+                let name = self.concerned();
+                self.complaints.entry(name).or_default().begin(line);
+            }
+            Line::Kernel => {
+                let name = self.concerned();
+                if let Some(complaints) = self.complaints.get_mut(&name) {
+                    complaints.go_on(line);
+                }
+            }
+            Line::End => self.ended = true,
+            Line::Other => {}
+        }
+        None
+    }
+
+    /// An outcome of a case, nothing said against it.
+    fn outcome(&self, case: &Case) -> Outcome {
+        let took = match &self.current {
+            Some((name, begin)) if *name == case.name => begin.elapsed(),
+            _ => Default::default(),
+        };
+        Outcome {
+            name: case.name.clone(),
+            took,
+            ..Outcome::default()
+        }
+    }
+
+    /// The guest has ended: what is still to be said.
+    pub fn end(mut self, end: End) -> Vec<Outcome> {
+        let left = mem::take(&mut self.left);
+        // What is said late, while the guest powers off too, is put to the last result.
+        if let Some((case, outcome)) = &mut self.last {
+            let hung = end != End::Gone;
+            let begun = |name: &String| left.iter().any(|case| case.name == *name);
+            match &self.current {
+                // It is another one that did not end.
+                Some((name, _)) if begun(name) => {}
+                _ if hung => outcome.why.push(format!("then {}", end.text())),
+                _ if !self.ended => outcome
+                    .why
+                    .push("the guest ended without its end mark".to_owned()),
+                _ => {}
+            }
+            if left.is_empty() {
+                let all = mem::take(&mut self.complaints);
+                let all = Complaints {
+                    blocks: all.into_values().flat_map(|c| c.blocks).collect(),
+                    ..Complaints::default()
+                };
+                self.complaints.insert(case.name.clone(), all);
+            }
+        }
+        let mut outcomes: Vec<Outcome> = self.settle().into_iter().collect();
+        for case in left {
+            let mut outcome = self.outcome(&case);
+            outcome.why.push(end.text());
+            match &self.current {
+                Some((name, _)) if *name != case.name => {
+                    outcome.why.push(format!("when it ran {name}"));
+                }
+                _ => {
+                    let complaints = self.complaints.remove(&case.name).unwrap_or_default();
+                    outcome.why.extend(complaints.lines());
+                    outcome.why.push("its last lines:".to_owned());
+                    outcome.why.extend(self.tail.iter().cloned());
+                }
+            }
+            outcomes.push(outcome);
+        }
+        outcomes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The outcomes of a console: name, and what there is against it.
+    fn judge(cases: &[&str], console: &str, end: End) -> Vec<(String, String)> {
+        let cases: Vec<Case> = cases.iter().map(|c| Case::read(c).unwrap()).collect();
+        let mut judge = Judge::new(&cases);
+        let mut outcomes: Vec<Outcome> = console
+            .lines()
+            .filter_map(|line| judge.line(line))
+            .collect();
+        outcomes.extend(judge.end(end));
+        outcomes
+            .into_iter()
+            .map(|o| (o.name, o.why.join("\n")))
+            .collect()
+    }
+
+    const GOOD: &str = "\
+[    1.0] acc-selftest: begin a.one
+ok 1 - a.one
+[    2.0] acc-selftest: begin a.two
+ok 2 - a.two
+acc-selftest: end
+[    3.0] reboot: Power down
+";
+
+    #[test]
+    fn all_is_well() {
+        let outcomes = judge(&["a.one", "a.two"], GOOD, End::Gone);
+        assert_eq!(outcomes.len(), 2);
+        assert!(
+            outcomes.iter().all(|(_, why)| why.is_empty()),
+            "{outcomes:?}"
+        );
+    }
+
+    #[test]
+    fn late_complaints() {
+        let late = GOOD.replace("[    3.0] reb", "[    3.0] BUG: late\n[    3.0] reb");
+        let outcomes = judge(&["a.one", "a.two"], &late, End::Gone);
+        assert!(outcomes[0].1.is_empty());
+        assert!(outcomes[1].1.contains("BUG: late"), "{outcomes:?}");
+        // Between a result and the next case: to the former.
+        let between = GOOD.replace("[    2.0]", "[    1.5] BUG: between\n[    2.0]");
+        let outcomes = judge(&["a.one", "a.two"], &between, End::Gone);
+        assert!(outcomes[0].1.contains("BUG: between"), "{outcomes:?}");
+        assert!(outcomes[1].1.is_empty());
+    }
+
+    #[test]
+    fn hangs_after_its_last_result() {
+        for end in [End::TooLong(9), End::Silent(9)] {
+            for ended in [GOOD, &GOOD.replace("acc-selftest: end\n", "")] {
+                let outcomes = judge(&["a.one", "a.two"], ended, end);
+                assert!(outcomes[0].1.is_empty());
+                assert!(outcomes[1].1.contains("9 s"), "{outcomes:?}");
+            }
+        }
+        let outcomes = judge(
+            &["a.one", "a.two"],
+            &GOOD.replace("acc-selftest: end\n", ""),
+            End::Gone,
+        );
+        assert!(outcomes[1].1.contains("end mark"), "{outcomes:?}");
+    }
+
+    #[test]
+    fn hangs_in_a_case() {
+        let console = GOOD.split("ok 2").next().unwrap();
+        let outcomes = judge(&["a.one", "a.two", "a.three"], console, End::Silent(9));
+        assert!(outcomes[0].1.is_empty(), "{outcomes:?}");
+        assert!(outcomes[1].1.contains("silent for 9 s"), "{outcomes:?}");
+        assert!(outcomes[2].1.contains("when it ran a.two"), "{outcomes:?}");
+    }
+
+    #[test]
+    fn complaints_that_are_wanted() {
+        let console = GOOD.replace("ok 2", "[    2.5] BUG: KASAN: here\nok 2");
+        let outcomes = judge(&["a.one", "a.two\tsplat=KASAN:"], &console, End::Gone);
+        assert!(
+            outcomes.iter().all(|(_, why)| why.is_empty()),
+            "{outcomes:?}"
+        );
+        let outcomes = judge(&["a.one\tsplat=KASAN:", "a.two"], &console, End::Gone);
+        assert!(
+            outcomes.iter().all(|(_, why)| !why.is_empty()),
+            "{outcomes:?}"
+        );
+    }
+
+    #[test]
+    fn complaints_that_are_known() {
+        let known = "[    2.5] WARNING: here\n[    2.5]  f+0x1/0x2\n[    2.5] Call trace:\nok 2";
+        let console = GOOD.replace("ok 2", known);
+        let cases = ["a.one", "a.two\tknown=f+0x1/"];
+        let outcomes = judge(&cases, &console, End::Gone);
+        assert!(
+            outcomes.iter().all(|(_, why)| why.is_empty()),
+            "{outcomes:?}"
+        );
+        // Another one beside it is not.
+        let another = console.replace("ok 2", "[    2.6] BUG: there\nok 2");
+        let outcomes = judge(&cases, &another, End::Gone);
+        assert!(outcomes[1].1.contains("BUG: there"), "{outcomes:?}");
+        assert!(!outcomes[1].1.contains("f+0x1"), "{outcomes:?}");
+        // It need not come.
+        assert!(judge(&cases, GOOD, End::Gone)[1].1.is_empty());
+    }
+
+    #[test]
+    fn programs_may_complain() {
+        let console = GOOD.replace(
+            "acc-selftest: end",
+            "acc-selftest: complaint: a leak\nacc-selftest: end",
+        );
+        let outcomes = judge(&["a.one", "a.two"], &console, End::Gone);
+        assert!(outcomes[1].1.contains("a leak"), "{outcomes:?}");
+    }
+
+    #[test]
+    fn what_follows_a_complaint_is_kept() {
+        let console = GOOD.replace(
+            "ok 2",
+            "[    2.4] before\n[    2.5] WARNING: x\n[    2.5]  f+0x1/0x2\nok 2",
+        );
+        let outcomes = judge(&["a.one", "a.two"], &console, End::Gone);
+        assert!(outcomes[1].1.contains("f+0x1/0x2"), "{outcomes:?}");
+        assert!(!outcomes[1].1.contains("before"), "{outcomes:?}");
+    }
+}

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The machine that guests are: their initramfs, QEMU.
+
+use crate::{case::Needs, Result};
+use std::{
+    fs::{self, File},
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+/// What all guests are made of.
+pub struct Machine {
+    pub top: PathBuf,
+    pub kernel: PathBuf,
+    pub twin: PathBuf,
+    /// The kernel's, or nothing
+    pub flavour: String,
+}
+
+/// How long a guest may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Without a word
+    pub silence: Duration,
+    pub total: Duration,
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let output = command.output()?;
+    if !output.status.success() {
+        return Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(())
+}
+
+const INIT: &str = "#!/bin/sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc
+mount -t sysfs sysfs /sys
+mount -t devtmpfs devtmpfs /dev
+mount -t debugfs debugfs /sys/kernel/debug
+mount -t tmpfs tmpfs /tmp
+export RUST_BACKTRACE=1
+. /task
+echo 'acc-selftest: end'
+poweroff -f
+";
+
+impl Machine {
+    /// A folder of the build that each flavour of the kernel has for itself.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        let name = match self.flavour.as_str() {
+            "" => name.to_owned(),
+            flavour => format!("{name}-{flavour}"),
+        };
+        self.top.join("build").join(name)
+    }
+
+    /// By how much the kernel is slower than the plain one.
+    fn slowness(&self) -> u32 {
+        match self.flavour.as_str() {
+            "debug" => 5,
+            _ => 1,
+        }
+    }
+
+    pub fn limits(&self, silence: u64, total: u64) -> Limits {
+        Limits {
+            silence: Duration::from_secs(silence) * self.slowness(),
+            total: Duration::from_secs(total) * self.slowness(),
+        }
+    }
+
+    /// The test program as it runs here, to ask it for its cases.
+    pub fn host_selftest(&self) -> PathBuf {
+        self.top.join("build/cargo/release/acc-selftest")
+    }
+
+    fn guest_selftest(&self) -> PathBuf {
+        self.top
+            .join("build/cargo/aarch64-unknown-linux-gnu/release/acc-selftest")
+    }
+
+    fn initramfs(&self) -> PathBuf {
+        self.folder("guest").join("initramfs.gz")
+    }
+
+    /// All modules: the kernel's, and ours.
+    fn modules(&self) -> Result<Vec<PathBuf>> {
+        let order = fs::read_to_string(self.kernel.join("modules.order"))?;
+        let mut modules: Vec<PathBuf> = order
+            .lines()
+            .map(|line| self.kernel.join(line).with_extension("ko"))
+            .collect();
+        for entry in fs::read_dir(self.folder("modules"))? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|e| e == "ko") {
+                modules.push(path);
+            }
+        }
+        Ok(modules)
+    }
+
+    /// The kernel's own tests.
+    fn upstream(&self) -> Result<Vec<PathBuf>> {
+        let entries = fs::read_dir(self.top.join("build/upstream/bin"))?;
+        Ok(entries
+            .map(|entry| entry.map(|e| e.path()))
+            .collect::<std::io::Result<_>>()?)
+    }
+
+    /// Makes the initramfs anew if something in it is newer.
+    pub fn build_initramfs(&self) -> Result<()> {
+        let root = self.folder("guest").join("root");
+        let modules = self.modules()?;
+        let upstream = self.upstream()?;
+        let inputs = modules
+            .iter()
+            .chain(&upstream)
+            .cloned()
+            .chain([self.guest_selftest(), std::env::current_exe()?]);
+        let made = fs::metadata(self.initramfs())
+            .and_then(|m| m.modified())
+            .ok();
+        let of = self.folder("guest").join("kernel");
+        let same = fs::read_to_string(&of).is_ok_and(|k| Path::new(&k) == self.kernel);
+        let mut newest = None;
+        for input in inputs {
+            newest = newest.max(Some(fs::metadata(&input)?.modified()?));
+        }
+        if same && made.is_some() && made > newest {
+            return Ok(());
+        }
+        let _ = fs::remove_file(&of);
+        let _ = fs::remove_dir_all(&root);
+        let release = fs::read_to_string(self.kernel.join("include/config/kernel.release"))?;
+        let release = release.trim();
+        let lib = root.join("lib/modules").join(release);
+        for dir in ["bin", "sbin", "proc", "sys", "dev", "tmp", "root"] {
+            fs::create_dir_all(root.join(dir))?;
+        }
+        fs::create_dir_all(&lib)?;
+        for module in &modules {
+            fs::copy(module, lib.join(module.file_name().ok_or("no name")?))?;
+        }
+        for list in ["modules.builtin", "modules.builtin.modinfo"] {
+            fs::copy(self.kernel.join(list), lib.join(list))?;
+        }
+        File::create(lib.join("modules.order"))?;
+        run(Command::new("depmod").arg("-b").arg(&root).arg(release))?;
+        fs::copy("/usr/bin/busybox", root.join("bin/busybox"))?;
+        symlink("busybox", root.join("bin/sh"))?;
+        // Where the kernel looks for it.
+        symlink("../bin/busybox", root.join("sbin/modprobe"))?;
+        fs::copy(self.guest_selftest(), root.join("bin/acc-selftest"))?;
+        let tests = root.join("lib/selftests/vfio");
+        fs::create_dir_all(&tests)?;
+        for test in &upstream {
+            fs::copy(test, tests.join(test.file_name().ok_or("no name")?))?;
+        }
+        fs::write(root.join("init"), INIT)?;
+        run(Command::new("chmod").arg("755").arg(root.join("init")))?;
+        pack(&root, &self.initramfs())?;
+        fs::write(&of, self.kernel.as_os_str().as_encoded_bytes())?;
+        Ok(())
+    }
+
+    /// QEMU with a task for the guest's init to do.
+    pub fn command(
+        &self,
+        name: &str,
+        task: &str,
+        needs: &Needs,
+        arguments: &str,
+    ) -> Result<Command> {
+        // A second archive behind the first: the kernel unpacks both.
+        let extra = self.folder("guest").join(name);
+        let _ = fs::remove_dir_all(&extra);
+        fs::create_dir_all(extra.join("root"))?;
+        fs::write(extra.join("root/task"), task)?;
+        let archive = extra.join("task.gz");
+        pack(&extra.join("root"), &archive)?;
+        let initrd = extra.join("initrd");
+        let mut both = fs::read(self.initramfs())?;
+        both.extend(fs::read(&archive)?);
+        fs::write(&initrd, both)?;
+        let mut append = vec![
+            "console=ttyAMA0 panic=-1 rdinit=/init".to_owned(),
+            arguments.to_owned(),
+        ];
+        append.extend(needs.kernel.iter().cloned());
+        if self.flavour == "debug" {
+            // Each of KASAN's findings, not the first alone.
+            append.push("kasan_multi_shot".to_owned());
+        }
+        // For acc-selftest, which waits so much longer.
+        append.push(format!("acc.slowness={}", self.slowness()));
+        let memory = needs
+            .memory
+            .as_deref()
+            .unwrap_or(match self.flavour.as_str() {
+                "debug" => "2G",
+                _ => "1G",
+            });
+        // It ends with the thread that starts it, whatever ends that.
+        let mut command = Command::new("setpriv");
+        command
+            .args(["--pdeathsig", "KILL", "env"])
+            .arg(format!("LD_PRELOAD={}", self.twin.display()))
+            .arg("qemu-system-aarch64")
+            .args(["-M", "virt,gic-version=3,its=on,iommu=smmuv3"])
+            .args(["-cpu", "cortex-a76", "-smp", "2", "-m", memory])
+            .args(["-nographic", "-no-reboot", "-net", "none"])
+            .arg("-kernel")
+            .arg(self.kernel.join("arch/arm64/boot/Image"))
+            .arg("-initrd")
+            .arg(initrd)
+            .arg("-append")
+            .arg(append.join(" "))
+            .args(["-device", "acc-twin-ctl,addr=2.0"]);
+        let hw = needs.hw.unwrap_or(3);
+        // VFs take the numbers after the PF's.
+        for (kind, slot) in [("zip", "10"), ("sec", "14"), ("hpre", "18")] {
+            let device = format!("hisi-{kind}-pf,id={kind},addr={slot}.0");
+            command
+                .arg("-device")
+                .arg(format!("{device},multifunction=on,vfs=8,hw={hw}"));
+        }
+        Ok(command)
+    }
+}
+
+fn pack(root: &Path, to: &Path) -> Result<()> {
+    let script = "cd \"$1\" && find . | cpio -o -H newc --quiet -R 0:0 | gzip -1 >\"$2\"";
+    run(Command::new("sh")
+        .args(["-c", script, "sh"])
+        .arg(root)
+        .arg(to))
+}
