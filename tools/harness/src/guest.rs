@@ -136,7 +136,7 @@ impl Guest {
 
     fn start(&self, machine: &Machine, results: &Path) -> Result<Running> {
         let names: Vec<&str> = self.cases.iter().map(|case| case.name.as_str()).collect();
-        let task = format!("acc-selftest run {}\n", names.join(" "));
+        let task = format!("acc-selftest run {}\nacc-selftest audit\n", names.join(" "));
         let default = Needs::default();
         let needs = self.cases.first().map_or(&default, |case| &case.needs);
         Running::start(

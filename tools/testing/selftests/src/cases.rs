@@ -2,6 +2,7 @@
 
 //! The cases: which there are, and what they have in common.
 
+mod debug;
 mod fault;
 mod hidden;
 mod kunit;
@@ -96,15 +97,29 @@ const BOTH: &[(&str, DriverCase)] = &[
 const NEEDS: &[(&str, &str)] = &[
     // KUnit's suites run where they are asked for only.
     ("kunit.", "\tkernel=kunit.enable=1"),
+    // It takes its state's lock below memory_lock when the VF is reset, and faults pages in, which
+    // takes memory_lock, below that of its migration file, which is below the state's.
+    (
+        "migration.wrong_device:c",
+        "\tknown=hisi_acc_vf_pci_aer_reset_done+",
+    ),
+    // pci_disable_sriov() by a PF's driver that is unbound: without pci_rescan_remove_lock.
+    ("link.pf_unbind", "\tknown=hisi_qm_sriov_disable+"),
+    // Each spoils its guest.
+    ("debug.", "\tfresh\tflavour=debug"),
 ];
 
 /// What a case needs, as it stands behind its name in the list.
 pub fn needs(name: &str) -> String {
-    NEEDS
+    let mut needs: String = NEEDS
         .iter()
         .filter(|(begin, _)| name.starts_with(begin))
         .map(|(_, needs)| *needs)
-        .collect()
+        .collect();
+    if let Some(words) = debug::splat(name) {
+        needs += &format!("\tsplat={words}");
+    }
+    needs
 }
 
 /// The names of all cases; those that run with either driver have it behind a colon.
@@ -113,7 +128,11 @@ pub fn names() -> Vec<String> {
     let both = BOTH
         .iter()
         .flat_map(|(name, _)| [format!("{name}:rust"), format!("{name}:c")]);
-    plain.chain(both).chain(upstream::names()).collect()
+    plain
+        .chain(both)
+        .chain(upstream::names())
+        .chain(debug::names())
+        .collect()
 }
 
 /// A case by its name. Where it passes, it may have something to remark.
@@ -124,6 +143,9 @@ pub fn find(name: &str) -> Option<Box<dyn Fn() -> Result<String>>> {
     }
     if let Some(case) = upstream::find(name) {
         return Some(Box::new(case));
+    }
+    if let Some(case) = debug::find(name) {
+        return Some(Box::new(move || case().map(|()| String::new())));
     }
     let (name, driver) = name.split_once(':')?;
     let driver = match driver {

@@ -27,11 +27,26 @@ fn write(path: impl AsRef<Path>, value: &str) -> Result<()> {
     fs::write(path, value).map_err(|e| format!("{} <- {value}: {e}", path.display()).into())
 }
 
+/// By how much this kernel is slower than a plain one, as the harness says it on its command line.
+pub fn slowness() -> u32 {
+    let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    command_line
+        .split_whitespace()
+        .find_map(|word| word.strip_prefix("acc.slowness=")?.parse().ok())
+        .unwrap_or(1)
+}
+
+/// So many seconds, or more where the kernel is slow.
+pub fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n) * slowness()
+}
+
 /// Waits a moment for something to become true.
 pub fn wait_for(what: &str, mut ready: impl FnMut() -> bool) -> Result<()> {
     let begin = Instant::now();
+    let limit = seconds(10);
     while !ready() {
-        if begin.elapsed() > Duration::from_secs(10) {
+        if begin.elapsed() > limit {
             return Err(format!("{what}: not in time").into());
         }
         sleep(Duration::from_millis(5));

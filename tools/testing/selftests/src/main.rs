@@ -2,6 +2,7 @@
 
 //! `acc-selftest`: the tests that run in the guest, as TAP.
 
+mod audit;
 mod cases;
 mod demo;
 mod host;
@@ -46,6 +47,8 @@ enum What {
         /// SUITE.CASE, or SUITE.CASE:DRIVER
         cases: Vec<String>,
     },
+    /// Unloads all modules, looks for leaks and the like: for the end of a guest
+    Audit,
     /// Shows a VF with work in flight being migrated
     Demo {
         #[arg(long, value_enum, default_value = "rust")]
@@ -95,6 +98,13 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         What::Run { cases } => run(&cases),
+        What::Audit => match audit::run() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => {
+                audit::complain(&format!("audit: {e}"));
+                ExitCode::FAILURE
+            }
+        },
         What::Demo { driver } => match demo::run(driver) {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => {

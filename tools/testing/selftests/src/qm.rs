@@ -6,6 +6,7 @@
 //! goes on over the registers of another VF ([`Qm::move_to`]), as a guest does.
 
 use crate::{
+    host,
     memory::Memory,
     vfio::{Device, Mapping},
     work::Engine,
@@ -20,7 +21,7 @@ use hisi_acc_hw::{
 use std::{
     os::fd::AsRawFd,
     sync::atomic::{fence, Ordering},
-    time::{Duration, Instant},
+    time::Instant,
 };
 use vmm_sys_util::eventfd::EventFd;
 
@@ -121,6 +122,7 @@ impl Registers {
     fn mailbox(&self, command: Command, base: u64, queue: u16, read: bool) -> Result<u64> {
         self.mailbox_write(Message::request(command, base, queue, read));
         let begin = Instant::now();
+        let limit = host::seconds(5);
         loop {
             let answer = self.mailbox_read();
             if !answer.is_busy() {
@@ -129,7 +131,7 @@ impl Registers {
                 }
                 return Ok(answer.base);
             }
-            if begin.elapsed() > Duration::from_secs(5) {
+            if begin.elapsed() > limit {
                 return Err(format!("mailbox command {} does not end", command.name()).into());
             }
         }

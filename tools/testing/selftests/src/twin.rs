@@ -3,7 +3,10 @@
 //! Questions to the device model, by a way that the drivers do not see: see
 //! `tools/twin/model/src/control.rs`.
 
-use crate::{host::Function, Result};
+use crate::{
+    host::{self, Function},
+    Result,
+};
 use std::{collections::BTreeMap, fs::OpenOptions, os::fd::AsRawFd, ptr};
 
 const LEN: usize = 0x10000;
@@ -166,8 +169,9 @@ impl Twin {
         Ok(counts)
     }
 
-    /// How long each job of a VF takes.
+    /// How long each job of a VF takes; so much longer where the kernel is slow.
     pub fn job_delay(&self, vf: usize, ns: u64) -> Result<()> {
+        let ns = ns * u64::from(host::slowness());
         self.fault(&format!("vf{}", vf + 1), &format!("job-delay {ns}"))
     }
 }

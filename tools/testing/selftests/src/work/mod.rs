@@ -269,10 +269,11 @@ impl Workload {
     /// Waits till nothing is on its way.
     pub fn finish(&mut self, qm: &mut Qm, memory: &Memory) -> Result<()> {
         let mut last = Instant::now();
+        let limit = host::seconds(10);
         while !self.pending.is_empty() {
             if self.collect(qm, memory)? != 0 {
                 last = Instant::now();
-            } else if last.elapsed() > Duration::from_secs(10) {
+            } else if last.elapsed() > limit {
                 return Err(format!("{} jobs do not come back", self.pending.len()).into());
             } else {
                 sleep(Duration::from_millis(1));

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The end of a guest: what the debug flavour of the kernel has found out by then. Does nothing
+//! with another kernel.
+//!
+//! What there is to complain of is printed so that the harness puts it to the case that ran last.
+
+use crate::{host, Result};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    thread::sleep,
+    time::Duration,
+};
+
+const KMEMLEAK: &str = "/sys/kernel/debug/kmemleak";
+/// kmemleak does not speak of what is younger (`MSECS_MIN_AGE`).
+const MIN_AGE: Duration = Duration::from_secs(5);
+/// How many leaks are shown in full.
+const SHOWN: usize = 10;
+/// Modules that have to go.
+const OURS: &[&str] = &["hisi_acc_vfio_rs", "hisi_acc_link", "vfio_rs"];
+
+/// Speaks against the case that ran last.
+pub fn complain(text: &str) {
+    for line in text.lines() {
+        println!("acc-selftest: complaint: {line}");
+    }
+}
+
+pub fn run() -> Result<()> {
+    if !Path::new(KMEMLEAK).exists() {
+        return Ok(());
+    }
+    // While the modules are there, their functions have names.
+    let names = Names::read()?;
+    let mut known = BTreeSet::new();
+    leaks(&mut known, &names)?;
+    unload()?;
+    leaks(&mut known, &names)
+}
+
+/// Where modules have their functions.
+struct Names(BTreeMap<u64, String>);
+
+impl Names {
+    fn read() -> Result<Self> {
+        let symbols = fs::read_to_string("/proc/kallsyms")?;
+        let of_modules = symbols.lines().filter_map(|line| {
+            let mut fields = line.split_whitespace();
+            let address = u64::from_str_radix(fields.next()?, 16).ok()?;
+            let name = fields.nth(1)?;
+            let module = fields.next()?;
+            (!name.starts_with('$')).then(|| (address, format!("{name} {module}")))
+        });
+        Ok(Self(of_modules.collect()))
+    }
+
+    /// A line of a backtrace, with the name where there was an address alone.
+    fn explain(&self, line: &str) -> String {
+        let address = line.trim_start().strip_prefix("0x");
+        let Some(address) = address.and_then(|a| u64::from_str_radix(a, 16).ok()) else {
+            return line.to_owned();
+        };
+        match self.0.range(..=address).next_back() {
+            Some((begin, name)) if address - begin < 0x1_0000 => {
+                format!("{line} {name}+{:#x}", address - begin)
+            }
+            _ => line.to_owned(),
+        }
+    }
+}
+
+/// Scans, and complains of leaks that are not known yet. Twice: at the first sight of an object
+/// its contents count as changed.
+fn leaks(known: &mut BTreeSet<String>, names: &Names) -> Result<()> {
+    sleep(MIN_AGE + Duration::from_secs(1));
+    for _ in 0..2 {
+        fs::write(KMEMLEAK, "scan").map_err(|e| format!("{KMEMLEAK}: {e}"))?;
+    }
+    let report = fs::read(KMEMLEAK)?;
+    let report = String::from_utf8_lossy(&report);
+    let mut new = 0;
+    let mut shown = false;
+    for line in report.lines() {
+        if line.starts_with("unreferenced") {
+            shown = known.insert(line.to_owned());
+            if shown {
+                new += 1;
+            }
+        }
+        if shown && new <= SHOWN {
+            complain(&names.explain(line));
+        }
+    }
+    if new > SHOWN {
+        complain(&format!("and {} more", new - SHOWN));
+    }
+    Ok(())
+}
+
+/// Unloads what can be unloaded.
+fn unload() -> Result<()> {
+    for accelerator in [host::ZIP, host::SEC, host::HPRE] {
+        let Ok(pf) = accelerator.pf() else { continue };
+        let numvfs = pf.path().join("sriov_numvfs");
+        if fs::read_to_string(&numvfs).is_ok_and(|n| n.trim() != "0") {
+            fs::write(&numvfs, "0").map_err(|e| format!("{}: {e}", numvfs.display()))?;
+        }
+    }
+    loop {
+        // Those that nobody uses, again and again: each may have been the last user of another.
+        let modules = fs::read_to_string("/proc/modules")?;
+        let unused = modules.lines().filter_map(|line| {
+            let mut fields = line.split(' ');
+            let name = fields.next()?;
+            (fields.nth(1)? == "0").then_some(name)
+        });
+        if unused.filter(|name| host::rmmod(name).is_ok()).count() == 0 {
+            break;
+        }
+    }
+    for module in OURS {
+        if host::is_loaded(module) {
+            complain(&format!("{module} cannot be unloaded"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `debug.*`: the debug flavour of the kernel finds what is provoked here, and the harness sees it.
+//! Without these, silence would prove nothing.
+
+use super::ensure;
+use crate::{host, Result};
+use std::{path::Path, process::Command};
+
+/// How to provoke something.
+#[derive(Clone, Copy)]
+enum Provoke {
+    /// One of lkdtm's crash points
+    Lkdtm(&'static str),
+    /// By loading a module; what comes of it is seen at the end of the guest
+    Module(&'static str),
+}
+
+/// The cases, and the words that the harness has to see.
+const CASES: &[(&str, Provoke, &str)] = &[
+    (
+        "debug.kasan",
+        Provoke::Lkdtm("READ_AFTER_FREE"),
+        "BUG: KASAN: slab-use-after-free",
+    ),
+    (
+        "debug.ubsan",
+        Provoke::Lkdtm("ARRAY_BOUNDS"),
+        "UBSAN: array-index-out-of-bounds",
+    ),
+    // A lock is left held.
+    (
+        "debug.lockdep",
+        Provoke::Lkdtm("SPINLOCKUP"),
+        "WARNING: lock held when returning to user space!",
+    ),
+    (
+        "debug.atomic_sleep",
+        Provoke::Lkdtm("SPINLOCKUP"),
+        "BUG: scheduling while atomic",
+    ),
+    (
+        "debug.refcount",
+        Provoke::Lkdtm("REFCOUNT_INC_ZERO"),
+        "refcount_t: addition on 0; use-after-free",
+    ),
+    (
+        "debug.kmemleak",
+        Provoke::Module("kmemleak-test"),
+        "unreferenced object",
+    ),
+];
+
+pub fn names() -> impl Iterator<Item = String> {
+    CASES.iter().map(|(name, ..)| (*name).to_owned())
+}
+
+/// The words with which the kernel has to complain in a case.
+pub fn splat(name: &str) -> Option<&'static str> {
+    let (.., words) = CASES.iter().find(|(n, ..)| *n == name)?;
+    Some(words)
+}
+
+/// A case by its name.
+pub fn find(name: &str) -> Option<impl Fn() -> Result<()>> {
+    let (_, provoke, _) = CASES.iter().find(|(n, ..)| *n == name)?;
+    Some(move || match provoke {
+        Provoke::Lkdtm(point) => lkdtm(point),
+        Provoke::Module(name) => host::modprobe(name),
+    })
+}
+
+fn lkdtm(point: &str) -> Result<()> {
+    host::modprobe("lkdtm")?;
+    let direct = "/sys/kernel/debug/provoke-crash/DIRECT";
+    ensure!(Path::new(direct).exists(), "no {direct}");
+    // By a process of its own, which may not survive it.
+    Command::new("sh")
+        .args(["-c", &format!("echo {point} >{direct}")])
+        .status()?;
+    Ok(())
+}
