@@ -92,6 +92,34 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("hidden.dma_buf", hidden::dma_buf),
 ];
 
+/// Fails with a message if a condition does not hold.
+macro_rules! ensure {
+    ($condition:expr, $($message:tt)+) => {
+        if !$condition {
+            return Err(format!($($message)+).into());
+        }
+    };
+}
+pub(crate) use ensure;
+
+/// Suites whose cases run on accelerators of both generations: those of V5 with `:v5` behind the
+/// name, in guests of their own.
+const BOTH_GENERATIONS: &[&str] = &["migration.", "hidden."];
+
+/// Of those, the cases that are for V3 only: on V5 all of BAR2 is the user's.
+const V3_ONLY: &[&str] = &[
+    "hidden.dma_buf",
+    "hidden.ioeventfd",
+    "hidden.mmap",
+    "hidden.read_write",
+];
+
+/// Whether a case runs on V5 too.
+fn on_v5(name: &str) -> bool {
+    let case = name.split(':').next().unwrap_or_default();
+    BOTH_GENERATIONS.iter().any(|suite| name.starts_with(suite)) && !V3_ONLY.contains(&case)
+}
+
 /// What a case's guest is to be, by what its name begins with: attributes that the harness knows
 /// (tools/harness/src/case.rs), a tab before each. All lines that fit are meant.
 const NEEDS: &[(&str, &str)] = &[
@@ -116,27 +144,53 @@ pub fn needs(name: &str) -> String {
         .filter(|(begin, _)| name.starts_with(begin))
         .map(|(_, needs)| *needs)
         .collect();
+    if name.ends_with(":v5") {
+        needs += "\thw=5";
+    }
     if let Some(words) = debug::splat(name) {
         needs += &format!("\tsplat={words}");
     }
     needs
 }
 
-/// The names of all cases; those that run with either driver have it behind a colon.
+/// The names of all cases; those that run with either driver have it behind a colon, and those of
+/// V5 that.
 pub fn names() -> Vec<String> {
     let plain = PLAIN.iter().map(|(name, _)| (*name).to_owned());
     let both = BOTH
         .iter()
         .flat_map(|(name, _)| [format!("{name}:rust"), format!("{name}:c")]);
-    plain
-        .chain(both)
+    let either: Vec<String> = plain.chain(both).collect();
+    let v5 = either.iter().filter(|name| on_v5(name));
+    let v5: Vec<String> = v5.map(|name| format!("{name}:v5")).collect();
+    either
+        .into_iter()
+        .chain(v5)
         .chain(upstream::names())
         .chain(debug::names())
         .collect()
 }
 
-/// A case by its name. Where it passes, it may have something to remark.
-pub fn find(name: &str) -> Option<Box<dyn Fn() -> Result<String>>> {
+/// A case. Where it passes, it may have something to remark.
+type Found = Box<dyn Fn() -> Result<String>>;
+
+/// A case by its name.
+pub fn find(name: &str) -> Option<Found> {
+    let Some(either) = name.strip_suffix(":v5") else {
+        return find_either(name);
+    };
+    if !on_v5(either) {
+        return None;
+    }
+    let case = find_either(either)?;
+    Some(Box::new(move || {
+        ensure!(host::is_v5()?, "the accelerators of this guest are not V5");
+        case()
+    }))
+}
+
+/// A case by its name without the generation.
+fn find_either(name: &str) -> Option<Found> {
     if let Some((_, case)) = PLAIN.iter().find(|(n, _)| *n == name) {
         let case = *case;
         return Some(Box::new(move || case().map(|()| String::new())));
@@ -157,16 +211,6 @@ pub fn find(name: &str) -> Option<Box<dyn Fn() -> Result<String>>> {
     let case = *case;
     Some(Box::new(move || case(driver).map(|()| String::new())))
 }
-
-/// Fails with a message if a condition does not hold.
-macro_rules! ensure {
-    ($condition:expr, $($message:tt)+) => {
-        if !$condition {
-            return Err(format!($($message)+).into());
-        }
-    };
-}
-pub(crate) use ensure;
 
 /// How many VFs the cases work with.
 pub const VFS: usize = 8;

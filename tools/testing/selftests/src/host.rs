@@ -237,6 +237,12 @@ pub fn pf() -> Result<Function> {
     ZIP.pf()
 }
 
+/// Whether the accelerators are V5: the revision of the PF says it.
+pub fn is_v5() -> Result<bool> {
+    let revision = read(pf()?.path().join("revision"))?;
+    Ok(revision == format!("{:#04x}", ids::QM_HW_V5))
+}
+
 /// So many VFs of the ZIP.
 pub fn vfs(count: usize) -> Result<Vec<Function>> {
     ZIP.vfs(count)
