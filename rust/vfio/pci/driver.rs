@@ -40,11 +40,21 @@ pub struct DeviceId(kbindings::pci_device_id);
 impl DeviceId {
     /// A device by its vendor and device ID: C's `PCI_DRIVER_OVERRIDE_DEVICE_VFIO`.
     pub const fn from_id(vendor: pci::Vendor, device: u32) -> Self {
+        // CAST: Widens; `From` is not const.
+        Self::new(vendor.as_raw() as u32, device)
+    }
+
+    /// A device whose vendor has no name in `<linux/pci_ids.h>`, and so no [`pci::Vendor`].
+    pub const fn from_raw_id(vendor: u16, device: u16) -> Self {
+        // CAST: Widens; `From` is not const.
+        Self::new(vendor as u32, device as u32)
+    }
+
+    const fn new(vendor: u32, device: u32) -> Self {
         const PCI_ANY_ID: u32 = !0;
 
         Self(kbindings::pci_device_id {
-            // CAST: Widens; `From` is not const.
-            vendor: vendor.as_raw() as u32,
+            vendor,
             device,
             subvendor: PCI_ANY_ID,
             subdevice: PCI_ANY_ID,
