@@ -98,6 +98,24 @@ macro_rules! pci_device_table {
     };
 }
 
+/// Declares a module that is one variant driver and nothing else: C's `module_pci_driver()`.
+///
+/// ```ignore
+/// vfio::module_vfio_pci_driver! {
+///     type: MyDriver,
+///     name: "my_vfio_driver",
+///     authors: ["Me"],
+///     description: "VFIO PCI driver with live migration for my device",
+///     license: "GPL",
+/// }
+/// ```
+#[macro_export]
+macro_rules! module_vfio_pci_driver {
+    ($($f:tt)*) => {
+        ::kernel::module_driver!(<T>, $crate::pci::Adapter<T>, { $($f)* });
+    };
+}
+
 /// A VFIO PCI variant driver. The implementing type is the driver's data of one device.
 pub trait Driver: Send + Sync + Sized + 'static {
     /// What user space is told as the driver's name.
