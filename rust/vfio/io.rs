@@ -18,22 +18,26 @@ use kernel::{
     prelude::*, //
 };
 
-/// A mapped BAR. Accesses by the methods of [`kernel::io::Io`] are checked against its length.
+/// A mapped BAR. Accesses by the methods of [`kernel::io::Io`] are checked against its length: when
+/// they are made (`try_read()` and its likes), or, within the first `SIZE` bytes, which it is known
+/// to have, when they are compiled (`read()`).
 ///
 /// # Invariants
 ///
-/// `raw` names a mapping of that length which lives for `'a`.
-pub struct Bar<'a> {
-    raw: MmioRaw,
+/// `raw` names a mapping of its length, at least `SIZE`, which lives for `'a`.
+pub struct Bar<'a, const SIZE: usize = 0> {
+    raw: MmioRaw<SIZE>,
     _open: PhantomData<&'a ()>,
 }
 
-impl<'a> Bar<'a> {
+impl<'a, const SIZE: usize> Bar<'a, SIZE> {
+    /// [`EINVAL`] where it is shorter than `SIZE`.
+    ///
     /// # Safety
     ///
     /// `addr` must be the address of an I/O mapping of `len` bytes that outlives `'a`.
     pub(crate) unsafe fn from_raw(addr: *mut c_void, len: usize) -> Result<Self> {
-        // INVARIANT: By the safety requirement.
+        // INVARIANT: By the safety requirement; `MmioRaw::new` looks at `SIZE`.
         Ok(Self {
             raw: MmioRaw::new(addr as usize, len)?,
             _open: PhantomData,
@@ -70,10 +74,10 @@ impl<'a> Bar<'a> {
     }
 }
 
-impl Deref for Bar<'_> {
-    type Target = Mmio;
+impl<const SIZE: usize> Deref for Bar<'_, SIZE> {
+    type Target = Mmio<SIZE>;
 
-    fn deref(&self) -> &Mmio {
+    fn deref(&self) -> &Mmio<SIZE> {
         // SAFETY: By the type invariant `raw` is a live mapping.
         unsafe { Mmio::from_raw(&self.raw) }
     }

@@ -236,6 +236,12 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
     /// The mapping of BAR `index`: [`ENODEV`] where the device has none, [`EINVAL`] for a number
     /// over 5.
     pub fn bar(&self, index: u32) -> Result<Bar<'_>> {
+        self.bar_sized(index)
+    }
+
+    /// As [`OpenDevice::bar`], for a BAR that has `SIZE` bytes at least: [`EINVAL`] where it has
+    /// not. Accesses to these are checked when they are compiled and cannot fail.
+    pub fn bar_sized<const SIZE: usize>(&self, index: u32) -> Result<Bar<'_, SIZE>> {
         let slot = usize::try_from(index).map_err(|_| EINVAL)?;
         // SAFETY: `as_core` is valid; the map is set up while the device is open.
         let map = unsafe { &(*self.dev.as_core()).barmap };
