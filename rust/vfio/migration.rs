@@ -83,8 +83,11 @@ pub trait Operations<D: Driver> {
     }
 
     /// `RUNNING -> PRE_COPY`, with P2P or without: appends what can be said of the running device.
-    /// All of it counts as `initial_bytes`.
-    fn pre_copy(dev: &OpenDevice<'_, D>, stream: &mut Stream) -> Result;
+    /// All of it counts as `initial_bytes`. For devices with [`Flags::PRE_COPY`]; nothing, by
+    /// default.
+    fn pre_copy(_dev: &OpenDevice<'_, D>, _stream: &mut Stream) -> Result {
+        Ok(())
+    }
 
     /// `STOP -> STOP_COPY`, and the second half of `PRE_COPY_P2P -> STOP_COPY`: appends the state of
     /// the stopped device to what [`Operations::pre_copy`] has put there, if it was called.
@@ -99,9 +102,9 @@ pub trait Operations<D: Driver> {
     /// ([`OpenDevice::reset`]).
     fn load(dev: &OpenDevice<'_, D>, stream: &[u8]) -> Result;
 
-    /// The device was reset: the driver forgets what it knew of its state. May run when the device
-    /// is not open.
-    fn reset(data: Pin<&D>);
+    /// The device was reset: the driver forgets what it knew of its state; nothing, by default.
+    /// May run when the device is not open.
+    fn reset(_data: Pin<&D>) {}
 }
 
 /// The [`Operations`] of a device that does not migrate.
@@ -122,10 +125,6 @@ impl<D: Driver> Operations<D> for NotMigratable {
         Err(ENOTTY)
     }
 
-    fn pre_copy(_dev: &OpenDevice<'_, D>, _stream: &mut Stream) -> Result {
-        Err(ENOTTY)
-    }
-
     fn save(_dev: &OpenDevice<'_, D>, _stream: &mut Stream) -> Result {
         Err(ENOTTY)
     }
@@ -137,6 +136,4 @@ impl<D: Driver> Operations<D> for NotMigratable {
     fn load(_dev: &OpenDevice<'_, D>, _stream: &[u8]) -> Result {
         Err(ENOTTY)
     }
-
-    fn reset(_data: Pin<&D>) {}
 }
