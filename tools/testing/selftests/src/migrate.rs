@@ -3,6 +3,7 @@
 //! A migration, as QEMU makes it.
 
 use crate::{
+    cases::errno,
     vfio::{precopy_info, state, Device},
     Result,
 };
@@ -98,4 +99,15 @@ pub fn load(target: &Device, stream: &[u8], watch: &mut dyn Watch) -> Result<()>
     target.set_state(state::RUNNING)?;
     watch.entered("target", state::RUNNING, 0)?;
     Ok(())
+}
+
+/// Feeds a stream to a device that is RUNNING, whole. The error of the write, and of leaving
+/// RESUMING.
+pub fn offer(target: &Device, stream: &[u8]) -> Result<(i32, i32)> {
+    let mut file = target
+        .set_state(state::RESUMING)?
+        .ok_or("RESUMING gave no file")?;
+    let write = errno(file.write_all(stream));
+    let stop = errno(target.set_state(state::STOP).map(|_| ()));
+    Ok((write, stop))
 }

@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{
     host::{self, Accelerator},
-    migrate::{self, Quiet, MATCH, WHOLE},
+    migrate::{self, offer, Quiet, MATCH, WHOLE},
     qm::Qm,
-    vfio::{precopy_info, state, Device},
+    vfio::{precopy_info, state},
     work::{Workload, Zip},
     Driver, Result,
 };
@@ -120,17 +120,6 @@ pub fn back_and_forth(driver: Driver) -> Result<()> {
         pair.work.done
     );
     Ok(())
-}
-
-/// Feeds a stream to a device that is RUNNING, whole. The error of the write, and of leaving
-/// RESUMING.
-fn offer(target: &Device, stream: &[u8]) -> Result<(i32, i32)> {
-    let mut file = target
-        .set_state(state::RESUMING)?
-        .ok_or("RESUMING gave no file")?;
-    let write = errno(file.write_all(stream));
-    let stop = errno(target.set_state(state::STOP).map(|_| ()));
-    Ok((write, stop))
 }
 
 /// Another queue number, another device: refused, and the VF works.
