@@ -43,10 +43,11 @@ spdx() {
 	return $bad
 }
 
-# The driver itself is safe code; what is not is in rust/ and in these modules.
+# Drivers are safe code; what is not is in rust/ and in these modules.
 unsafe_code() {
 	local bad
-	bad=$(grep -rn --include='*.rs' '\bunsafe\b' drivers |
+	bad=$(grep -rn --include='*.rs' '\bunsafe\b' drivers samples |
+		grep -v -E '^[^:]*:[0-9]+: *//' |
 		grep -v -E '^drivers/link/(raw|notify|bindings)\.rs:' |
 		grep -v -E 'unsafe\(uninit\)|unsafe \{ LINKS\.init\(\) \}')
 	[ -z "$bad" ] || { echo "$bad"; return 1; }
@@ -54,7 +55,7 @@ unsafe_code() {
 
 # An unsafe block or impl has its reason in the comment before it.
 safety_comments() {
-	tracked 'rust/*.rs' 'drivers/*.rs' | xargs awk '
+	tracked 'rust/*.rs' 'drivers/*.rs' 'samples/*.rs' | xargs awk '
 		FNR == 1 { safe = 0 }
 		/SAFETY|# Safety/ { safe = FNR }
 		/(^|[^a-z_])unsafe( \{|\(| impl)/ && !/^ *\/\// && FNR - safe > 8 {
@@ -101,7 +102,8 @@ shell_scripts() {
 }
 
 check "rustfmt: kernel crates" rustfmt --check --edition 2021 --config-path "$SRC/.rustfmt.toml" \
-	rust/vfio/vfio.rs drivers/link/hisi_acc_link.rs drivers/vfio/hisi_acc_vfio_rs.rs
+	rust/vfio/vfio.rs drivers/link/hisi_acc_link.rs drivers/vfio/hisi_acc_vfio_rs.rs \
+	samples/vfio_edu/vfio_edu.rs
 check "rustfmt: hw" cargo fmt --check --manifest-path drivers/hw/Cargo.toml
 check "rustfmt: tools" cargo fmt --check --all --manifest-path tools/Cargo.toml
 check "rustfmt: fuzz" rustfmt --check --edition 2021 tools/twin/fuzz/fuzz_targets/*.rs

@@ -12,7 +12,8 @@
 //! - [`migration`]: the v2 migration protocol, its state machine and its files;
 //! - [`debug`]: files in debugfs, tracepoints.
 //!
-//! Nothing in it knows any particular device.
+//! Nothing in it knows any particular device. A small driver on it, which explains what it does, is
+//! `samples/vfio_edu/`.
 //!
 //! C headers: [`include/linux/vfio.h`](srctree/include/linux/vfio.h),
 //! [`include/linux/vfio_pci_core.h`](srctree/include/linux/vfio_pci_core.h),

@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The device: its registers, and what of them is state.
+//!
+//! QEMU describes it in `docs/specs/edu`. The state that a user can see, and how it is put back:
+//!
+//! | register | state | put back |
+//! |---|---|---|
+//! | 0x04 liveness | reads as the inverse of what was written | written inverted |
+//! | 0x08 factorial | n! modulo 2^32 once it is computed | n is found, and computed again |
+//! | 0x20 status | bit 7: raise an interrupt when it is computed | written last: the computing above is not the user's |
+//! | 0x24 pending interrupts | what has been raised and not acknowledged | raised again, when the device runs |
+
+use kernel::{
+    io::{
+        poll::read_poll_timeout,
+        register,
+        Io, //
+    },
+    prelude::*,
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
+};
+use vfio::{
+    io::Bar,
+    migration::Check, //
+};
+
+pub(crate) const VENDOR: u16 = 0x1234;
+pub(crate) const DEVICE: u16 = 0x11e8;
+
+/// The only BAR.
+pub(crate) const BAR: u32 = 0;
+
+/// How much of it users see: what is before the DMA engine.
+pub(crate) const VISIBLE: u64 = 0x80;
+
+/// How much of it the driver uses.
+const END: usize = 0xa0;
+
+register! {
+    /// What device it is, and its version.
+    IDENT(u32) @ 0x00 {
+        31:0 value;
+    }
+
+    /// Inverts what is written.
+    LIVENESS(u32) @ 0x04 {
+        31:0 value;
+    }
+
+    /// Takes a number, becomes its factorial.
+    FACTORIAL(u32) @ 0x08 {
+        31:0 value;
+    }
+
+    /// What it is at, and whether it tells of the end.
+    STATUS(u32) @ 0x20 {
+        7:7 irq_on_factorial => bool;
+        0:0 computing => bool;
+    }
+
+    /// Interrupts raised and not acknowledged.
+    IRQ_PENDING(u32) @ 0x24 {
+        31:0 value;
+    }
+
+    /// Raises interrupts.
+    IRQ_RAISE(u32) @ 0x60 {
+        31:0 value;
+    }
+
+    /// Acknowledges them.
+    IRQ_ACK(u32) @ 0x64 {
+        31:0 value;
+    }
+
+    /// The DMA engine: hidden from users, but one of plain vfio-pci may have left it running.
+    DMA_COMMAND(u32) @ 0x98 {
+        0:0 running => bool;
+    }
+}
+
+/// The interrupt at the end of a factorial.
+const IRQ_FACTORIAL: u32 = 1;
+
+/// How often the device is asked whether it is done, and how long. Factorials of large numbers take
+/// seconds: that is more than a migration can wait for.
+const POLL_PERIOD: Delta = Delta::from_millis(1);
+const POLL_TIMEOUT: Delta = Delta::from_secs(1);
+
+/// A value of the factorial register, with a number that it is the factorial of.
+#[derive(Clone, Copy)]
+pub(crate) struct Factorial {
+    value: u32,
+    of: u32,
+}
+
+impl Factorial {
+    /// 34! has 32 factors of two, and with it each larger one.
+    const ZERO: Self = Self { value: 0, of: 34 };
+}
+
+/// [`EINVAL`] for a number that is no factorial, which an edu cannot show.
+impl TryFrom<u32> for Factorial {
+    type Error = Error;
+
+    fn try_from(value: u32) -> Result<Self> {
+        let mut product = 1u32;
+        for of in 1..=Self::ZERO.of {
+            product = product.wrapping_mul(of);
+            if product == value {
+                return Ok(Self { value, of });
+            }
+        }
+        Err(EINVAL)
+    }
+}
+
+/// The state of a stopped edu.
+pub(crate) struct State {
+    liveness: u32,
+    factorial: Factorial,
+    irq_on_factorial: bool,
+    pub(crate) pending: u32,
+}
+
+/// How each stream for a device begins: what it is, which version of it, for which edu. A migration
+/// file keeps one to compare with, which has no way to the device: all that it needs is in it.
+pub(crate) struct Header([u8; Self::SIZE]);
+
+impl Header {
+    const SIZE: usize = 12;
+    const MAGIC: [u8; 4] = *b"edu\0";
+    const VERSION: u32 = 1;
+}
+
+impl Check for Header {
+    /// Judges as much as there is: the first byte may come alone.
+    fn check(&self, received: &[u8]) -> Result {
+        let equal = self.0.iter().zip(received).all(|(own, other)| own == other);
+        equal.then_some(()).ok_or(EINVAL)
+    }
+}
+
+/// The longest stream, and the shortest.
+pub(crate) const STREAM_SIZE: usize = Header::SIZE + 4 * 4;
+
+/// Writes little-endian words one after the other.
+fn put_words(to: &mut [u8], words: &[u32]) {
+    for (to, word) in to.chunks_exact_mut(4).zip(words) {
+        to.copy_from_slice(&word.to_le_bytes());
+    }
+}
+
+impl State {
+    /// An edu as it is when it gets power.
+    pub(crate) const POWER_ON: Self = Self {
+        liveness: 0,
+        factorial: Factorial::ZERO,
+        irq_on_factorial: false,
+        pending: 0,
+    };
+
+    /// The stream: the header and four words.
+    pub(crate) fn to_bytes(&self, header: &Header) -> [u8; STREAM_SIZE] {
+        let status = STATUS::zeroed().with_irq_on_factorial(self.irq_on_factorial);
+        let mut bytes = [0; STREAM_SIZE];
+        let (head, words) = bytes.split_at_mut(Header::SIZE);
+        head.copy_from_slice(&header.0);
+        put_words(
+            words,
+            &[
+                self.liveness,
+                self.factorial.value,
+                status.into_raw(),
+                self.pending,
+            ],
+        );
+        bytes
+    }
+
+    /// Its inverse: [`EINVAL`] for whatever [`State::to_bytes`] does not make.
+    pub(crate) fn parse(bytes: &[u8], header: &Header) -> Result<Self> {
+        let bytes: &[u8; STREAM_SIZE] = bytes.try_into().map_err(|_| EINVAL)?;
+        header.check(bytes)?;
+        let (_, rest) = bytes.split_at(Header::SIZE);
+        let mut words = [0; 4];
+        for (word, from) in words.iter_mut().zip(rest.chunks_exact(4)) {
+            *word = u32::from_le_bytes(from.try_into().map_err(|_| EINVAL)?);
+        }
+        let [liveness, factorial, status, pending] = words;
+        let irq_on_factorial = STATUS::from_raw(status).irq_on_factorial();
+        let known = STATUS::zeroed().with_irq_on_factorial(irq_on_factorial);
+        if status != known.into_raw() {
+            return Err(EINVAL);
+        }
+        Ok(Self {
+            liveness,
+            factorial: factorial.try_into()?,
+            irq_on_factorial,
+            pending,
+        })
+    }
+}
+
+/// The registers of an open device.
+pub(crate) struct Registers<'a>(Bar<'a, END>);
+
+impl<'a> Registers<'a> {
+    pub(crate) fn new(bar: Bar<'a, END>) -> Self {
+        Self(bar)
+    }
+
+    /// How streams from and for this device begin.
+    pub(crate) fn header(&self) -> Header {
+        let mut bytes = [0; Header::SIZE];
+        let magic = u32::from_le_bytes(Header::MAGIC);
+        let ident = self.0.read(IDENT).into_raw();
+        put_words(&mut bytes, &[magic, Header::VERSION, ident]);
+        Header(bytes)
+    }
+
+    fn pending(&self) -> u32 {
+        self.0.read(IRQ_PENDING).into_raw()
+    }
+
+    /// Waits until the device has done what it was told to: [`ETIMEDOUT`] where it takes long.
+    pub(crate) fn settle(&self) -> Result {
+        // edu says that it has computed first and raises its interrupt then, which may be a while
+        // later: one that is to come must be waited for, or the target would never hear of it.
+        let now = self.0.read(STATUS);
+        let to_come = match now.computing() && now.irq_on_factorial() {
+            true => IRQ_FACTORIAL,
+            false => 0,
+        };
+        read_poll_timeout(
+            || Ok((self.0.read(STATUS), self.0.read(DMA_COMMAND))),
+            |(status, dma)| {
+                !status.computing() && !dma.running() && self.pending() & to_come == to_come
+            },
+            POLL_PERIOD,
+            POLL_TIMEOUT,
+        )?;
+        // And if it had just computed when it was asked for the first time: a moment for that.
+        fsleep(POLL_PERIOD);
+        Ok(())
+    }
+
+    /// The state of a device that has settled: [`EIO`] where no other edu could be put into it.
+    pub(crate) fn state(&self) -> Result<State> {
+        let factorial = self.0.read(FACTORIAL).into_raw();
+        Ok(State {
+            liveness: self.0.read(LIVENESS).into_raw(),
+            factorial: factorial.try_into().map_err(|_| EIO)?,
+            irq_on_factorial: self.0.read(STATUS).irq_on_factorial(),
+            pending: self.pending(),
+        })
+    }
+
+    /// Puts a device that has settled into a state, but for the pending interrupts, of which there
+    /// are none afterwards.
+    pub(crate) fn restore(&self, state: &State) -> Result {
+        // The user is not to be told of a factorial that he has not asked for.
+        self.0.write_reg(STATUS::zeroed());
+        self.0.write_reg(FACTORIAL::from_raw(state.factorial.of));
+        self.settle()?;
+        self.0
+            .write_reg(STATUS::zeroed().with_irq_on_factorial(state.irq_on_factorial));
+        self.0.write_reg(LIVENESS::from_raw(!state.liveness));
+        self.0.write_reg(IRQ_ACK::from_raw(u32::MAX));
+        Ok(())
+    }
+
+    /// Raises interrupts, if there are any to be raised.
+    pub(crate) fn raise(&self, interrupts: u32) {
+        if interrupts != 0 {
+            self.0.write_reg(IRQ_RAISE::from_raw(interrupts));
+        }
+    }
+}

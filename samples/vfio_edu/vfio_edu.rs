@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A VFIO variant driver for QEMU's `edu` device, to learn from.
+//!
+//! # What a variant driver is
+//!
+//! `vfio-pci` hands any PCI device to user space: its BARs, its interrupts, its DMA behind an IOMMU.
+//! It knows nothing of the device, so there are things that it cannot do. Above all it cannot carry
+//! the device's state to another machine, for it does not know what that state is. A *variant
+//! driver* is `vfio-pci` for one kind of device, with what only somebody who knows the device can
+//! add. All else it leaves to `vfio_pci_core`, as `vfio-pci` itself does.
+//!
+//! The `vfio` crate is that part which is the same for each variant driver. What is left is this
+//! sample: [`edu`] says what the device is and what of it is state, this file says what VFIO's
+//! callbacks mean for it.
+//!
+//! # What a driver implements
+//!
+//! [`vfio::pci::Driver`], on the type of the data that it keeps for each device:
+//!
+//! - `ID_TABLE`: `1234:11e8`. It matches only where the administrator says so (`driver_override`):
+//!   a driver that the kernel has for the device is not pushed aside.
+//! - `probe`: makes an [`Edu`]. The device was bound to us; nobody has it open, and its registers
+//!   cannot be reached yet.
+//! - `open`: a user has opened the device. The PCI core has reset it before if it knows how; on a
+//!   root bus it does not know how to reset an edu, and no reset changes edu's registers. So `open`
+//!   puts it into the state that it has after power-on.
+//! - `visible_len`: called whenever a user asks for, reads, writes or maps a BAR. How much of it
+//!   there is to be for him: of BAR0 0x80 bytes.
+//!
+//! [`vfio::migration::Operations`], one method for each thing that a device must do to migrate.
+//! `vfio::migration` runs the state machine and calls them:
+//!
+//! ```text
+//!          quiesce()              stop()          save()
+//!  RUNNING ----------> RUNNING_P2P -------> STOP --------> STOP_COPY   (the user reads a stream)
+//!          <----------             <------- |  ^ <--------
+//!         unquiesce()              start()  |  |
+//!                                  resume() |  | load()
+//!                                           v  |
+//!                                        RESUMING                     (the user writes a stream)
+//! ```
+//!
+//! The source of a migration goes from RUNNING to STOP_COPY; the target, which a second QEMU has
+//! opened, from RUNNING to RESUMING, and back. A user may ask for states that are further apart:
+//! VFIO's core finds the way, and the driver sees single arcs only. What there is no way for it
+//! never hears of.
+//!
+//! Two states are optional. In RUNNING_P2P a device starts no DMA, so that several devices can be
+//! stopped one after the other, with none of them doing DMA to one that stands still. This one never
+//! does any, see below, and so it can offer it for nothing ([`Flags::P2P`]): `quiesce` and
+//! `unquiesce` have nothing to do, which is what they do by default. In PRE_COPY a device says
+//! something of its state while it works; edu has so little of it that it does not pay.
+//!
+//! # The rules
+//!
+//! *An arc is done or it is not.* Where a method fails, the device must be as it was before. `stop`
+//! only waits, so a failure leaves a device that runs. `load` looks at all of the stream before it
+//! writes the first register.
+//!
+//! *A stopped device does nothing:* no DMA, no interrupt, no change by itself. So an interrupt that
+//! was pending on the source cannot be raised by `load`, after which the target is still in STOP. It
+//! is [`Edu::owed`] to the user until `start`.
+//!
+//! *A stream comes from anybody.* It is written by a process of this machine, which may have got it
+//! over a network, or made it up. `resume` returns what looks at it while it comes, so that a wrong
+//! one is found before the source has stopped; `load` judges the whole.
+//!
+//! *What cannot be migrated is not offered.* edu has a DMA engine with a buffer of 4 KiB, which
+//! holds what the user put there, at 0x40000 of BAR0. The CPU cannot read it: only the engine can
+//! move data out of it, to memory that is the user's and not ours to write to. A driver that let
+//! users have it would lose their data and say nothing. So all from 0x80 on, the engine's registers
+//! and the buffer, is hidden, and the device that users get is an edu without DMA. It migrates whole.
+//!
+//! # Why there is no `unsafe` here
+//!
+//! - Registers are reached through [`OpenDevice`], which exists in callbacks only and cannot be
+//!   kept. While there is one the device is open, and while it is open VFIO's core keeps its BARs
+//!   mapped.
+//! - Their offsets are constants below the length that [`OpenDevice::bar_sized`] has asked for:
+//!   checked once when it is called, and for each access when this file is compiled.
+//! - The methods of `Operations` run one at a time, under a lock of the layer; [`Edu`] is shared
+//!   with `open` too, and so has a lock of its own.
+//! - Migration files belong to the layer. They know the stream, but not the device: it does not
+//!   matter to them that a user keeps one longer than the device.
+
+mod edu;
+
+use edu::{
+    Registers,
+    State, //
+};
+use kernel::{
+    device::Core,
+    new_mutex,
+    pci,
+    prelude::*,
+    sync::Mutex, //
+};
+use vfio::{
+    dev_warn_ratelimited,
+    migration::{
+        Check,
+        Flags,
+        Operations,
+        Stream, //
+    },
+    pci::{
+        DeviceId,
+        Driver,
+        IdTable,
+        OpenDevice, //
+    },
+    region, //
+};
+
+/// What the driver knows of one device. All that the device itself remembers is better left there.
+#[pin_data]
+struct Edu {
+    /// Interrupts that were pending on the source, to be raised when the device runs.
+    #[pin]
+    owed: Mutex<u32>,
+}
+
+impl Edu {
+    /// The registers, while the device is open.
+    fn registers<'a>(dev: &'a OpenDevice<'_, Self>) -> Result<Registers<'a>> {
+        Ok(Registers::new(dev.bar_sized(edu::BAR)?))
+    }
+}
+
+vfio::pci_device_table!(
+    PCI_TABLE,
+    MODULE_PCI_TABLE,
+    <Edu as Driver>::IdInfo,
+    [(DeviceId::from_raw_id(edu::VENDOR, edu::DEVICE), ())]
+);
+
+impl Driver for Edu {
+    const NAME: &'static CStr = c"vfio-edu-rs";
+
+    // With more than one device ID: what is different between them.
+    type IdInfo = ();
+
+    const ID_TABLE: IdTable<Self::IdInfo> = &PCI_TABLE;
+
+    type Migration = Migration;
+
+    fn probe<'a>(
+        _pdev: &'a pci::Device<Core<'_>>,
+        _info: &'a Self::IdInfo,
+    ) -> impl PinInit<Self, Error> + 'a {
+        // A mutex must not be moved once it is there, so this does not return an `Edu` but what
+        // makes one in the place where it will stay.
+        try_pin_init!(Self {
+            owed <- new_mutex!(0, "vfio_edu::owed"),
+        }? Error)
+    }
+
+    /// No user finds what the one before him has left. What the last one was computing may still be
+    /// on its way: then the device is not to be had yet.
+    fn open(dev: &OpenDevice<'_, Self>) -> Result {
+        *dev.data().owed.lock() = 0;
+        let registers = Self::registers(dev)?;
+        registers.settle()?;
+        registers.restore(&State::POWER_ON)
+    }
+
+    /// No DMA engine, see the top of the file. The layer sees to it on all ways that there are to a
+    /// BAR; a page that is hidden in part cannot be mapped at all, and QEMU traps each access then.
+    fn visible_len(self: Pin<&Self>, index: region::Index, len: u64) -> u64 {
+        match index.as_bar() {
+            Some(edu::BAR) => edu::VISIBLE,
+            _ => len,
+        }
+    }
+}
+
+/// What the migration states mean for an edu.
+struct Migration;
+
+impl Operations<Edu> for Migration {
+    const STREAM_MAX: usize = edu::STREAM_SIZE;
+
+    /// Each edu can migrate, also one among several devices. A driver whose devices may or may not
+    /// returns `None` for those that cannot; for them it is no more than `vfio-pci`.
+    fn flags(_data: Pin<&Edu>) -> Option<Flags> {
+        Some(Flags::P2P)
+    }
+
+    /// edu cannot be told to stop, but it does nothing that it was not told to do, and the user
+    /// tells it nothing any more. So it has stopped when the last thing is done. If that takes too
+    /// long the device goes on to run, and the migration is off.
+    fn stop(dev: &OpenDevice<'_, Edu>) -> Result {
+        Edu::registers(dev)?.settle().inspect_err(|_| {
+            dev_warn_ratelimited!(dev, "cannot stop: a computation does not end\n");
+        })
+    }
+
+    /// After a stop, or after a load: only then there is something owed.
+    fn start(dev: &OpenDevice<'_, Edu>) -> Result {
+        let registers = Edu::registers(dev)?;
+        registers.raise(core::mem::take(&mut *dev.data().owed.lock()));
+        Ok(())
+    }
+
+    /// What is still owed was pending on a source before this one.
+    fn save(dev: &OpenDevice<'_, Edu>, stream: &mut Stream) -> Result {
+        let registers = Edu::registers(dev)?;
+        let mut state = registers.state()?;
+        state.pending |= *dev.data().owed.lock();
+        stream.append(&state.to_bytes(&registers.header()))
+    }
+
+    fn resume(dev: &OpenDevice<'_, Edu>) -> Result<KBox<dyn Check>> {
+        let header = Edu::registers(dev)?.header();
+        Ok(KBox::new(header, GFP_KERNEL_ACCOUNT)?)
+    }
+
+    fn load(dev: &OpenDevice<'_, Edu>, stream: &[u8]) -> Result {
+        let registers = Edu::registers(dev)?;
+        // The device is not touched before this has succeeded ...
+        let state = State::parse(stream, &registers.header()).inspect_err(|_| {
+            dev_warn_ratelimited!(dev, "stream refused: no edu can be in that state\n");
+        })?;
+        // ... and after it nothing can be wrong with the stream. (Of a device that could be reset we
+        // would have to see to it here that a load which fails half way leaves it fit to be used.)
+        registers.restore(&state)?;
+        *dev.data().owed.lock() = state.pending;
+        Ok(())
+    }
+
+    /// The device is RUNNING now, and not by `start`. It may not even be open: only what the driver
+    /// knows can be set right here.
+    fn reset(data: Pin<&Edu>) {
+        *data.owed.lock() = 0;
+    }
+}
+
+vfio::module_vfio_pci_driver! {
+    type: Edu,
+    name: "vfio_edu_rs",
+    authors: ["The hisi-acc-vfio-rs authors"],
+    description: "Sample VFIO PCI variant driver with live migration, for QEMU's edu device",
+    license: "GPL",
+}
