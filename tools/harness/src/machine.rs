@@ -220,7 +220,11 @@ impl Machine {
             .arg(initrd)
             .arg("-append")
             .arg(append.join(" "))
-            .args(["-device", "acc-twin-ctl,addr=2.0"]);
+            .args(["-device", "acc-twin-ctl,addr=2.0"])
+            // For the sample driver. The one behind a port can be reset, by its bus.
+            .args(["-device", "edu,addr=4.0"])
+            .args(["-device", "pcie-root-port,id=rp,chassis=1,addr=5.0"])
+            .args(["-device", "edu,bus=rp"]);
         let hw = needs.hw.unwrap_or(3);
         // VFs take the numbers after the PF's.
         for (kind, slot) in [("zip", "10"), ("sec", "14"), ("hpre", "18")] {

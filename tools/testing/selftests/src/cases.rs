@@ -11,6 +11,7 @@ mod migration;
 mod model;
 mod p2p;
 mod pair;
+mod sample;
 mod seen;
 mod upstream;
 
@@ -74,6 +75,11 @@ const PLAIN: &[(&str, Case)] = &[
     ("link.no_link", link::no_link),
     ("link.pf_unbind", link::pf_unbind),
     ("link.module_unload", link::module_unload),
+    ("sample.edu_migrates", sample::edu_migrates),
+    ("sample.edu_states", sample::edu_states),
+    ("sample.edu_bad_stream", sample::edu_bad_stream),
+    ("sample.edu_reset", sample::edu_reset),
+    ("sample.edu_hidden", sample::edu_hidden),
 ];
 
 const BOTH: &[(&str, DriverCase)] = &[

@@ -42,7 +42,12 @@ pub fn seconds(n: u64) -> Duration {
 }
 
 /// Waits a moment for something to become true.
-pub fn wait_for(what: &str, mut ready: impl FnMut() -> bool) -> Result<()> {
+pub fn wait_for(what: &str, ready: impl FnMut() -> bool) -> Result<()> {
+    wait_long_for(what, Duration::from_secs(10), ready)
+}
+
+/// Waits that long.
+pub fn wait_long_for(what: &str, limit: Duration, mut ready: impl FnMut() -> bool) -> Result<()> {
     let begin = Instant::now();
     let limit = seconds(10);
     while !ready() {
