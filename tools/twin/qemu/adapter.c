@@ -294,6 +294,9 @@ static void function_reset(DeviceState *dev)
 {
 	struct function *f = (struct function *)PCI_DEVICE(dev);
 
+	/* With the PF its SR-IOV capability is reset: its VFs go, till they are enabled anew. */
+	if (!pci_is_vf(&f->pdev))
+		pcie_sriov_pf_reset(&f->pdev);
 	if (f->pf && f->pf->twin)
 		twin_reset(f->pf->twin, f->number);
 }

@@ -27,6 +27,8 @@ const WINDOW: u32 = 0x18_0000;
 const WINDOW_SIZE: u32 = 0x2000;
 /// Functions in the window: a PF and 63 VFs
 const WINDOW_END: u32 = WINDOW + 64 * WINDOW_SIZE;
+/// `QM_SQC_VFT_VALID`
+const VFT_VALID: u64 = 1 << 44;
 
 /// The device.
 pub struct Twin {
@@ -177,22 +179,26 @@ impl Twin {
             .copied()
     }
 
-    /// How many queues a function has, by the VFT.
+    /// How many queues a function has, by the VFT. `hisi_qm_stop()` takes all from the PF by an entry
+    /// that is not valid.
     pub(crate) fn queues(&self, f: usize) -> u32 {
         self.vft_entry(f)
+            .filter(|raw| raw & VFT_VALID != 0)
             .map_or(0, |raw| VftEntry::from_sqc_vft(raw).num)
     }
 
-    /// Function-level reset. That of the PF resets what only the PF has too, but for the VFT. Guess:
-    /// VFs keep their state, since the PF's driver has each of them stop before.
+    /// A function is reset: by FLR, by a bus reset, or as a VF that comes or goes. With the PF goes
+    /// what only the PF has. Guess: the VFT, too, since `hisi_qm_reset_done()` writes all of it anew.
+    /// That VFs go with the PF is PCI's business, which resets each of them.
     pub fn reset(&mut self, f: usize) {
-        self.ledger.add(f, "flr", 1);
+        self.ledger.add(f, "reset", 1);
         if let Some(function) = self.functions.get_mut(f) {
             *function = Function::new();
         }
         if f == 0 {
             self.qm_errors = Errors::default();
             self.engine_errors = Errors::default();
+            self.vft.clear();
         }
     }
 

@@ -14,6 +14,8 @@ const QM_ABNORMAL_INT_SOURCE: u32 = 0x10_0000;
 const QM_ABNORMAL_INT_MASK: u32 = 0x10_0004;
 /// `QM_ABNORMAL_INT_SET`
 const QM_ABNORMAL_INT_SET: u32 = 0x10_000c;
+/// `QM_MEM_START_INIT`: the VFT is to be written after it (`qm_set_sqc_cqc_vft()`)
+const QM_MEM_START_INIT: u32 = 0x10_0040;
 /// `QM_MEM_INIT_DONE`
 const QM_MEM_INIT_DONE: u32 = 0x10_0044;
 /// `QM_IFC_READY_STATUS`: 64 bits, who has not taken a message yet
@@ -144,6 +146,7 @@ impl Twin {
             _ if Some(offset) == engine.set => self.engine_errors.source |= value,
             _ if offset == engine.status => {}
             regs::QM_ABNORMAL_INT_STATUS | QM_MEM_INIT_DONE | ACC_MASTER_TRANS_RETURN => {}
+            QM_MEM_START_INIT if value & 1 != 0 => self.vft.clear(),
             regs::QM_VFT_CFG_OP_ENABLE => self.vft_access(value),
             // Tell the VFs that QM_IFC_INT_CFG names
             QM_IFC_INT_SET_P => {

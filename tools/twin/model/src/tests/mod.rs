@@ -16,6 +16,7 @@ use hisi_acc_hw::{
 
 mod engines;
 mod faults;
+mod resets;
 
 const EQ: u64 = MEMORY;
 const BUFFER: u64 = MEMORY + 0x1000;
