@@ -10,6 +10,7 @@
  *                  word is the id of a PF (-device hisi-zip-pf,id=zip), the rest is for its model.
  */
 #include "qemu/osdep.h"
+#include "qemu/cutils.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
 #include "qemu/timer.h"
@@ -195,10 +196,12 @@ static bool function_init(struct function *f, struct pf *pf, uint64_t bar2, Erro
 		error_setg(errp, "no PCI Express capability");
 		return false;
 	}
+	pcie_cap_deverr_init(pdev);
 	pcie_cap_flr_init(pdev);
 	if (msi_init(pdev, CAP_MSI, MSI_VECTORS, true, true, errp))
 		return false;
 	pcie_ari_init(pdev, CAP_ARI);
+	pdev->exp.aer_log.log_max = PCIE_AER_LOG_MAX_DEFAULT;
 	return pcie_aer_init(pdev, PCI_ERR_VER, CAP_AER, PCI_ERR_SIZEOF, errp) >= 0;
 }
 
@@ -283,20 +286,52 @@ static void vf_exit(PCIDevice *pdev)
 	pcie_aer_exit(pdev);
 }
 
+/*
+ * Whether a VF decodes memory is up to the PF alone (VF MSE), and the VF's own bit for it reads 0: a
+ * driver of a VF reads registers after a reset of the PF before it has restored the VF's
+ * configuration (qm_wait_pf_reset_finish()). To QEMU it is the VF's own bit that matters.
+ */
+static void vf_memory_enable(struct function *vf)
+{
+	PCIDevice *pf = &vf->pf->function.pdev;
+	const uint16_t both = PCI_SRIOV_CTRL_VFE | PCI_SRIOV_CTRL_MSE;
+	uint16_t ctrl = pci_get_word(pf->config + CAP_SRIOV + PCI_SRIOV_CTRL);
+	uint16_t command = pci_get_word(vf->pdev.config + PCI_COMMAND);
+	bool is = command & PCI_COMMAND_MEMORY;
+
+	if (is != ((ctrl & both) == both))
+		pci_default_write_config(&vf->pdev, PCI_COMMAND, command ^ PCI_COMMAND_MEMORY, 2);
+}
+
 static void config_write(PCIDevice *pdev, uint32_t addr, uint32_t value, int len)
 {
+	struct function *f = (struct function *)pdev;
+
 	pci_default_write_config(pdev, addr, value, len);
 	pcie_cap_flr_write_config(pdev, addr, value, len);
 	pcie_aer_write_config(pdev, addr, value, len);
+	if (pci_is_vf(pdev)) {
+		vf_memory_enable(f);
+		return;
+	}
+	for (size_t n = 1; n <= MAX_VFS; n++)
+		if (f->pf->functions[n])
+			vf_memory_enable(f->pf->functions[n]);
+}
+
+static uint32_t vf_config_read(PCIDevice *pdev, uint32_t addr, int len)
+{
+	uint32_t value = pci_default_read_config(pdev, addr, len);
+
+	return addr == PCI_COMMAND ? value & ~PCI_COMMAND_MEMORY : value;
 }
 
 static void function_reset(DeviceState *dev)
 {
 	struct function *f = (struct function *)PCI_DEVICE(dev);
 
-	/* With the PF its SR-IOV capability is reset: its VFs go, till they are enabled anew. */
-	if (!pci_is_vf(&f->pdev))
-		pcie_sriov_pf_reset(&f->pdev);
+	pcie_cap_deverr_reset(&f->pdev);
+	/* With a PF, QEMU resets its SR-IOV capability: its VFs go, till they are enabled anew. */
 	if (f->pf && f->pf->twin)
 		twin_reset(f->pf->twin, f->number);
 }
@@ -335,6 +370,7 @@ static void vf_class(ObjectClass *klass, void *data)
 	function_class(klass, acc->vf_id);
 	PCI_DEVICE_CLASS(klass)->realize = vf_realize;
 	PCI_DEVICE_CLASS(klass)->exit = vf_exit;
+	PCI_DEVICE_CLASS(klass)->config_read = vf_config_read;
 	DEVICE_CLASS(klass)->user_creatable = false;
 }
 
@@ -400,6 +436,33 @@ static struct pf *ctl_find(const char *request, size_t len)
 	return NULL;
 }
 
+/*
+ * "aer pf|vfN corrected|uncorrected BITS": a function reports errors to its root port, as bits of its
+ * AER status registers. PCI's business, which the model knows nothing of.
+ */
+static bool ctl_aer(struct pf *pf, const char *request, size_t len)
+{
+	g_autofree char *text = g_strndup(request, len);
+	g_auto(GStrv) word = g_strsplit(text, " ", 5);
+	PCIEAERErr err = {};
+	uint64_t n = 0, bits;
+
+	if (g_strv_length(word) != 4 || strcmp(word[0], "aer"))
+		return false;
+	if (strcmp(word[1], "pf") &&
+	    (strncmp(word[1], "vf", 2) || qemu_strtou64(word[1] + 2, NULL, 10, &n)))
+		return false;
+	if (n > MAX_VFS || !pf->functions[n] || qemu_strtou64(word[3], NULL, 0, &bits))
+		return false;
+	if (!strcmp(word[2], "corrected"))
+		err.flags = PCIE_AER_ERR_IS_CORRECTABLE;
+	else if (strcmp(word[2], "uncorrected"))
+		return false;
+	err.status = bits;
+	err.source_id = pci_requester_id(&pf->functions[n]->pdev);
+	return !pcie_aer_inject_error(&pf->functions[n]->pdev, &err);
+}
+
 static void ctl_ask(struct ctl *ctl, size_t len)
 {
 	size_t n;
@@ -409,6 +472,8 @@ static void ctl_ask(struct ctl *ctl, size_t len)
 	if (!ctl->asked)
 		return;
 	n = MIN(strlen(DEVICE(ctl->asked)->id) + 1, len);
+	if (ctl_aer(ctl->asked, ctl->request + n, len - n))
+		return;
 	ctl->answered = twin_control(ctl->asked->twin, (uint8_t *)ctl->request + n, len - n);
 	/* An order may have given the device something to do. */
 	qemu_bh_schedule(ctl->asked->bh);
