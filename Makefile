@@ -28,6 +28,7 @@ help:
 run:
 	@DRIVER=$(filter rust c,$(DRIVER)) $(ENTER) tools/acc.sh demo
 
+check: export ACC_NESTED := 1
 check:
 	@$(ENTER) tools/acc.sh check --driver $(DRIVER) '$(T)'
 

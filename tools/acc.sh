@@ -57,6 +57,9 @@ if [ "${1:-}" != list ]; then
 	if [ -n "$KERNEL" ]; then
 		step modules tools/modules.sh "$KERNEL" || broken+=(modules)
 		step upstream tools/testing/upstream.sh "$KERNEL" || broken+=(upstream)
+		if [ -n "${ACC_NESTED:-}" ]; then
+			step nested tools/testing/nested.sh "$KERNEL" || broken+=(nested)
+		fi
 	fi
 fi
 arguments=(--top "$TOP" --flavour "${FLAVOUR:-}")
@@ -65,4 +68,5 @@ if [ ${#broken[@]} != 0 ]; then
 	exec "$ACC" "${arguments[@]}" broken "${broken[@]}"
 fi
 [ -z "$KERNEL" ] || arguments+=(--kernel "$KERNEL" --twin "$TWIN")
+[ -z "${ACC_NESTED:-}" ] || arguments+=(--nested "$ACC_NESTED")
 exec "$ACC" "${arguments[@]}" "$@"

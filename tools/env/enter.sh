@@ -9,6 +9,12 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 ROOT=$("$(dirname "$0")/root.sh")
+# With ACC_NESTED set to anything: the guests' own QEMU too, whose root it names inside.
+if [ -n "${ACC_NESTED:-}" ]; then
+	ACC_NESTED=$("$(dirname "$0")/nested.sh")
+	ACC_NESTED=/cache/$(basename "$ACC_NESTED")
+	export ACC_NESTED
+fi
 mkdir -p "$CACHE/home" "$CACHE/cargo"
 
 flags=(--mount --propagation private)
@@ -37,7 +43,7 @@ exec unshare "${flags[@]}" bash -c '
 	fi
 	cat /etc/resolv.conf >"$root/run/resolv.conf" 2>/dev/null || :
 	keep=()
-	for v in TERM CI T V FLAVOUR DRIVER KDIR http_proxy https_proxy no_proxy COLUMNS; do
+	for v in TERM CI T V FLAVOUR DRIVER KDIR ACC_NESTED http_proxy https_proxy no_proxy COLUMNS; do
 		[ -z "${!v:-}" ] || keep+=("$v=${!v}")
 	done
 	exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \

@@ -24,12 +24,12 @@ cp /usr/bin/busybox "$OUT/root/bin/"
 ln -s busybox "$OUT/root/bin/sh"
 ln -s ../bin/busybox "$OUT/root/sbin/modprobe"
 cp "$HERE/init" "$OUT/root/init"
-cp "$OUT/module/acc_load.ko" "$OUT/root/lib/"
 lib=$OUT/root/lib/modules/$release
 # All modules but those of VFIO: modprobe takes what it needs.
 grep -v -E '/vfio/|iommu|samples|selftest' "$KERNEL/modules.order" | while read -r object; do
 	cp "$KERNEL/${object%.o}.ko" "$lib/"
 done
+cp "$OUT/module/acc_load.ko" "$lib/"
 cp "$KERNEL"/modules.builtin{,.modinfo} "$lib/"
 : >"$lib/modules.order"
 depmod -b "$OUT/root" "$release"

@@ -13,6 +13,8 @@ pub struct Needs {
     pub kernel: Vec<String>,
     /// No other case runs in it (`fresh`)
     pub fresh: bool,
+    /// It is a host of guests itself: KVM, Debian's QEMU, something for it to boot (`nested`)
+    pub nested: bool,
 }
 
 /// A case, as `acc-selftest list` names it: its name, and each attribute behind a tab.
@@ -54,6 +56,7 @@ impl Case {
                 ("memory", value) => case.needs.memory = Some(value.to_owned()),
                 ("kernel", value) => case.needs.kernel.push(value.to_owned()),
                 ("fresh", "") => case.needs.fresh = true,
+                ("nested", "") => case.needs.nested = true,
                 ("splat", value) => case.splat = Some(value.to_owned()),
                 ("known", value) => case.known = Some(value.to_owned()),
                 ("flavour", value) => case.flavour = Some(value.to_owned()),
@@ -135,7 +138,7 @@ mod tests {
     #[test]
     fn attributes() {
         let case = Case::read(
-            "a.b:c:v5\thw=5\tmemory=2G\tkernel=x=1\tkernel=y\tfresh\tsplat=BUG: no\tknown=f+0x",
+            "a.b:c:v5\thw=5\tmemory=2G\tkernel=x=1\tkernel=y\tfresh\tnested\tsplat=BUG: no\tknown=f+0x",
         );
         assert_eq!(
             case,
@@ -146,6 +149,7 @@ mod tests {
                     memory: Some("2G".to_owned()),
                     kernel: vec!["x=1".to_owned(), "y".to_owned()],
                     fresh: true,
+                    nested: true,
                 },
                 splat: Some("BUG: no".to_owned()),
                 known: Some("f+0x".to_owned()),

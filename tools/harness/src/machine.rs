@@ -18,6 +18,8 @@ pub struct Machine {
     pub twin: PathBuf,
     /// The kernel's, or nothing
     pub flavour: String,
+    /// The root of the guests' own QEMU, if there is one
+    pub nested: Option<PathBuf>,
 }
 
 /// How long a guest may take.
@@ -211,7 +213,11 @@ impl Machine {
             .args(["--pdeathsig", "KILL", "env"])
             .arg(format!("LD_PRELOAD={}", self.twin.display()))
             .arg("qemu-system-aarch64")
-            .args(["-M", "virt,gic-version=3,its=on,iommu=smmuv3"])
+            .arg("-M")
+            .arg(match needs.nested {
+                true => "virt,gic-version=3,its=on,iommu=smmuv3,virtualization=on",
+                false => "virt,gic-version=3,its=on,iommu=smmuv3",
+            })
             .args(["-cpu", "cortex-a76", "-smp", "2", "-m", memory])
             .args(["-nographic", "-no-reboot", "-net", "none"])
             .arg("-kernel")
@@ -232,6 +238,25 @@ impl Machine {
             command
                 .arg("-device")
                 .arg(format!("{device},multifunction=on,vfs=8,hw={hw}"));
+        }
+        if needs.nested {
+            let qemu = self
+                .nested
+                .as_ref()
+                .ok_or("no QEMU for guests of guests: tools/env/nested.sh makes its root")?;
+            for (tag, path) in [("nested", qemu), ("load", &self.top.join("build/nested"))] {
+                let path = path.display();
+                command
+                    .arg("-fsdev")
+                    .arg(format!(
+                        "local,id={tag},path={path},security_model=none,readonly=on"
+                    ))
+                    .arg("-device")
+                    // Not behind the IOMMU: it would have to be mapped.
+                    .arg(format!(
+                        "virtio-9p-pci,fsdev={tag},mount_tag={tag},iommu_platform=off"
+                    ));
+            }
         }
         Ok(command)
     }

@@ -41,6 +41,9 @@ struct Arguments {
     /// The object that plugs the device model into QEMU
     #[arg(long)]
     twin: Option<PathBuf>,
+    /// The root file system of the QEMU that runs in guests
+    #[arg(long)]
+    nested: Option<PathBuf>,
     #[command(subcommand)]
     what: What,
 }
@@ -214,6 +217,7 @@ fn main() -> ExitCode {
         kernel: arguments.kernel.unwrap_or_default(),
         twin: arguments.twin.unwrap_or_default(),
         flavour: arguments.flavour,
+        nested: arguments.nested,
     };
     let result = match arguments.what {
         What::List => all_cases(&machine).map(|cases| {

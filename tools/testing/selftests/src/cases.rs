@@ -11,6 +11,7 @@ mod migration;
 mod model;
 mod p2p;
 mod pair;
+mod qemu;
 mod sample;
 mod seen;
 mod upstream;
@@ -98,6 +99,14 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("hidden.dma_buf", hidden::dma_buf),
 ];
 
+type RemarkCase = fn(Driver) -> Result<String>;
+
+/// Cases for both drivers that have something to remark.
+const REMARKS: &[(&str, RemarkCase)] = &[
+    ("qemu.iommufd_precopy", qemu::iommufd_precopy),
+    ("qemu.legacy_precopy", qemu::legacy_precopy),
+];
+
 /// Fails with a message if a condition does not hold.
 macro_rules! ensure {
     ($condition:expr, $($message:tt)+) => {
@@ -139,6 +148,8 @@ const NEEDS: &[(&str, &str)] = &[
     ),
     // pci_disable_sriov() by a PF's driver that is unbound: without pci_rescan_remove_lock.
     ("link.pf_unbind", "\tknown=hisi_qm_sriov_disable+"),
+    // QEMU runs in the guest, and guests in that.
+    ("qemu.", "\tnested\tmemory=3G"),
     // Each spoils its guest.
     ("debug.", "\tfresh\tflavour=debug"),
 ];
@@ -165,7 +176,9 @@ pub fn names() -> Vec<String> {
     let plain = PLAIN.iter().map(|(name, _)| (*name).to_owned());
     let both = BOTH
         .iter()
-        .flat_map(|(name, _)| [format!("{name}:rust"), format!("{name}:c")]);
+        .map(|(name, _)| name)
+        .chain(REMARKS.iter().map(|(name, _)| name))
+        .flat_map(|name| [format!("{name}:rust"), format!("{name}:c")]);
     let either: Vec<String> = plain.chain(both).collect();
     let v5 = either.iter().filter(|name| on_v5(name));
     let v5: Vec<String> = v5.map(|name| format!("{name}:v5")).collect();
@@ -213,6 +226,10 @@ fn find_either(name: &str) -> Option<Found> {
         "c" => Driver::C,
         _ => return None,
     };
+    if let Some((_, case)) = REMARKS.iter().find(|(n, _)| *n == name) {
+        let case = *case;
+        return Some(Box::new(move || case(driver)));
+    }
     let (_, case) = BOTH.iter().find(|(n, _)| *n == name)?;
     let case = *case;
     Some(Box::new(move || case(driver).map(|()| String::new())))

@@ -49,7 +49,7 @@ pub fn wait_for(what: &str, ready: impl FnMut() -> bool) -> Result<()> {
 /// Waits that long.
 pub fn wait_long_for(what: &str, limit: Duration, mut ready: impl FnMut() -> bool) -> Result<()> {
     let begin = Instant::now();
-    let limit = seconds(10);
+    let limit = limit * slowness();
     while !ready() {
         if begin.elapsed() > limit {
             return Err(format!("{what}: not in time").into());

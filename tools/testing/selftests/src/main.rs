@@ -8,6 +8,7 @@ mod demo;
 mod host;
 mod memory;
 mod migrate;
+mod nested;
 mod qm;
 mod twin;
 mod vfio;

@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Guests of this guest: QEMU, unmodified, with VFs handed on to it by vfio-pci, and spoken to by QMP.
+
+use crate::{host, host::Function, Result};
+use serde_json::{json, Value};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+/// Where Debian's QEMU is: a root file system of its own, by 9p.
+const ROOT: &str = "/nested";
+/// Where it finds what it boots, within that root.
+const LOAD: &str = "/work";
+/// Sockets and consoles, in and out of that root.
+const RUN: &str = "/run";
+
+fn mount(arguments: &[&str]) -> Result<()> {
+    let output = Command::new("mount").args(arguments).output()?;
+    if !output.status.success() {
+        let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        return Err(format!("mount {}: {text}", arguments.join(" ")).into());
+    }
+    Ok(())
+}
+
+/// Mounts what QEMU needs, once.
+pub fn set_up() -> Result<()> {
+    if Path::new(ROOT).join("usr/bin").exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(ROOT)?;
+    let nine = "trans=virtio,version=9p2000.L,msize=1048576,cache=loose,ro";
+    mount(&["-t", "9p", "-o", nine, "nested", ROOT])?;
+    let inside = |path: &str| format!("{ROOT}{path}");
+    mount(&["-t", "9p", "-o", nine, "load", &inside(LOAD)])?;
+    for (kind, path) in [("proc", "/proc"), ("sysfs", "/sys")] {
+        mount(&["-t", kind, kind, &inside(path)])?;
+    }
+    mount(&["-o", "bind", "/dev", &inside("/dev")])?;
+    for path in [RUN, "/tmp"] {
+        mount(&["-t", "tmpfs", "tmpfs", &inside(path)])?;
+    }
+    // Buffers of the nested guest's RAM.
+    fs::create_dir_all("/dev/shm")?;
+    Ok(())
+}
+
+/// How a VF is handed on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// By a group and a type 1 container
+    Legacy,
+    /// By the character device and an iommufd
+    Iommufd,
+}
+
+/// What a nested guest is like.
+#[derive(Clone)]
+pub struct Config {
+    pub way: Way,
+    /// The engines that its work is for, as `acc.engine=` has them
+    pub engines: &'static str,
+    /// Jobs between two lines of its console
+    pub every: u32,
+    pub memory_mb: u32,
+    /// Properties of each vfio-pci device
+    pub device: &'static str,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            way: Way::Iommufd,
+            engines: "zip",
+            every: 50,
+            memory_mb: 256,
+            // No IOMMU here tracks what devices write: without it QEMU would refuse to migrate.
+            device: "enable-migration=on",
+        }
+    }
+}
+
+/// A QEMU.
+pub struct Vm {
+    name: String,
+    child: Child,
+    qmp: BufReader<UnixStream>,
+    serial: fs::File,
+    begin: Instant,
+}
+
+/// What a migration came to.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    pub status: String,
+    pub error: String,
+    pub downtime_ms: u64,
+    pub total_ms: u64,
+    pub ram_bytes: u64,
+    pub vfio_bytes: u64,
+    pub iterations: u64,
+}
+
+impl Vm {
+    /// Starts one with VFs; with `incoming` it waits there for a migration.
+    pub fn new(
+        name: &str,
+        config: &Config,
+        vfs: &[&Function],
+        incoming: Option<&str>,
+    ) -> Result<Self> {
+        set_up()?;
+        let path = |kind: &str| format!("{RUN}/{name}.{kind}");
+        let outside = |kind: &str| PathBuf::from(format!("{ROOT}{}", path(kind)));
+        for kind in ["qmp", "in", "log"] {
+            let _ = fs::remove_file(outside(kind));
+        }
+        // What is typed on its console. Opened for both, so that no side waits for the other.
+        let status = Command::new("mkfifo").arg(outside("in")).status()?;
+        if !status.success() {
+            return Err("no fifo".into());
+        }
+        let serial = fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(outside("in"))?;
+        let mut command = Command::new("chroot");
+        command
+            .args([ROOT, "/usr/bin/qemu-system-aarch64"])
+            .args(["-M", "virt,gic-version=3", "-accel", "kvm", "-cpu", "host"])
+            .args(["-smp", "1", "-m", &config.memory_mb.to_string()])
+            .args(["-nographic", "-nodefaults", "-net", "none"])
+            .args(["-kernel", "/work/Image", "-initrd", "/work/initrd.gz"])
+            .arg("-append")
+            .arg(format!(
+                "console=ttyAMA0 panic=-1 acc.engine={} acc.every={}",
+                config.engines, config.every
+            ))
+            .arg("-qmp")
+            .arg(format!("unix:{},server=on,wait=off", path("qmp")))
+            .arg("-chardev")
+            .arg(format!(
+                "file,id=serial,path={},input-path={}",
+                path("log"),
+                path("in")
+            ))
+            .args(["-serial", "chardev:serial"]);
+        if config.way == Way::Iommufd {
+            command.args(["-object", "iommufd,id=iommufd0"]);
+        }
+        for (n, vf) in vfs.iter().enumerate() {
+            let mut device = format!("vfio-pci,id=vf{n},host={},{}", vf.address, config.device);
+            if config.way == Way::Iommufd {
+                device.push_str(",iommufd=iommufd0");
+            }
+            command.args(["-device", &device]);
+        }
+        if let Some(incoming) = incoming {
+            command.args(["-incoming", incoming]);
+        }
+        let log = fs::File::create(outside("stderr"))?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        let mut ended = Ended(Some(child));
+        let stderr = || fs::read_to_string(outside("stderr")).unwrap_or_default();
+        let connect = |kind: &str, ended: &mut Ended| -> Result<UnixStream> {
+            let begin = Instant::now();
+            loop {
+                if let Ok(stream) = UnixStream::connect(outside(kind)) {
+                    return Ok(stream);
+                }
+                if let Some(child) = &mut ended.0 {
+                    if let Some(status) = child.try_wait()? {
+                        return Err(format!("{name}: {status}: {}", stderr()).into());
+                    }
+                }
+                if begin.elapsed() > Duration::from_secs(60) {
+                    return Err(format!("{name}: no {kind}: {}", stderr()).into());
+                }
+                sleep(Duration::from_millis(50));
+            }
+        };
+        let qmp = connect("qmp", &mut ended)?;
+        qmp.set_read_timeout(Some(Duration::from_secs(120)))?;
+        let mut vm = Self {
+            name: name.to_owned(),
+            child: ended.0.take().ok_or("no QEMU")?,
+            qmp: BufReader::new(qmp),
+            serial,
+            begin: Instant::now(),
+        };
+        // The greeting, then out of the negotiation.
+        vm.read()?;
+        vm.qmp("qmp_capabilities", json!({}))?;
+        Ok(vm)
+    }
+
+    fn file(&self, kind: &str) -> PathBuf {
+        PathBuf::from(format!("{ROOT}{RUN}/{}.{kind}", self.name))
+    }
+
+    fn read(&mut self) -> Result<Value> {
+        let mut line = String::new();
+        if self.qmp.read_line(&mut line)? == 0 {
+            let text = fs::read_to_string(self.file("stderr")).unwrap_or_default();
+            return Err(format!("{}: QEMU has ended: {text}", self.name).into());
+        }
+        Ok(serde_json::from_str(&line)?)
+    }
+
+    /// A command to QEMU, and what it answers.
+    pub fn qmp(&mut self, command: &str, arguments: Value) -> Result<Value> {
+        let mut request = json!({ "execute": command });
+        if arguments.as_object().is_some_and(|map| !map.is_empty()) {
+            request["arguments"] = arguments;
+        }
+        writeln!(self.qmp.get_mut(), "{request}")?;
+        loop {
+            let mut answer = self.read()?;
+            if let Some(error) = answer.get("error") {
+                return Err(format!("{}: {command}: {}", self.name, error["desc"]).into());
+            }
+            if answer.get("return").is_some() {
+                return Ok(answer["return"].take());
+            }
+        }
+    }
+
+    /// All that its console has said.
+    pub fn console(&self) -> String {
+        let raw = fs::read(self.file("log")).unwrap_or_default();
+        String::from_utf8_lossy(&raw).replace('\r', "")
+    }
+
+    /// What QEMU itself has said.
+    pub fn stderr(&self) -> String {
+        fs::read_to_string(self.file("stderr")).unwrap_or_default()
+    }
+
+    /// A line to its console.
+    pub fn type_line(&mut self, line: &str) -> Result<()> {
+        Ok(writeln!(self.serial, "{line}")?)
+    }
+
+    /// The last count of jobs of an engine, and of errors, that the console says.
+    pub fn jobs(&self, engine: &str) -> (u64, u64) {
+        let console = self.console();
+        let mut last = (0, 0);
+        for line in console.lines() {
+            let Some((_, rest)) = line.split_once(&format!("acc_load {engine}: ")) else {
+                continue;
+            };
+            if rest.starts_with("ERROR") {
+                last.1 += 1;
+                continue;
+            }
+            let numbers: Vec<u64> = rest
+                .split(|c: char| !c.is_ascii_digit())
+                .filter_map(|word| word.parse().ok())
+                .collect();
+            if let [jobs, errors] = numbers[..] {
+                last = (jobs, errors.max(last.1));
+            }
+        }
+        last
+    }
+
+    /// Waits for something on its console; `None` where QEMU ends or too much time goes by.
+    pub fn wait_console(&mut self, what: &str, ready: impl Fn(&Self) -> bool) -> Result<()> {
+        let begin = Instant::now();
+        while !ready(self) {
+            let why = match self.child.try_wait()? {
+                Some(status) => format!("QEMU ended: {status}"),
+                None if begin.elapsed() > Duration::from_secs(90) => "not in time".to_owned(),
+                None => {
+                    sleep(Duration::from_millis(100));
+                    continue;
+                }
+            };
+            let console = self.console();
+            let from = console.len().saturating_sub(1500);
+            let tail = console.get(from..).unwrap_or(&console);
+            return Err(format!("{}: {what}: {why}\n{}\n{tail}", self.name, self.stderr()).into());
+        }
+        Ok(())
+    }
+
+    /// Begins a migration to where another one waits. Where nothing tracks what the VF writes, all of
+    /// RAM is dirty for ever: the guest has to be stopped with all of it to do.
+    pub fn migrate(&mut self, to: &str) -> Result<()> {
+        let parameters = json!({ "downtime-limit": 60_000, "max-bandwidth": 4u64 << 30 });
+        self.qmp("migrate-set-parameters", parameters)?;
+        self.qmp("migrate", json!({ "uri": to }))?;
+        Ok(())
+    }
+
+    /// Waits till the migration has ended, one way or another.
+    pub fn migrated(&mut self) -> Result<Outcome> {
+        let begin = Instant::now();
+        loop {
+            let info = self.qmp("query-migrate", json!({}))?;
+            let status = info["status"].as_str().unwrap_or("none").to_owned();
+            if ["completed", "failed", "cancelled"].contains(&status.as_str()) {
+                return Ok(Outcome {
+                    status,
+                    error: info["error-desc"].as_str().unwrap_or_default().to_owned(),
+                    downtime_ms: info["downtime"].as_u64().unwrap_or(0),
+                    total_ms: info["total-time"].as_u64().unwrap_or(0),
+                    ram_bytes: info["ram"]["transferred"].as_u64().unwrap_or(0),
+                    vfio_bytes: info["vfio"]["transferred"].as_u64().unwrap_or(0),
+                    iterations: info["ram"]["dirty-sync-count"].as_u64().unwrap_or(0),
+                });
+            }
+            if begin.elapsed() > Duration::from_secs(90) {
+                return Err(format!("{}: the migration does not end: {info}", self.name).into());
+            }
+            sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Ends it in good order.
+    pub fn quit(mut self) -> Result<()> {
+        let _ = self.qmp("quit", json!({}));
+        let child = &mut self.child;
+        host::wait_for("QEMU's end", || child.try_wait().is_ok_and(|s| s.is_some()))
+    }
+
+    /// How long it has been there.
+    pub fn age(&self) -> Duration {
+        self.begin.elapsed()
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A process that ends with what holds it.
+struct Ended(Option<Child>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
