@@ -71,6 +71,7 @@ const PLAIN: &[(&str, Case)] = &[
     ("p2p.two_vfs", p2p::two_vfs),
     ("hidden.ioeventfd", hidden::ioeventfd),
     ("trace.events", seen::events),
+    ("qemu.libvirt_alias", qemu::libvirt_alias),
     ("kunit.vfio_rs", kunit::vfio_rs),
     ("link.alias", link::alias),
     ("link.no_link", link::no_link),
@@ -105,6 +106,21 @@ type RemarkCase = fn(Driver) -> Result<String>;
 const REMARKS: &[(&str, RemarkCase)] = &[
     ("qemu.iommufd_precopy", qemu::iommufd_precopy),
     ("qemu.legacy_precopy", qemu::legacy_precopy),
+    ("qemu.stop_copy_only", qemu::stop_copy_only),
+    ("qemu.idle_guest", qemu::idle_guest),
+    ("qemu.two_vfs", qemu::two_vfs),
+];
+
+/// The same for ours only.
+const RUST_REMARKS: &[(&str, RemarkCase)] = &[
+    ("qemu.ping_pong", qemu::ping_pong),
+    ("qemu.sec_vf", qemu::sec_vf),
+    ("qemu.hpre_vf", qemu::hpre_vf),
+    ("qemu.cancel_and_retry", qemu::cancel_and_retry),
+    ("qemu.target_dies", qemu::target_dies),
+    ("qemu.incompatible_target", qemu::incompatible_target),
+    ("qemu.guest_reboot_between", qemu::guest_reboot_between),
+    ("qemu.guest_driver_unloaded", qemu::guest_driver_unloaded),
 ];
 
 /// Fails with a message if a condition does not hold.
@@ -179,7 +195,8 @@ pub fn names() -> Vec<String> {
         .map(|(name, _)| name)
         .chain(REMARKS.iter().map(|(name, _)| name))
         .flat_map(|name| [format!("{name}:rust"), format!("{name}:c")]);
-    let either: Vec<String> = plain.chain(both).collect();
+    let ours = RUST_REMARKS.iter().map(|(name, _)| format!("{name}:rust"));
+    let either: Vec<String> = plain.chain(both).chain(ours).collect();
     let v5 = either.iter().filter(|name| on_v5(name));
     let v5: Vec<String> = v5.map(|name| format!("{name}:v5")).collect();
     either
@@ -226,7 +243,11 @@ fn find_either(name: &str) -> Option<Found> {
         "c" => Driver::C,
         _ => return None,
     };
-    if let Some((_, case)) = REMARKS.iter().find(|(n, _)| *n == name) {
+    let remarks = match driver {
+        Driver::Rust => [REMARKS, RUST_REMARKS],
+        Driver::C => [REMARKS, &[]],
+    };
+    if let Some((_, case)) = remarks.concat().iter().find(|(n, _)| *n == name) {
         let case = *case;
         return Some(Box::new(move || case(driver)));
     }

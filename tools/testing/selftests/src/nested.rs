@@ -93,7 +93,6 @@ pub struct Vm {
     child: Child,
     qmp: BufReader<UnixStream>,
     serial: fs::File,
-    begin: Instant,
 }
 
 /// What a migration came to.
@@ -106,6 +105,20 @@ pub struct Outcome {
     pub ram_bytes: u64,
     pub vfio_bytes: u64,
     pub iterations: u64,
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "downtime {} ms, {} KiB of RAM and {} bytes of VFIO in {} iterations, {} ms in all",
+            self.downtime_ms,
+            self.ram_bytes >> 10,
+            self.vfio_bytes,
+            self.iterations,
+            self.total_ms
+        )
+    }
 }
 
 impl Vm {
@@ -197,7 +210,6 @@ impl Vm {
             child: ended.0.take().ok_or("no QEMU")?,
             qmp: BufReader::new(qmp),
             serial,
-            begin: Instant::now(),
         };
         // The greeting, then out of the negotiation.
         vm.read()?;
@@ -333,11 +345,6 @@ impl Vm {
         let _ = self.qmp("quit", json!({}));
         let child = &mut self.child;
         host::wait_for("QEMU's end", || child.try_wait().is_ok_and(|s| s.is_some()))
-    }
-
-    /// How long it has been there.
-    pub fn age(&self) -> Duration {
-        self.begin.elapsed()
     }
 }
 

@@ -4,11 +4,12 @@
 
 use super::ensure;
 use crate::{
-    host::{self, Accelerator, Function, ZIP},
+    host::{self, Accelerator, Function, HPRE, SEC, ZIP},
     nested::{Config, Outcome, Vm, Way},
     twin::Twin,
     Driver, Result,
 };
+use serde_json::json;
 
 /// Where sources find targets.
 const SOCKET: &str = "unix:/run/migration";
@@ -31,7 +32,7 @@ fn vfs(accelerator: Accelerator, driver: Driver) -> Result<Vec<Function>> {
 }
 
 /// Waits till so many more jobs are done, with no error.
-fn works(vm: &mut Vm, engine: &'static str, more: u64) -> Result<()> {
+fn works(vm: &mut Vm, engine: &str, more: u64) -> Result<()> {
     let goal = vm.jobs(engine).0 + more;
     vm.wait_console(&format!("{goal} jobs of {engine}"), |vm| {
         let (jobs, errors) = vm.jobs(engine);
@@ -47,50 +48,63 @@ fn works(vm: &mut Vm, engine: &'static str, more: u64) -> Result<()> {
 }
 
 /// A guest at work.
-fn start(name: &str, config: &Config, vf: &Function) -> Result<Vm> {
-    let mut vm = Vm::new(name, config, &[vf], None)?;
-    vm.wait_console("the guest's work", |vm| vm.jobs(config.engines).0 > 0)?;
+fn start(name: &str, config: &Config, vfs: &[&Function]) -> Result<Vm> {
+    let mut vm = Vm::new(name, config, vfs, None)?;
+    for engine in config.engines.split(',') {
+        vm.wait_console("the guest's work", |vm| {
+            vm.jobs(engine).0 > 0 || vm.console().contains("nested: up")
+        })?;
+        vm.wait_console("the guest's work", |vm| vm.jobs(engine).0 > 0)?;
+    }
     Ok(vm)
 }
 
-/// Moves a guest to another VF of the same host; the target.
-fn moved(source: &mut Vm, name: &str, config: &Config, vf: &Function) -> Result<(Vm, Outcome)> {
+/// A QEMU that waits for a guest, and where.
+fn waiting(name: &str, config: &Config, vfs: &[&Function]) -> Result<(Vm, String)> {
     let socket = format!("{SOCKET}-{name}");
-    let target = Vm::new(name, config, &[vf], Some(&socket))?;
+    Ok((Vm::new(name, config, vfs, Some(&socket))?, socket))
+}
+
+/// Moves a guest to other VFs of the same host; the target.
+fn moved(source: &mut Vm, name: &str, config: &Config, vfs: &[&Function]) -> Result<(Vm, Outcome)> {
+    let (target, socket) = waiting(name, config, vfs)?;
     source.migrate(&socket)?;
     let outcome = source.migrated()?;
     Ok((target, outcome))
 }
 
-/// The target goes on where the source was: its count follows the source's last one.
-fn goes_on(source: &Vm, target: &mut Vm, engine: &'static str, every: u32) -> Result<()> {
-    let (before, errors) = source.jobs(engine);
-    ensure!(errors == 0, "{errors} errors of the source");
-    target.wait_console("the target's count", |vm| {
-        vm.jobs(engine).0 > 0 || vm.jobs(engine).1 > 0
-    })?;
-    let console = target.console();
-    let (first, _) = console
+/// The counts of jobs of an engine on what consoles said, one after the other: a line may begin on
+/// one and end on the next.
+fn counts(consoles: &[String], engine: &str) -> Vec<u64> {
+    consoles
+        .concat()
         .lines()
-        .find_map(|line| line.split_once(&format!("acc_load {engine}: ")))
-        .and_then(|(_, rest)| rest.split_once(' '))
-        .and_then(|(jobs, _)| Some((jobs.parse::<u64>().ok()?, ())))
-        .ok_or_else(|| format!("no count:\n{console}"))?;
-    // The console tells each `every` jobs: the next line is the next multiple, or that line once
-    // more where it was on its way.
-    let next = before + u64::from(every);
-    ensure!(
-        first == next || first == before,
-        "the source ended with {before} jobs, the target goes on with {first}"
-    );
-    works(target, engine, SOME)
+        .filter_map(|line| line.split_once(&format!("acc_load {engine}: ")))
+        .filter_map(|(_, rest)| rest.split_once(" jobs,"))
+        .filter_map(|(jobs, _)| jobs.parse().ok())
+        .collect()
 }
 
-fn migrate(driver: Driver, config: &Config) -> Result<String> {
-    let vfs = vfs(ZIP, driver)?;
-    let mut source = start("a", config, &vfs[0])?;
-    works(&mut source, config.engines, SOME)?;
-    let (mut target, outcome) = moved(&mut source, "b", config, &vfs[1])?;
+/// The target goes on where the source was: no count is missing, none comes twice; and it works.
+fn goes_on(consoles: &[String], target: &mut Vm, config: &Config) -> Result<()> {
+    for engine in config.engines.split(',') {
+        works(target, engine, SOME)?;
+        let mut consoles = consoles.to_vec();
+        consoles.push(target.console());
+        let counts = counts(&consoles, engine);
+        let gap = counts
+            .windows(2)
+            .find(|pair| pair[1] != pair[0] + u64::from(config.every));
+        ensure!(
+            gap.is_none(),
+            "{engine}: {gap:?} among the counts {counts:?}"
+        );
+    }
+    Ok(())
+}
+
+/// What a migration came to, where it has to go well.
+fn completed(outcome: Outcome, source: &Vm, target: &Vm) -> Result<Outcome> {
     ensure!(
         outcome.status == "completed",
         "{}: {}\nsource: {}\ntarget: {}",
@@ -99,28 +113,253 @@ fn migrate(driver: Driver, config: &Config) -> Result<String> {
         source.stderr(),
         target.stderr()
     );
-    goes_on(&source, &mut target, config.engines, config.every)?;
+    Ok(outcome)
+}
+
+/// A guest at work moves to another VF.
+fn migrate(accelerator: Accelerator, driver: Driver, config: &Config) -> Result<String> {
+    let vfs = vfs(accelerator, driver)?;
+    let mut source = start("a", config, &[&vfs[0]])?;
+    works(&mut source, config.engines, SOME)?;
+    let (mut target, outcome) = moved(&mut source, "b", config, &[&vfs[1]])?;
+    let outcome = completed(outcome, &source, &target)?;
+    goes_on(&[source.console()], &mut target, config)?;
     source.quit()?;
     target.quit()?;
-    Ok(format!(
-        "downtime {} ms, {} KiB of RAM and {} bytes of VFIO in {} iterations",
-        outcome.downtime_ms,
-        outcome.ram_bytes >> 10,
-        outcome.vfio_bytes,
-        outcome.iterations
-    ))
+    Ok(outcome.to_string())
 }
 
 pub fn iommufd_precopy(driver: Driver) -> Result<String> {
-    migrate(driver, &Config::default())
+    migrate(ZIP, driver, &Config::default())
 }
 
 pub fn legacy_precopy(driver: Driver) -> Result<String> {
     migrate(
+        ZIP,
         driver,
         &Config {
             way: Way::Legacy,
             ..Config::default()
         },
     )
+}
+
+/// Stopped before it moves: no PRE_COPY. It stays stopped till it is told to go on.
+pub fn stop_copy_only(driver: Driver) -> Result<String> {
+    let config = Config::default();
+    let vfs = vfs(ZIP, driver)?;
+    let mut source = start("a", &config, &[&vfs[0]])?;
+    works(&mut source, config.engines, SOME)?;
+    source.qmp("stop", json!({}))?;
+    let (mut target, outcome) = moved(&mut source, "b", &config, &[&vfs[1]])?;
+    let outcome = completed(outcome, &source, &target)?;
+    target.qmp("cont", json!({}))?;
+    goes_on(&[source.console()], &mut target, &config)?;
+    Ok(outcome.to_string())
+}
+
+/// No driver has set the VF up; after the migration one does.
+pub fn idle_guest(driver: Driver) -> Result<String> {
+    let config = Config {
+        engines: "none",
+        ..Config::default()
+    };
+    let vfs = vfs(ZIP, driver)?;
+    let mut source = Vm::new("a", &config, &[&vfs[0]], None)?;
+    source.wait_console("the guest", |vm| vm.console().contains("nested: up"))?;
+    let (mut target, outcome) = moved(&mut source, "b", &config, &[&vfs[1]])?;
+    let outcome = completed(outcome, &source, &target)?;
+    target.type_line("modprobe hisi_zip; modprobe acc_load engines=zip every=50")?;
+    works(&mut target, "zip", SOME)?;
+    Ok(outcome.to_string())
+}
+
+/// Twenty times from one VF to the other and back, the guest never started anew.
+pub fn ping_pong(driver: Driver) -> Result<String> {
+    let config = Config::default();
+    let vfs = vfs(ZIP, driver)?;
+    let mut source = start("a0", &config, &[&vfs[0]])?;
+    let mut consoles = Vec::new();
+    let mut downtime = 0;
+    for n in 1..=20 {
+        let vf = &vfs[n % 2];
+        let (mut target, outcome) = moved(&mut source, &format!("a{n}"), &config, &[vf])?;
+        let outcome = completed(outcome, &source, &target).map_err(|e| format!("{n}: {e}"))?;
+        downtime = downtime.max(outcome.downtime_ms);
+        consoles.push(source.console());
+        source.quit()?;
+        goes_on(&consoles, &mut target, &config).map_err(|e| format!("{n}: {e}"))?;
+        source = target;
+    }
+    Ok(format!("20 times, downtime {downtime} ms at most"))
+}
+
+/// Two VFs of different engines, both busy. QEMU wants P2P of all devices then.
+pub fn two_vfs(driver: Driver) -> Result<String> {
+    let config = Config {
+        engines: "zip,sec",
+        ..Config::default()
+    };
+    let (zips, secs) = (vfs(ZIP, driver)?, vfs(SEC, driver)?);
+    let mut source = start("a", &config, &[&zips[0], &secs[0]])?;
+    let (mut target, outcome) = moved(&mut source, "b", &config, &[&zips[1], &secs[1]])?;
+    let outcome = completed(outcome, &source, &target)?;
+    goes_on(&[source.console()], &mut target, &config)?;
+    Ok(outcome.to_string())
+}
+
+pub fn sec_vf(driver: Driver) -> Result<String> {
+    let config = Config {
+        engines: "sec",
+        ..Config::default()
+    };
+    migrate(SEC, driver, &config)
+}
+
+pub fn hpre_vf(driver: Driver) -> Result<String> {
+    let config = Config {
+        engines: "hpre",
+        every: 5,
+        ..Config::default()
+    };
+    migrate(HPRE, driver, &config)
+}
+
+/// A migration is called off in PRE_COPY: the source goes on as if nothing had been, and the next
+/// one goes well.
+pub fn cancel_and_retry(driver: Driver) -> Result<String> {
+    let config = Config::default();
+    let vfs = vfs(ZIP, driver)?;
+    let mut source = start("a", &config, &[&vfs[0]])?;
+    let (target, socket) = waiting("b", &config, &[&vfs[1]])?;
+    source.migrate(&socket)?;
+    // So slow that it does not end by itself.
+    source.qmp(
+        "migrate-set-parameters",
+        json!({ "max-bandwidth": 100_000 }),
+    )?;
+    works(&mut source, config.engines, SOME)?;
+    source.qmp("migrate_cancel", json!({}))?;
+    let outcome = source.migrated()?;
+    ensure!(outcome.status == "cancelled", "{outcome:?}");
+    works(&mut source, config.engines, SOME)?;
+    drop(target);
+    let (mut target, outcome) = moved(&mut source, "c", &config, &[&vfs[1]])?;
+    let outcome = completed(outcome, &source, &target)?;
+    goes_on(&[source.console()], &mut target, &config)?;
+    Ok(outcome.to_string())
+}
+
+/// The target's QEMU is killed in mid-migration: the source goes on, and moves elsewhere.
+pub fn target_dies(driver: Driver) -> Result<String> {
+    let config = Config::default();
+    let vfs = vfs(ZIP, driver)?;
+    let mut source = start("a", &config, &[&vfs[0]])?;
+    let (target, socket) = waiting("b", &config, &[&vfs[1]])?;
+    source.migrate(&socket)?;
+    source.qmp(
+        "migrate-set-parameters",
+        json!({ "max-bandwidth": 100_000 }),
+    )?;
+    works(&mut source, config.engines, SOME)?;
+    drop(target);
+    let outcome = source.migrated()?;
+    ensure!(outcome.status == "failed", "{outcome:?}");
+    works(&mut source, config.engines, SOME)?;
+    let (mut target, outcome) = moved(&mut source, "c", &config, &[&vfs[2]])?;
+    let outcome = completed(outcome, &source, &target)?;
+    goes_on(&[source.console()], &mut target, &config)?;
+    Ok(outcome.to_string())
+}
+
+/// A VF with another number of queues is refused by the match data, before the guest is stopped.
+pub fn incompatible_target(driver: Driver) -> Result<String> {
+    let config = Config::default();
+    // hisi_qm gives what is left over when it shares the queues out to the last one.
+    const ODD: usize = 7;
+    let vfs = ZIP.vfs(ODD)?;
+    for vf in &vfs {
+        host::bind(vf, driver)?;
+    }
+    let mut source = start("a", &config, &[&vfs[0]])?;
+    let (target, socket) = waiting("b", &config, &[&vfs[ODD - 1]])?;
+    source.migrate(&socket)?;
+    let outcome = source.migrated()?;
+    ensure!(outcome.status == "failed", "{outcome:?}");
+    ensure!(
+        outcome.downtime_ms == 0,
+        "the guest was stopped for {} ms",
+        outcome.downtime_ms
+    );
+    works(&mut source, config.engines, SOME)?;
+    let why = target.stderr();
+    drop(target);
+    let (mut target, outcome) = moved(&mut source, "c", &config, &[&vfs[1]])?;
+    let outcome = completed(outcome, &source, &target)?;
+    goes_on(&[source.console()], &mut target, &config)?;
+    ensure!(!why.is_empty(), "the target's QEMU has not said why");
+    Ok(outcome.to_string())
+}
+
+/// The guest reboots after a migration, and migrates again.
+pub fn guest_reboot_between(driver: Driver) -> Result<String> {
+    let config = Config::default();
+    let vfs = vfs(ZIP, driver)?;
+    let mut source = start("a", &config, &[&vfs[0]])?;
+    let (mut target, outcome) = moved(&mut source, "b", &config, &[&vfs[1]])?;
+    completed(outcome, &source, &target)?;
+    works(&mut target, config.engines, SOME)?;
+    source.quit()?;
+    target.qmp("system_reset", json!({}))?;
+    target.wait_console("the guest's second life", |vm| {
+        vm.console().contains("Booting Linux")
+            && vm
+                .console()
+                .rsplit("Booting Linux")
+                .next()
+                .is_some_and(|after| after.contains("acc_load zip: "))
+    })?;
+    works(&mut target, config.engines, SOME)?;
+    let (mut third, outcome) = moved(&mut target, "c", &config, &[&vfs[0]])?;
+    let outcome = completed(outcome, &target, &third)?;
+    works(&mut third, config.engines, SOME)?;
+    Ok(outcome.to_string())
+}
+
+/// The guest's driver is unloaded before the migration, and loaded again after it.
+pub fn guest_driver_unloaded(driver: Driver) -> Result<String> {
+    let config = Config::default();
+    let vfs = vfs(ZIP, driver)?;
+    let mut source = start("a", &config, &[&vfs[0]])?;
+    source
+        .type_line("rmmod acc_load; rmmod hisi_zip; echo unloaded: $(lsmod | grep -c hisi_zip)")?;
+    source.wait_console("the driver's end", |vm| {
+        vm.console().contains("\nunloaded: 0")
+    })?;
+    let (mut target, outcome) = moved(&mut source, "b", &config, &[&vfs[1]])?;
+    let outcome = completed(outcome, &source, &target)?;
+    target.type_line("modprobe hisi_zip; modprobe acc_load engines=zip every=50")?;
+    works(&mut target, config.engines, SOME)?;
+    Ok(outcome.to_string())
+}
+
+/// The module is found by the alias that libvirt looks for.
+pub fn libvirt_alias() -> Result<()> {
+    for module in ["hisi_acc_vfio_rs", "hisi_acc_vfio_pci"] {
+        if host::is_loaded(module) {
+            for accelerator in [ZIP, SEC, HPRE] {
+                for vf in Function::all(0x19e5, accelerator.vf)? {
+                    vf.unbind()?;
+                }
+            }
+            host::rmmod(module)?;
+        }
+    }
+    let alias = "vfio_pci:v000019E5d0000A251sv000019E5sd00000000bc12sc00i00";
+    host::modprobe(alias)?;
+    ensure!(
+        host::is_loaded("hisi_acc_vfio_rs"),
+        "modprobe {alias} does not load hisi_acc_vfio_rs"
+    );
+    Ok(())
 }
