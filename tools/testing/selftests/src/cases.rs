@@ -104,7 +104,7 @@ type RemarkCase = fn(Driver) -> Result<String>;
 
 /// Cases for both drivers that have something to remark.
 const REMARKS: &[(&str, RemarkCase)] = &[
-    ("qemu.iommufd_precopy", qemu::iommufd_precopy),
+    ("qemu.iommufd_stopped", qemu::iommufd_stopped),
     ("qemu.legacy_precopy", qemu::legacy_precopy),
     ("qemu.stop_copy_only", qemu::stop_copy_only),
     ("qemu.idle_guest", qemu::idle_guest),

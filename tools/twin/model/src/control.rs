@@ -7,6 +7,7 @@
 //! - `ledger`: all counts, a line each
 //! - `ledger registers FN`: its register accesses, by offset
 //! - `ledger pages FN`: the pages that it wrote by DMA, as ranges
+//! - `show FN`: its queues as they stand
 //! - `fault FN ...`: orders a fault, see [`fault`](crate::fault):
 //!   - `clear`: no more of them
 //!   - `job-delay NS`: how long each job takes
@@ -37,6 +38,7 @@ impl Twin {
             ["ledger", "pages", f] => self
                 .number(f)
                 .map(|function| self.ledger.pages_to_text(function)),
+            ["show", f] => self.number(f).map(|function| self.show(function)),
             ["fault", f, order @ ..] => self
                 .number(f)
                 .and_then(|function| self.order(function, order))
@@ -44,6 +46,45 @@ impl Twin {
             _ => None,
         };
         answer.unwrap_or_else(|| format!("error: not understood: {request}\n"))
+    }
+
+    /// A function's queues, for who looks for what was lost.
+    fn show(&self, f: usize) -> String {
+        let function = &self.functions[f];
+        let mut text = format!(
+            "paused {} current {:?} active {:?} broken {:?}\n",
+            function.paused, function.current, function.active, function.broken
+        );
+        for (name, queue) in [("eq", &function.eq), ("aeq", &function.aeq)] {
+            let context = &queue.context;
+            text += &format!(
+                "{name} base {:#x} dw6 {:#x} head {} tail {} armed {} mask {} pending {}\n",
+                context.base(),
+                context.eqc_dw6(),
+                context.head(),
+                context.tail(),
+                queue.armed,
+                queue.mask,
+                queue.pending
+            );
+        }
+        for (queue, sqc) in &function.sqc {
+            text += &format!(
+                "sq {queue} head {} tail {} cq {}\n",
+                sqc.head(),
+                sqc.tail(),
+                sqc.cq_num()
+            );
+        }
+        for (queue, cqc) in &function.cqc {
+            text += &format!(
+                "cq {queue} head {} tail {} dw6 {:#x}\n",
+                cqc.head(),
+                cqc.tail(),
+                cqc.cqc_dw6()
+            );
+        }
+        text
     }
 
     /// The number of a function, by its name.

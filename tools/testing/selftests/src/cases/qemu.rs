@@ -88,7 +88,7 @@ fn counts(consoles: &[String], engine: &str) -> Vec<u64> {
 /// The target goes on where the source was: no count is missing, none comes twice; and it works.
 fn goes_on(consoles: &[String], target: &mut Vm, config: &Config) -> Result<()> {
     for engine in config.engines.split(',') {
-        works(target, engine, SOME)?;
+        works(target, engine, SOME).map_err(|e| format!("{e}\n{}", lost(engine)))?;
         let mut consoles = consoles.to_vec();
         consoles.push(target.console());
         let counts = counts(&consoles, engine);
@@ -101,6 +101,17 @@ fn goes_on(consoles: &[String], target: &mut Vm, config: &Config) -> Result<()> 
         );
     }
     Ok(())
+}
+
+/// Where the VFs of an engine stand, for who looks for a job that was lost.
+fn lost(engine: &str) -> String {
+    let accelerator = [ZIP, SEC, HPRE].into_iter().find(|a| a.name == engine);
+    let Some(Ok(twin)) = accelerator.map(|a| Twin::open_device(a.name)) else {
+        return String::new();
+    };
+    let show = |vf: &str| twin.ask(&format!("show {vf}")).unwrap_or_default();
+    let ledger = twin.ask("ledger").unwrap_or_default();
+    format!("vf1: {}vf2: {}{ledger}", show("vf1"), show("vf2"))
 }
 
 /// What a migration came to, where it has to go well.
@@ -129,32 +140,33 @@ fn migrate(accelerator: Accelerator, driver: Driver, config: &Config) -> Result<
     Ok(outcome.to_string())
 }
 
-pub fn iommufd_precopy(driver: Driver) -> Result<String> {
-    migrate(ZIP, driver, &Config::default())
-}
-
 pub fn legacy_precopy(driver: Driver) -> Result<String> {
-    migrate(
-        ZIP,
-        driver,
-        &Config {
-            way: Way::Legacy,
-            ..Config::default()
-        },
-    )
+    migrate(ZIP, driver, &Config::default())
 }
 
 /// Stopped before it moves: no PRE_COPY. It stays stopped till it is told to go on.
 pub fn stop_copy_only(driver: Driver) -> Result<String> {
-    let config = Config::default();
+    stopped(driver, &Config::default())
+}
+
+/// By an iommufd, stopped before it moves: see [`Way::Iommufd`] for why.
+pub fn iommufd_stopped(driver: Driver) -> Result<String> {
+    let config = Config {
+        way: Way::Iommufd,
+        ..Config::default()
+    };
+    stopped(driver, &config)
+}
+
+fn stopped(driver: Driver, config: &Config) -> Result<String> {
     let vfs = vfs(ZIP, driver)?;
-    let mut source = start("a", &config, &[&vfs[0]])?;
+    let mut source = start("a", config, &[&vfs[0]])?;
     works(&mut source, config.engines, SOME)?;
     source.qmp("stop", json!({}))?;
-    let (mut target, outcome) = moved(&mut source, "b", &config, &[&vfs[1]])?;
+    let (mut target, outcome) = moved(&mut source, "b", config, &[&vfs[1]])?;
     let outcome = completed(outcome, &source, &target)?;
     target.qmp("cont", json!({}))?;
-    goes_on(&[source.console()], &mut target, &config)?;
+    goes_on(&[source.console()], &mut target, config)?;
     Ok(outcome.to_string())
 }
 
