@@ -192,10 +192,9 @@ static bool function_init(struct function *f, struct pf *pf, uint64_t bar2, Erro
 	pci_set_byte(pdev->config + PCI_REVISION_ID, revision(pf));
 	memory_region_init_io(&f->bar2, OBJECT(f), &bar2_ops, f, "acc-bar2", bar2);
 	memory_region_init_io(&f->bar4, OBJECT(f), &bar4_ops, f, "acc-bar4", BAR4);
-	if (pcie_endpoint_cap_init(pdev, CAP_EXP) < 0) {
-		error_setg(errp, "no PCI Express capability");
+	/* Wherever they are plugged: they are integrated endpoints (hisi_acc_vf_qm_init()). */
+	if (pcie_cap_init(pdev, CAP_EXP, PCI_EXP_TYPE_RC_END, 0, errp) < 0)
 		return false;
-	}
 	pcie_cap_deverr_init(pdev);
 	pcie_cap_flr_init(pdev);
 	if (msi_init(pdev, CAP_MSI, MSI_VECTORS, true, true, errp))
