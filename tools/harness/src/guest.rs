@@ -192,9 +192,9 @@ pub fn demo(machine: &Machine) -> Result<bool> {
 }
 
 const HELP: &str = "
-A guest with the device model: PF 0000:00:10.0, up to 8 VFs.
+A guest with the device model: PF 0000:02:00.0, up to 8 VFs.
   acc-selftest list | run CASE... | demo
-  modprobe hisi_zip; echo 8 > /sys/bus/pci/devices/0000:00:10.0/sriov_numvfs
+  modprobe hisi_zip; echo 8 > /sys/bus/pci/devices/0000:02:00.0/sriov_numvfs
   exit, poweroff -f, or Ctrl-A X, ends it.
 ";
 

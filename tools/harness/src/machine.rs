@@ -232,12 +232,20 @@ impl Machine {
             .args(["-device", "pcie-root-port,id=rp,chassis=1,addr=5.0"])
             .args(["-device", "edu,bus=rp"]);
         let hw = needs.hw.unwrap_or(3);
-        // VFs take the numbers after the PF's.
-        for (kind, slot) in [("zip", "10"), ("sec", "14"), ("hpre", "18")] {
-            let device = format!("hisi-{kind}-pf,id={kind},addr={slot}.0");
+        // Each PF is device 0 of its bus: hisi_qm takes a function's devfn for its number
+        // (qm_get_qos_value()). Errors are reported to the port above.
+        for (n, kind) in ["zip", "sec", "hpre"].iter().enumerate() {
+            let port = format!("port-{kind}");
+            let (chassis, slot) = (2 + n, 16 + n);
             command
                 .arg("-device")
-                .arg(format!("{device},multifunction=on,vfs=8,hw={hw}"));
+                .arg(format!(
+                    "pcie-root-port,id={port},chassis={chassis},addr={slot:x}.0"
+                ))
+                .arg("-device")
+                .arg(format!(
+                    "hisi-{kind}-pf,id={kind},bus={port},addr=0.0,vfs=8,hw={hw}"
+                ));
         }
         if needs.nested {
             let qemu = self
