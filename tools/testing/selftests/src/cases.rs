@@ -2,16 +2,23 @@
 
 //! The cases: which there are, and what they have in common.
 
+mod aer;
+mod bare;
+mod bus;
 mod debug;
 mod fault;
 mod hidden;
 mod kunit;
+mod ledger;
 mod link;
 mod migration;
 mod model;
 mod p2p;
 mod pair;
 mod qemu;
+mod qos;
+mod ras;
+mod reset;
 mod sample;
 mod seen;
 mod upstream;
@@ -23,6 +30,7 @@ use crate::{
     vfio::{Device, Iommufd},
     Driver, Result,
 };
+use std::thread;
 
 /// A case: all it needs it sets up, and it leaves nothing behind.
 type Case = fn() -> Result<()>;
@@ -37,6 +45,19 @@ const PLAIN: &[(&str, Case)] = &[
     ("twin.hpre_selftest", model::hpre_selftest),
     ("twin.sriov", model::sriov),
     ("twin.c_driver_migrates", model::c_driver_migrates),
+    ("twin.qos", qos::qos),
+    ("twin.dfx", qos::dfx),
+    ("twin.ras_corrected", ras::corrected),
+    ("twin.ras_reset", ras::reset),
+    ("twin.flr_busy", reset::busy),
+    ("twin.vf_flr", reset::vf),
+    ("twin.pf_flr", reset::pf),
+    ("twin.bus_master_off", bus::bus_master_off),
+    ("twin.msi_masked", bus::msi_masked),
+    ("twin.db_isolation", bus::db_isolation),
+    ("twin.ledger", ledger::ledger),
+    ("twin.aer", aer::aer),
+    ("twin.aer_inject", aer::inject),
     ("migration.cross_c_to_rust", migration::cross_c_to_rust),
     ("migration.cross_rust_to_c", migration::cross_rust_to_c),
     ("migration.v1_stream", migration::v1_stream),
@@ -135,7 +156,7 @@ pub(crate) use ensure;
 
 /// Suites whose cases run on accelerators of both generations: those of V5 with `:v5` behind the
 /// name, in guests of their own.
-const BOTH_GENERATIONS: &[&str] = &["migration.", "hidden."];
+const BOTH_GENERATIONS: &[&str] = &["twin.", "migration.", "hidden."];
 
 /// Of those, the cases that are for V3 only: on V5 all of BAR2 is the user's.
 const V3_ONLY: &[&str] = &[
@@ -299,6 +320,24 @@ impl Bench {
         let path = self.vfs[vf].vfio_path()?;
         Device::open(&path, &self.iommufd).map_err(|e| format!("{}: {e}", path.display()).into())
     }
+}
+
+/// Runs a case for all accelerators at a time, where the in-tree drivers wait by the second. The
+/// device model's control device is not for that: it takes one request at a time.
+fn at_once(case: impl Fn(Accelerator) -> Result<()> + Sync) -> Result<()> {
+    let case = |accelerator: Accelerator| {
+        case(accelerator).map_err(|e| format!("{}: {e}", accelerator.name))
+    };
+    let case = &case;
+    let results = thread::scope(|scope| {
+        host::ALL
+            .map(|accelerator| scope.spawn(move || case(accelerator)))
+            .map(|thread| thread.join().unwrap_or_else(|_| Err("panicked".into())))
+    });
+    for result in results {
+        result?;
+    }
+    Ok(())
 }
 
 /// The error number that something failed with, 0 where it did not.

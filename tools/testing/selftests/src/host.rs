@@ -2,10 +2,11 @@
 
 //! The machine that the tests run on: PCI functions, their drivers, modules, the kernel's log.
 
-use crate::{Driver, Result};
+use crate::{vfio::Mapping, Driver, Result};
 use hisi_acc_hw::ids;
 use std::{
-    fs,
+    fs::{self, File, OpenOptions},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::Command,
     thread::sleep,
@@ -89,6 +90,20 @@ pub fn log() -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Writes a line to the kernel's log, so that what comes after it can be told apart.
+pub fn say(line: &str) -> Result<()> {
+    write("/dev/kmsg", line)
+}
+
+/// What the log has after the last such line.
+pub fn log_after(line: &str) -> Result<String> {
+    let log = log()?;
+    match log.rsplit_once(line) {
+        Some((_, after)) => Ok(after.to_owned()),
+        None => Err(format!("'{line}' has gone from the kernel's log").into()),
+    }
+}
+
 /// A PCI function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
@@ -101,9 +116,11 @@ impl Function {
         let mut found = Vec::new();
         for entry in fs::read_dir(DEVICES)? {
             let path = entry?.path();
-            if read(path.join("vendor"))? == format!("{vendor:#06x}")
-                && read(path.join("device"))? == format!("{device:#06x}")
-            {
+            // One that goes while we look is none of ours.
+            let is = |name: &str, id: u16| {
+                read(path.join(name)).is_ok_and(|text| text == format!("{id:#06x}"))
+            };
+            if is("vendor", vendor) && is("device", device) {
                 let name = path.file_name().ok_or("no name")?;
                 found.push(Self {
                     address: name.to_string_lossy().into_owned(),
@@ -121,6 +138,23 @@ impl Function {
     pub fn driver(&self) -> Option<String> {
         let link = fs::read_link(self.path().join("driver")).ok()?;
         Some(link.file_name()?.to_string_lossy().into_owned())
+    }
+
+    /// Its bus, device and function.
+    pub fn number(&self) -> Result<[u8; 3]> {
+        let mut numbers = self.address.split([':', '.']).skip(1);
+        let mut next = || -> Result<u8> {
+            let text = numbers.next().ok_or("no such address")?;
+            Ok(u8::from_str_radix(text, 16)?)
+        };
+        Ok([next()?, next()?, next()?])
+    }
+
+    /// The address of the port that it is below.
+    pub fn parent(&self) -> Result<String> {
+        let path = self.path().canonicalize()?;
+        let parent = path.parent().and_then(Path::file_name).ok_or("no parent")?;
+        Ok(parent.to_string_lossy().into_owned())
     }
 
     pub fn iommu_group(&self) -> Result<String> {
@@ -161,6 +195,48 @@ impl Function {
         }
     }
 
+    /// Writes an attribute of it in sysfs.
+    pub fn set_attribute(&self, name: &str, value: &str) -> Result<()> {
+        write(self.path().join(name), value)
+    }
+
+    /// A register of a BAR.
+    pub fn register(&self, bar: u8, at: u64) -> Result<u32> {
+        const PAGE: u64 = 4096;
+        let file = File::open(self.path().join(format!("resource{bar}")))?;
+        let page = Mapping::new(&file, at & !(PAGE - 1), PAGE as usize, libc::PROT_READ)?;
+        // SAFETY: Within the mapping.
+        Ok(unsafe {
+            page.address
+                .add((at % PAGE) as usize)
+                .cast::<u32>()
+                .read_volatile()
+        })
+    }
+
+    /// A word of its configuration space, and writing one: past its driver.
+    pub fn config(&self, at: u64) -> Result<u32> {
+        let mut raw = [0; 4];
+        File::open(self.path().join("config"))?.read_exact_at(&mut raw, at)?;
+        Ok(u32::from_le_bytes(raw))
+    }
+
+    pub fn set_config(&self, at: u64, value: u32) -> Result<()> {
+        self.write_config(at, &value.to_le_bytes())
+    }
+
+    /// Writes its command register (`PCI_COMMAND`), and not the status beside it.
+    pub fn set_command(&self, value: u16) -> Result<()> {
+        self.write_config(4, &value.to_le_bytes())
+    }
+
+    fn write_config(&self, at: u64, raw: &[u8]) -> Result<()> {
+        let file = OpenOptions::new()
+            .write(true)
+            .open(self.path().join("config"))?;
+        Ok(file.write_all_at(raw, at)?)
+    }
+
     /// Its VFIO character device.
     pub fn vfio_path(&self) -> Result<PathBuf> {
         let dir = self.path().join("vfio-dev");
@@ -196,6 +272,8 @@ pub const HPRE: Accelerator = Accelerator {
     vf: ids::HPRE_VF,
     module: "hisi_hpre",
 };
+
+pub const ALL: [Accelerator; 3] = [ZIP, SEC, HPRE];
 
 impl Accelerator {
     /// The PF of the machine.
@@ -251,6 +329,45 @@ pub fn is_v5() -> Result<bool> {
 /// So many VFs of the ZIP.
 pub fn vfs(count: usize) -> Result<Vec<Function>> {
     ZIP.vfs(count)
+}
+
+/// What an in-tree driver shows of a function in debugfs.
+pub struct Debugfs(PathBuf);
+
+impl Debugfs {
+    pub fn of(accelerator: Accelerator, function: &Function) -> Self {
+        let root = Path::new("/sys/kernel/debug").join(accelerator.module);
+        Self(root.join(&function.address))
+    }
+
+    pub fn read(&self, file: &str) -> Result<String> {
+        read(self.0.join(file))
+    }
+
+    pub fn write(&self, file: &str, value: &str) -> Result<()> {
+        write(self.0.join(file), value)
+    }
+
+    /// A file that is a number.
+    pub fn number(&self, file: &str) -> Result<u64> {
+        Ok(self.read(file)?.parse()?)
+    }
+
+    /// A register of a file of lines `NAME = 0xVALUE`; `None` where it is not there.
+    pub fn register(&self, file: &str, name: &str) -> Result<Option<u64>> {
+        Self::find(&self.read(file)?, name)
+    }
+
+    /// The same of the file's text.
+    pub fn find(text: &str, name: &str) -> Result<Option<u64>> {
+        let line = text
+            .lines()
+            .find(|line| line.split('=').next().is_some_and(|l| l.trim() == name));
+        match line.and_then(|line| line.split("0x").nth(1)) {
+            Some(hex) => Ok(Some(u64::from_str_radix(hex.trim(), 16)?)),
+            None => Ok(None),
+        }
+    }
 }
 
 impl Driver {

@@ -43,7 +43,7 @@ struct Registers {
 
 impl Registers {
     fn new(device: &Device, queues: usize) -> Result<Self> {
-        device.set_bus_master()?;
+        device.set_bus_master(true)?;
         let bar2 = device.region(2)?;
         let bar4 = device.region(4)?;
         let len = (queues * DOORBELL_PAGE).min(bar4.size as usize);
@@ -77,11 +77,16 @@ impl Registers {
     }
 
     fn ring(&self, doorbell: Doorbell) {
+        self.ring_on(doorbell.queue, doorbell);
+    }
+
+    /// Rings on the page of a queue, which may be another one's.
+    fn ring_on(&self, page: u16, doorbell: Doorbell) {
         fence(Ordering::SeqCst);
         let at = match doorbell.kind {
             Kind::Sq | Kind::Cq => {
-                let at = usize::from(doorbell.queue) * DOORBELL_PAGE
-                    + regs::QM_DOORBELL_SQ_CQ_BASE_V2 as usize;
+                let at =
+                    usize::from(page) * DOORBELL_PAGE + regs::QM_DOORBELL_SQ_CQ_BASE_V2 as usize;
                 assert!(at < self.bar4.len);
                 // SAFETY: Within the mapping.
                 unsafe { self.bar4.address.add(at) }
@@ -273,17 +278,52 @@ impl Qm {
 
     /// Hands an entry to the hardware.
     pub fn submit(&mut self, memory: &Memory, queue: u16, entry: &[u8]) {
+        self.place(memory, queue, entry);
+        self.ring(queue, queue);
+    }
+
+    /// Puts an entry into a queue; the hardware does not know yet.
+    pub fn place(&mut self, memory: &Memory, queue: u16, entry: &[u8]) {
         let q = &mut self.queues[usize::from(queue)];
         let at = q.sq + u64::from(q.tail) * self.entry_size as u64;
         memory.write(at, entry);
         q.tail = (q.tail + 1) % QUEUE_DEPTH;
-        let index = q.tail;
-        self.registers.ring(Doorbell {
+    }
+
+    /// Rings for what is in a queue, on the page of that queue or of another one.
+    pub fn ring(&self, queue: u16, page: u16) {
+        let doorbell = Doorbell {
             queue,
             kind: Kind::Sq,
-            index,
+            index: self.queues[usize::from(queue)].tail,
             priority: 0,
-        });
+        };
+        self.registers.ring_on(page, doorbell);
+    }
+
+    /// Where the next entry of a queue, its CQE, and the next EQE are.
+    pub fn next(&self, queue: u16) -> [(u64, usize); 3] {
+        let q = &self.queues[usize::from(queue)];
+        let at = |base: u64, index: u16, size: usize| (base + u64::from(index) * size as u64, size);
+        [
+            at(q.sq, q.tail, self.entry_size),
+            at(q.cq, q.head, CQE_SIZE),
+            at(self.eq, self.eq_head, EQE_SIZE),
+        ]
+    }
+
+    /// A register, and writing one.
+    pub fn read(&self, register: u32) -> u32 {
+        self.registers.read(register)
+    }
+
+    pub fn write(&self, register: u32, value: u32) {
+        self.registers.write(register, value);
+    }
+
+    /// A mailbox command that asks for something.
+    pub fn query(&self, command: Command) -> Result<u64> {
+        self.registers.mailbox(command, 0, 0, true)
     }
 
     /// Sees interrupts that have come, without looking at what they are about yet.

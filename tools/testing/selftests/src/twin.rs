@@ -35,13 +35,18 @@ impl Counts {
             .unwrap_or(0)
     }
 
-    /// All register accesses of a function.
-    pub fn accesses(&self, function: &str) -> u64 {
+    /// The sum of all whose keys begin so.
+    pub fn with_prefix(&self, function: &str, prefix: &str) -> u64 {
         self.0
             .iter()
-            .filter(|((f, key), _)| f == function && key.starts_with("reg_"))
+            .filter(|((f, key), _)| f == function && key.starts_with(prefix))
             .map(|(_, n)| n)
             .sum()
+    }
+
+    /// All register accesses of a function.
+    pub fn accesses(&self, function: &str) -> u64 {
+        self.with_prefix(function, "reg_")
     }
 }
 

@@ -109,9 +109,34 @@ pub struct Mapping {
     pub len: usize,
 }
 
+impl Mapping {
+    /// Maps a piece of a file, shared.
+    pub fn new(file: &File, at: u64, len: usize, protection: i32) -> Result<Self> {
+        let fd = file.as_raw_fd();
+        // SAFETY: A new mapping, wherever the kernel puts it.
+        let address = unsafe {
+            libc::mmap(
+                ptr::null_mut(),
+                len,
+                protection,
+                libc::MAP_SHARED,
+                fd,
+                at as libc::off_t,
+            )
+        };
+        if address == libc::MAP_FAILED {
+            return Err(Error::last_os_error());
+        }
+        Ok(Self {
+            address: address.cast(),
+            len,
+        })
+    }
+}
+
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // SAFETY: Mapped by `Device::mmap`.
+        // SAFETY: Mapped by `new`.
         unsafe { libc::munmap(self.address.cast(), self.len) };
     }
 }
@@ -187,24 +212,8 @@ impl Device {
     }
 
     pub fn mmap(&self, region: &Region, at: u64, len: usize) -> Result<Mapping> {
-        // SAFETY: A new mapping, wherever the kernel puts it.
-        let address = unsafe {
-            libc::mmap(
-                ptr::null_mut(),
-                len,
-                libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_SHARED,
-                self.fd(),
-                (region.offset + at) as libc::off_t,
-            )
-        };
-        if address == libc::MAP_FAILED {
-            return Err(Error::last_os_error());
-        }
-        Ok(Mapping {
-            address: address.cast(),
-            len,
-        })
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        Mapping::new(&self.file, region.offset + at, len, protection)
     }
 
     pub fn read_at(&self, region: &Region, at: u64, to: &mut [u8]) -> Result<usize> {
@@ -215,12 +224,15 @@ impl Device {
         self.file.write_at(from, region.offset + at)
     }
 
-    /// Lets the device master the bus, as a driver does.
-    pub fn set_bus_master(&self) -> Result<()> {
+    /// Lets the device master the bus, as a driver does, or no more.
+    pub fn set_bus_master(&self, on: bool) -> Result<()> {
+        const MEMORY: u16 = 1 << 1;
+        const MASTER: u16 = 1 << 2;
         let config = self.region(abi::VFIO_PCI_CONFIG_REGION_INDEX)?;
         let mut command = [0; 2];
         self.read_at(&config, 4, &mut command)?;
-        let command = u16::from_le_bytes(command) | 0x6;
+        let command = u16::from_le_bytes(command) & !MASTER;
+        let command = command | MEMORY | if on { MASTER } else { 0 };
         self.write_at(&config, 4, &command.to_le_bytes())?;
         Ok(())
     }

@@ -4,7 +4,7 @@
 
 use super::{ensure, migration, VFS};
 use crate::{
-    host::{self, Accelerator, Function},
+    host::{self, Accelerator, Debugfs, Function},
     twin::Twin,
     Driver, Result,
 };
@@ -53,27 +53,14 @@ fn algorithms(accelerator: Accelerator) -> Vec<(String, u64)> {
 /// What the device shows of the algorithms that drivers are to register: `*_DRV_ALG_BITMAP`, as the
 /// driver read it.
 fn shown(pf: &Function, accelerator: Accelerator) -> Result<u64> {
-    let path = format!(
-        "/sys/kernel/debug/{}/{}/cap_regs",
-        accelerator.module, pf.address
-    );
-    let text = std::fs::read_to_string(&path).map_err(|e| format!("{path}: {e}"))?;
-    let value = |name: &str| -> Result<Option<u64>> {
-        let line = text
-            .lines()
-            .find(|line| line.split('=').next().is_some_and(|l| l.trim() == name));
-        match line.and_then(|line| line.split("0x").nth(1)) {
-            Some(hex) => Ok(Some(u64::from_str_radix(hex.trim(), 16)?)),
-            None => Ok(None),
-        }
-    };
+    let text = Debugfs::of(accelerator, pf).read("cap_regs")?;
     let prefix = accelerator.name.to_uppercase();
-    if let Some(all) = value(&format!("{prefix}_DRV_ALG_BITMAP"))? {
+    if let Some(all) = Debugfs::find(&text, &format!("{prefix}_DRV_ALG_BITMAP"))? {
         return Ok(all);
     }
     let half = |which: &str| -> Result<u64> {
         let name = format!("{prefix}_DRV_ALG_BITMAP_{which}");
-        Ok(value(&name)?.ok_or_else(|| format!("{path} has no {name}"))?)
+        Ok(Debugfs::find(&text, &name)?.ok_or_else(|| format!("cap_regs has no {name}"))?)
     };
     Ok(half("LOW")? | (half("HIGH")? << 32))
 }
@@ -101,29 +88,55 @@ fn probe(accelerator: Accelerator) -> Result<()> {
     Ok(())
 }
 
+/// A field of an entry of /proc/crypto.
+fn field<'a>(entry: &'a str, name: &str) -> &'a str {
+    entry
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.trim().strip_prefix(':'))
+        .map_or("", str::trim)
+}
+
 /// The entries of /proc/crypto of a module. While one is tested there is a second entry for it, whose
 /// module is the kernel's.
 fn registered(module: &str) -> Result<Vec<(String, String)>> {
-    let field = |entry: &str, name: &str| {
-        entry
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.trim().strip_prefix(':'))
-            .map_or(String::new(), |value| value.trim().to_owned())
-    };
     Ok(std::fs::read_to_string("/proc/crypto")?
         .split("\n\n")
         .filter(|entry| field(entry, "module") == module)
-        .map(|entry| (field(entry, "driver"), field(entry, "selftest")))
+        .map(|entry| {
+            (
+                field(entry, "driver").to_owned(),
+                field(entry, "selftest").to_owned(),
+            )
+        })
         .collect())
+}
+
+/// Unbinds the PF, which has no VFs any more then: that its driver takes them away when it is unbound
+/// is not these cases' business.
+pub fn unbind(accelerator: Accelerator) -> Result<()> {
+    accelerator.vfs(0)?;
+    tested(accelerator)?;
+    accelerator.pf()?.unbind()
+}
+
+/// Waits till none of the module's algorithms is under test: a driver that is unbound while one is
+/// cannot unregister it.
+pub fn tested(accelerator: Accelerator) -> Result<()> {
+    host::wait_for("the self-tests", || {
+        std::fs::read_to_string("/proc/crypto").is_ok_and(|text| {
+            text.split("\n\n")
+                .filter(|entry| field(entry, "module") == accelerator.module)
+                .all(|entry| field(entry, "selftest") != "unknown" && field(entry, "refcnt") == "1")
+        })
+    })
 }
 
 /// The self-tests of the kernel's crypto API pass for all that the in-tree driver has to register, by
 /// what the device shows; the engine of the PF, not a fallback, did the work.
 fn selftest(accelerator: Accelerator) -> Result<()> {
     let twin = Twin::open_device(accelerator.name)?;
-    let pf = accelerator.pf()?;
     // The tests run when the driver registers.
-    pf.unbind()?;
+    unbind(accelerator)?;
     twin.mark()?;
     let pf = accelerator.bound_pf()?;
     let shown = shown(&pf, accelerator)?;

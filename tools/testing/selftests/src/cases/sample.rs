@@ -182,7 +182,7 @@ impl Edu {
     /// Its interrupts arrive there.
     fn interrupts(&self) -> Result<EventFd> {
         let event = EventFd::new(libc::EFD_NONBLOCK)?;
-        self.device.set_bus_master()?;
+        self.device.set_bus_master(true)?;
         self.device.set_msi(&[event.as_raw_fd()])?;
         Ok(event)
     }
