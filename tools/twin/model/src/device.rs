@@ -187,11 +187,11 @@ impl Twin {
             .map_or(0, |raw| VftEntry::from_sqc_vft(raw).num)
     }
 
-    /// A function is reset: by FLR, by a bus reset, or as a VF that comes or goes. With the PF goes
-    /// what only the PF has. Guess: the VFT, too, since `hisi_qm_reset_done()` writes all of it anew.
-    /// That VFs go with the PF is PCI's business, which resets each of them.
+    /// A function is reset (`flr` in the ledger): by FLR, by its bus, or as a VF that comes or goes.
+    /// With the PF goes what only the PF has. Guess: the VFT, too, since `hisi_qm_reset_done()` writes
+    /// all of it anew. That VFs go with the PF is PCI's business, which resets each of them.
     pub fn reset(&mut self, f: usize) {
-        self.ledger.add(f, "reset", 1);
+        self.ledger.add(f, "flr", 1);
         if let Some(function) = self.functions.get_mut(f) {
             *function = Function::new();
         }
