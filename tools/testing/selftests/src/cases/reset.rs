@@ -37,7 +37,7 @@ pub fn busy() -> Result<()> {
         }
         let counts = bare.counts()?;
         let done = counts.get("vf1", "jobs_done");
-        ensure!(counts.get("vf1", "reset") >= 1, "there was no reset");
+        ensure!(counts.get("vf1", "flr") >= 1, "there was no reset");
         ensure!(done < JOBS as u64, "no job was in flight");
         bare.bench.twin.mark()?;
         sleep(Duration::from_nanos(SLOW_NS * 3 / 2));
