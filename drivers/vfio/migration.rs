@@ -93,7 +93,10 @@ fn check_pending(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
     let core = regs::core_int_status(data.device_id).ok_or(EINVAL)?;
     let refuse = |what| {
         move |e| {
-            dev_warn_ratelimited!(dev, "cannot stop: {} is pending\n", what);
+            // Any other error: the register cannot be read, since the PF is being unbound.
+            if e == EBUSY {
+                dev_warn_ratelimited!(dev, "cannot stop: {} is pending\n", what);
+            }
             e
         }
     };
