@@ -8,6 +8,7 @@ mod bus;
 mod debug;
 mod fault;
 mod hidden;
+mod iommufd;
 mod kunit;
 mod ledger;
 mod link;
@@ -114,6 +115,11 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("migration.back_and_forth", migration::back_and_forth),
     ("migration.without_precopy", migration::without_precopy),
     ("migration.wrong_device", migration::wrong_device),
+    ("iommufd.hwpt", iommufd::hwpt),
+    ("iommufd.detach", iommufd::detach),
+    ("iommufd.container", iommufd::container),
+    ("iommufd.second_open", iommufd::second_open),
+    ("iommufd.passed_on", iommufd::passed_on),
     ("debugfs.files", seen::files),
     ("hidden.region_info", hidden::region_info),
     ("hidden.read_write", hidden::read_write),

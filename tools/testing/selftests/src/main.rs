@@ -5,6 +5,7 @@
 mod audit;
 mod cases;
 mod demo;
+mod hand;
 mod host;
 mod memory;
 mod migrate;
@@ -50,6 +51,9 @@ enum What {
     },
     /// Unloads all modules, looks for leaks and the like: for the end of a guest
     Audit,
+    /// Migrates what it is given over its standard input: for a case, not for people
+    #[command(hide = true)]
+    Hand,
     /// Shows a VF with work in flight being migrated
     Demo {
         #[arg(long, value_enum, default_value = "rust")]
@@ -103,6 +107,10 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => {
                 audit::complain(&format!("audit: {e}"));
+        What::Hand => match hand::serve() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => {
+                eprintln!("acc-selftest hand: {e}");
                 ExitCode::FAILURE
             }
         },

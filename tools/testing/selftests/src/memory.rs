@@ -2,8 +2,13 @@
 
 //! DMA memory: one arena of this process, seen by the devices at [`IOVA`].
 
-use crate::vfio::Iommufd;
 use std::{io, ptr};
+
+/// What devices see memory of this process in.
+pub trait AddressSpace {
+    /// Maps memory at an IOVA for reading and writing.
+    fn map(&self, iova: u64, memory: *mut u8, len: usize) -> io::Result<()>;
+}
 
 /// Where devices see the arena: not where the process does, so that a mix-up shows.
 pub const IOVA: u64 = 0x1_0000_0000;
@@ -16,8 +21,8 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Maps `len` bytes for the devices of `iommufd`.
-    pub fn new(iommufd: &Iommufd, len: usize) -> io::Result<Self> {
+    /// Maps `len` bytes for the devices of an address space.
+    pub fn new(space: &dyn AddressSpace, len: usize) -> io::Result<Self> {
         // SAFETY: A new anonymous mapping.
         let base = unsafe {
             libc::mmap(
@@ -32,12 +37,18 @@ impl Memory {
         if base == libc::MAP_FAILED {
             return Err(io::Error::last_os_error());
         }
-        iommufd.map(IOVA, base.cast(), len)?;
-        Ok(Self {
+        let memory = Self {
             base: base.cast(),
             len,
             used: 0,
-        })
+        };
+        memory.map_into(space)?;
+        Ok(memory)
+    }
+
+    /// Maps all of it for the devices of another address space too.
+    pub fn map_into(&self, space: &dyn AddressSpace) -> io::Result<()> {
+        space.map(IOVA, self.base, self.len)
     }
 
     /// A piece of `len` bytes, aligned to 4 KiB, zeroed: its IOVA.

@@ -3,7 +3,14 @@
 //! VFIO devices over their character devices, and iommufd: thin typed calls over rust-vmm's
 //! bindings, whose structures these are.
 
-use iommufd_bindings::iommufd as fd_abi;
+mod iommufd;
+mod legacy;
+
+pub use self::{
+    iommufd::Iommufd,
+    legacy::{Container, Group},
+};
+
 use std::{
     fs::{File, OpenOptions},
     io::{Error, Result},
@@ -29,11 +36,8 @@ const IOEVENTFD: libc::c_ulong = vfio_ioctl(16);
 const FEATURE: libc::c_ulong = vfio_ioctl(17);
 const BIND_IOMMUFD: libc::c_ulong = vfio_ioctl(18);
 const ATTACH_IOMMUFD_PT: libc::c_ulong = vfio_ioctl(19);
+const DETACH_IOMMUFD_PT: libc::c_ulong = vfio_ioctl(20);
 const GET_PRECOPY_INFO: libc::c_ulong = vfio_ioctl(21);
-
-/// `_IO(IOMMUFD_TYPE, n)` for IOMMU_IOAS_ALLOC and IOMMU_IOAS_MAP
-const IOAS_ALLOC: libc::c_ulong = ((b';' as libc::c_ulong) << 8) | 0x81;
-const IOAS_MAP: libc::c_ulong = ((b';' as libc::c_ulong) << 8) | 0x85;
 
 /// An ioctl whose argument is a structure or a buffer that begins with one.
 ///
@@ -45,46 +49,6 @@ unsafe fn ioctl<T>(fd: RawFd, request: libc::c_ulong, arg: *mut T) -> Result<i32
     match unsafe { libc::ioctl(fd, request as _, arg) } {
         -1 => Err(Error::last_os_error()),
         n => Ok(n),
-    }
-}
-
-/// Memory of this process, mapped for DMA at the IOVA that is given.
-pub struct Iommufd {
-    file: File,
-    ioas: u32,
-}
-
-impl Iommufd {
-    /// A new one with an empty address space.
-    pub fn new() -> Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open("/dev/iommu")?;
-        // SAFETY: A structure of integers.
-        let mut alloc: fd_abi::iommu_ioas_alloc = unsafe { std::mem::zeroed() };
-        alloc.size = size_of::<fd_abi::iommu_ioas_alloc>() as u32;
-        // SAFETY: The structure is the request's.
-        unsafe { ioctl(file.as_raw_fd(), IOAS_ALLOC, &mut alloc)? };
-        Ok(Self {
-            file,
-            ioas: alloc.out_ioas_id,
-        })
-    }
-
-    /// Maps memory for reading and writing.
-    pub fn map(&self, iova: u64, memory: *mut u8, len: usize) -> Result<()> {
-        // SAFETY: A structure of integers.
-        let mut map: fd_abi::iommu_ioas_map = unsafe { std::mem::zeroed() };
-        map.size = size_of::<fd_abi::iommu_ioas_map>() as u32;
-        // IOMMU_IOAS_MAP_FIXED_IOVA, _WRITEABLE, _READABLE
-        map.flags = 1 | 2 | 4;
-        map.ioas_id = self.ioas;
-        map.user_va = memory as u64;
-        map.length = len as u64;
-        map.iova = iova;
-        // SAFETY: The structure is the request's; the memory is the caller's.
-        unsafe { ioctl(self.file.as_raw_fd(), IOAS_MAP, &mut map).map(|_| ()) }
     }
 }
 
@@ -168,28 +132,67 @@ pub mod state {
     }
 }
 
-/// A VFIO device, bound to an iommufd and attached to its address space.
+/// A VFIO device, open.
 pub struct Device {
     file: File,
+    id: u32,
 }
 
 impl Device {
-    /// Opens `/dev/vfio/devices/vfioN`.
+    /// Opens `/dev/vfio/devices/vfioN`, bound to an iommufd and attached to its address space.
     pub fn open(path: &Path, iommufd: &Iommufd) -> Result<Self> {
+        let device = Self::bind(path, iommufd)?;
+        device.attach(iommufd.ioas())?;
+        Ok(device)
+    }
+
+    /// Opens it, attached to nothing yet.
+    pub fn bind(path: &Path, iommufd: &Iommufd) -> Result<Self> {
         let file = OpenOptions::new().read(true).write(true).open(path)?;
+        let mut device = Self::from_file(file);
+        device.id = device.bind_again(iommufd)?;
+        Ok(device)
+    }
+
+    /// Binds an open file to an iommufd.
+    pub fn bind_again(&self, iommufd: &Iommufd) -> Result<u32> {
         // SAFETY: A structure of integers.
         let mut bind: abi::vfio_device_bind_iommufd = unsafe { std::mem::zeroed() };
         bind.argsz = size_of::<abi::vfio_device_bind_iommufd>() as u32;
-        bind.iommufd = iommufd.file.as_raw_fd();
+        bind.iommufd = iommufd.fd();
         // SAFETY: The structure is the request's.
-        unsafe { ioctl(file.as_raw_fd(), BIND_IOMMUFD, &mut bind)? };
+        unsafe { ioctl(self.fd(), BIND_IOMMUFD, &mut bind)? };
+        Ok(bind.out_devid)
+    }
+
+    /// One that came open from elsewhere.
+    pub fn from_file(file: File) -> Self {
+        Self { file, id: 0 }
+    }
+
+    /// Attaches it to an address space or page table.
+    pub fn attach(&self, table: u32) -> Result<()> {
         // SAFETY: A structure of integers.
         let mut attach: abi::vfio_device_attach_iommufd_pt = unsafe { std::mem::zeroed() };
-        attach.argsz = size_of::<abi::vfio_device_attach_iommufd_pt>() as u32;
-        attach.pt_id = iommufd.ioas;
+        // Without `pasid`.
+        attach.argsz = 12;
+        attach.pt_id = table;
         // SAFETY: The structure is the request's.
-        unsafe { ioctl(file.as_raw_fd(), ATTACH_IOMMUFD_PT, &mut attach)? };
-        Ok(Self { file })
+        unsafe { ioctl(self.fd(), ATTACH_IOMMUFD_PT, &mut attach).map(|_| ()) }
+    }
+
+    pub fn detach(&self) -> Result<()> {
+        // SAFETY: A structure of integers.
+        let mut detach: abi::vfio_device_detach_iommufd_pt = unsafe { std::mem::zeroed() };
+        // Without `pasid`.
+        detach.argsz = 8;
+        // SAFETY: The structure is the request's.
+        unsafe { ioctl(self.fd(), DETACH_IOMMUFD_PT, &mut detach).map(|_| ()) }
+    }
+
+    /// Its number in the iommufd that it is bound to.
+    pub fn id(&self) -> u32 {
+        self.id
     }
 
     pub fn fd(&self) -> RawFd {

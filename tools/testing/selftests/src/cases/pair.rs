@@ -34,10 +34,20 @@ impl Pair {
     }
 
     pub fn of(accelerator: Accelerator, from: Driver, to: Driver) -> Result<Self> {
-        let engine = work::engine(accelerator);
-        let mut bench = Bench::of(accelerator, &[from, to])?;
+        let bench = Bench::of(accelerator, &[from, to])?;
         let source = bench.open(0)?;
         let target = bench.open(1)?;
+        Self::over(accelerator, bench, source, target)
+    }
+
+    /// Of VFs 0 and 1 of a bench, which came open in whatever way and see its memory.
+    pub fn over(
+        accelerator: Accelerator,
+        mut bench: Bench,
+        source: Device,
+        target: Device,
+    ) -> Result<Self> {
+        let engine = work::engine(accelerator);
         let mut qm = Qm::new(&source, &mut bench.memory, engine)?;
         let mut work = Workload::new(engine, &mut bench.memory, JOBS);
         work.round(&mut qm, &bench.memory, JOBS)?;

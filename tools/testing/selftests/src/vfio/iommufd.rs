@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! iommufd: an address space, and page tables of it.
+
+use super::{ioctl, Device};
+use crate::memory::AddressSpace;
+use iommufd_bindings::iommufd as fd_abi;
+use std::{
+    fs::{File, OpenOptions},
+    io::Result,
+    mem::size_of,
+    os::fd::{AsRawFd, RawFd},
+};
+
+/// `_IO(IOMMUFD_TYPE, n)` for IOMMU_IOAS_ALLOC, IOMMU_IOAS_MAP and IOMMU_HWPT_ALLOC
+const IOAS_ALLOC: libc::c_ulong = ((b';' as libc::c_ulong) << 8) | 0x81;
+const IOAS_MAP: libc::c_ulong = ((b';' as libc::c_ulong) << 8) | 0x85;
+const HWPT_ALLOC: libc::c_ulong = ((b';' as libc::c_ulong) << 8) | 0x89;
+
+/// Memory of this process, mapped for DMA at the IOVA that is given.
+pub struct Iommufd {
+    file: File,
+    ioas: u32,
+}
+
+impl Iommufd {
+    /// A new one with an empty address space.
+    pub fn new() -> Result<Self> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open("/dev/iommu")?;
+        let mut iommufd = Self { file, ioas: 0 };
+        iommufd.ioas = iommufd.empty_ioas()?;
+        Ok(iommufd)
+    }
+
+    /// One more address space, with nothing in it: its number.
+    pub fn empty_ioas(&self) -> Result<u32> {
+        // SAFETY: A structure of integers.
+        let mut alloc: fd_abi::iommu_ioas_alloc = unsafe { std::mem::zeroed() };
+        alloc.size = size_of::<fd_abi::iommu_ioas_alloc>() as u32;
+        // SAFETY: The structure is the request's.
+        unsafe { ioctl(self.fd(), IOAS_ALLOC, &mut alloc)? };
+        Ok(alloc.out_ioas_id)
+    }
+
+    pub(super) fn fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+
+    /// The number of its address space.
+    pub fn ioas(&self) -> u32 {
+        self.ioas
+    }
+
+    /// A page table of the address space's, made for a device: its number.
+    pub fn hwpt(&self, device: &Device) -> Result<u32> {
+        // SAFETY: A structure of integers.
+        let mut alloc: fd_abi::iommu_hwpt_alloc = unsafe { std::mem::zeroed() };
+        alloc.size = size_of::<fd_abi::iommu_hwpt_alloc>() as u32;
+        alloc.dev_id = device.id();
+        alloc.pt_id = self.ioas;
+        // SAFETY: The structure is the request's.
+        unsafe { ioctl(self.fd(), HWPT_ALLOC, &mut alloc)? };
+        Ok(alloc.out_hwpt_id)
+    }
+}
+
+impl AddressSpace for Iommufd {
+    fn map(&self, iova: u64, memory: *mut u8, len: usize) -> Result<()> {
+        // SAFETY: A structure of integers.
+        let mut map: fd_abi::iommu_ioas_map = unsafe { std::mem::zeroed() };
+        map.size = size_of::<fd_abi::iommu_ioas_map>() as u32;
+        // IOMMU_IOAS_MAP_FIXED_IOVA, _WRITEABLE, _READABLE
+        map.flags = 1 | 2 | 4;
+        map.ioas_id = self.ioas;
+        map.user_va = memory as u64;
+        map.length = len as u64;
+        map.iova = iova;
+        // SAFETY: The structure is the request's; the memory is the caller's.
+        unsafe { ioctl(self.fd(), IOAS_MAP, &mut map).map(|_| ()) }
+    }
+}
