@@ -7,6 +7,7 @@ mod bare;
 mod bus;
 mod debug;
 mod fault;
+mod flr;
 mod hidden;
 mod iommufd;
 mod kunit;
@@ -19,8 +20,9 @@ mod pair;
 mod qemu;
 mod qos;
 mod ras;
-mod reset;
 mod sample;
+mod races;
+mod reset;
 mod seen;
 mod upstream;
 
@@ -50,9 +52,9 @@ const PLAIN: &[(&str, Case)] = &[
     ("twin.dfx", qos::dfx),
     ("twin.ras_corrected", ras::corrected),
     ("twin.ras_reset", ras::reset),
-    ("twin.flr_busy", reset::busy),
-    ("twin.vf_flr", reset::vf),
-    ("twin.pf_flr", reset::pf),
+    ("twin.flr_busy", flr::busy),
+    ("twin.vf_flr", flr::vf),
+    ("twin.pf_flr", flr::pf),
     ("twin.bus_master_off", bus::bus_master_off),
     ("twin.msi_masked", bus::msi_masked),
     ("twin.db_isolation", bus::db_isolation),
@@ -71,6 +73,7 @@ const PLAIN: &[(&str, Case)] = &[
         migration::fd_outlives_device,
     ),
     ("migration.reset_in_precopy", migration::reset_in_precopy),
+    ("reset.threads", races::threads),
     ("fault.mailbox_busy", fault::mailbox_busy),
     ("fault.mailbox_late", fault::mailbox_late),
     ("fault.pause_refused", fault::pause_refused),
@@ -115,6 +118,12 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("migration.back_and_forth", migration::back_and_forth),
     ("migration.without_precopy", migration::without_precopy),
     ("migration.wrong_device", migration::wrong_device),
+    ("reset.ioctl", reset::ioctl),
+    ("reset.sysfs", reset::sysfs),
+    ("reset.guest", reset::guest),
+    ("reset.in_change", races::in_change),
+    ("reset.hot", reset::hot),
+    ("reset.interlock", reset::interlock),
     ("iommufd.hwpt", iommufd::hwpt),
     ("iommufd.detach", iommufd::detach),
     ("iommufd.container", iommufd::container),

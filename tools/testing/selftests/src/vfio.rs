@@ -32,6 +32,7 @@ const fn vfio_ioctl(n: u32) -> libc::c_ulong {
 const GET_REGION_INFO: libc::c_ulong = vfio_ioctl(8);
 const SET_IRQS: libc::c_ulong = vfio_ioctl(10);
 const RESET: libc::c_ulong = vfio_ioctl(11);
+const PCI_HOT_RESET: libc::c_ulong = vfio_ioctl(13);
 const IOEVENTFD: libc::c_ulong = vfio_ioctl(16);
 const FEATURE: libc::c_ulong = vfio_ioctl(17);
 const BIND_IOMMUFD: libc::c_ulong = vfio_ioctl(18);
@@ -259,6 +260,35 @@ impl Device {
     pub fn reset(&self) -> Result<()> {
         // SAFETY: No argument.
         unsafe { ioctl(self.fd(), RESET, ptr::null_mut::<u8>()).map(|_| ()) }
+    }
+
+    /// As a guest resets it: the FLR bit of its PCIe capability.
+    pub fn guest_reset(&self) -> Result<()> {
+        let config = self.region(abi::VFIO_PCI_CONFIG_REGION_INDEX)?;
+        let byte = |at: u8| {
+            let mut byte = [0];
+            self.read_at(&config, u64::from(at), &mut byte)?;
+            Ok::<u8, Error>(byte[0])
+        };
+        // PCI_CAPABILITY_LIST, PCI_CAP_ID_EXP, PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_BCR_FLR
+        let mut at = byte(0x34)?;
+        while at != 0 && byte(at)? != 0x10 {
+            at = byte(at + 1)?;
+        }
+        if at == 0 {
+            return Err(Error::other("no PCIe capability"));
+        }
+        let mut control = [byte(at + 8)?, byte(at + 9)?];
+        control[1] |= 0x80;
+        self.write_at(&config, u64::from(at + 8), &control)?;
+        Ok(())
+    }
+
+    /// `VFIO_DEVICE_PCI_HOT_RESET`, of all that this iommufd owns.
+    pub fn hot_reset(&self) -> Result<()> {
+        let mut arg: [u32; 3] = [12, 0, 0];
+        // SAFETY: `struct vfio_pci_hot_reset` with no groups.
+        unsafe { ioctl(self.fd(), PCI_HOT_RESET, arg.as_mut_ptr()).map(|_| ()) }
     }
 
     /// `VFIO_DEVICE_IOEVENTFD` of `size` bytes, 1 to 8, at `offset` of the device file.

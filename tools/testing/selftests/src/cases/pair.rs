@@ -82,9 +82,8 @@ impl Pair {
 
     /// Sets the source up anew, as after a reset. What was in flight is forgotten.
     pub fn set_up(&mut self) -> Result<()> {
-        let memory = &mut self.bench.memory;
-        self.qm = Qm::new(&self.source, memory, self.engine)?;
-        self.work = Workload::new(self.engine, memory, JOBS);
+        self.qm = Qm::new(&self.source, &mut self.bench.memory, self.engine)?;
+        self.work.forget();
         Ok(())
     }
 

@@ -1,160 +1,233 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `twin.*flr*`: function-level resets.
+//! `reset.*`: a VF is reset, in whatever state, while somebody reads or writes its migration data.
 
-use super::{at_once, bare::Bare, ensure, model};
-use crate::{
-    host::{self, Accelerator, Debugfs, Function},
-    work::{Workload, Zip},
-    Result,
+use super::{
+    ensure, errno,
+    pair::{Pair, SLOW_NS},
+    Bench,
 };
-use hisi_acc_hw::regs;
-use std::{thread::sleep, time::Duration};
+use crate::{
+    host::{self, Function},
+    migrate::{self, Quiet},
+    vfio::{state, Device},
+    Driver, Result,
+};
+use std::{
+    fs::{self, File},
+    io::{Read, Write},
+    sync::atomic::{AtomicU32, Ordering},
+    sync::{mpsc, Arc},
+    thread,
+    time::{Duration, Instant},
+};
 
-const JOBS: usize = 24;
-/// How long a job takes: longer than a reset, so that one that were not forgotten would come to its
-/// end when the VF masters the bus again.
-const SLOW_NS: u64 = 500_000_000;
+/// Who resets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// `VFIO_DEVICE_RESET`
+    Ioctl,
+    /// The administrator, by sysfs
+    Sysfs,
+    /// The guest, by the PCIe capability
+    Guest,
+}
 
-/// FLR of a VF with jobs in flight: they are forgotten, there is no DMA any more, and the VF can be
-/// set up again.
-pub fn busy() -> Result<()> {
-    let mut bare = Bare::new()?;
-    let vf = bare.bench.vfs[0].clone();
-    // By VFIO, and by sysfs as an administrator does it.
-    for by_vfio in [true, false] {
-        let mut work = Workload::new(&Zip, &mut bare.bench.memory, JOBS);
-        work.round(&mut bare.qm, &bare.bench.memory, JOBS)?;
-        bare.bench.twin.mark()?;
-        bare.bench.twin.job_delay(0, SLOW_NS)?;
-        for _ in 0..JOBS {
-            work.submit(&mut bare.qm, &bare.bench.memory)?;
-        }
-        if by_vfio {
-            bare.device.reset()?;
-        } else {
-            vf.set_attribute("reset", "1")?;
-        }
-        let counts = bare.counts()?;
-        let done = counts.get("vf1", "jobs_done");
-        ensure!(counts.get("vf1", "flr") >= 1, "there was no reset");
-        ensure!(done < JOBS as u64, "no job was in flight");
-        bare.bench.twin.mark()?;
-        sleep(Duration::from_nanos(SLOW_NS * 3 / 2));
-        let counts = bare.counts()?;
-        for key in [
-            "dma_reads",
-            "dma_writes",
-            "dma_fault",
-            "jobs_done",
-            "msi",
-            "pages_written",
-        ] {
-            let n = counts.get("vf1", key);
-            ensure!(n == 0, "{key}: {n} after the reset");
-        }
-        let state = bare.qm.read(regs::QM_VF_STATE);
-        ensure!(
-            state == regs::QM_NOT_READY,
-            "after the reset the VF's state is {state}"
-        );
-        bare.bench.twin.job_delay(0, 0)?;
-        bare.set_up()?;
-        let mut work = Workload::new(&Zip, &mut bare.bench.memory, JOBS);
-        work.round(&mut bare.qm, &bare.bench.memory, JOBS)?;
+fn reset(way: Way, device: &Device, vf: &Function) -> Result<()> {
+    match way {
+        Way::Ioctl => device.reset()?,
+        Way::Sysfs => fs::write(vf.path().join("reset"), "1")?,
+        Way::Guest => device.guest_reset()?,
     }
     Ok(())
 }
 
-/// A driver's own words on a reset, and none on a failure.
-fn log_has(mark: &str, lines: &[String]) -> Result<()> {
-    let log = host::log_after(mark)?;
-    for line in lines {
-        ensure!(log.contains(line), "the log has no '{line}':\n{log}");
+/// The states of a driver.
+pub fn states(driver: Driver) -> &'static [u32] {
+    use state::*;
+    match driver {
+        Driver::Rust => &[
+            RUNNING,
+            RUNNING_P2P,
+            STOP,
+            STOP_COPY,
+            RESUMING,
+            PRE_COPY,
+            PRE_COPY_P2P,
+        ],
+        // It has no P2P.
+        Driver::C => &[RUNNING, STOP, STOP_COPY, RESUMING, PRE_COPY],
     }
-    let failed = log.lines().find(|line| {
-        let line = line.to_lowercase();
-        ["fail", "timeout", "not ready", "error", "not ping"]
+}
+
+/// Somebody who reads or writes a migration file a byte at a time, without end, till he gets an
+/// error that is not the end for now.
+pub struct Busy {
+    passes: Arc<AtomicU32>,
+    end: mpsc::Receiver<i32>,
+}
+
+impl Busy {
+    pub fn new(mut file: File, writes: Option<Vec<u8>>) -> Self {
+        let passes = Arc::new(AtomicU32::new(0));
+        let (sender, end) = mpsc::channel();
+        let counter = passes.clone();
+        thread::spawn(move || {
+            for n in 0.. {
+                let error = match &writes {
+                    None => errno(file.read(&mut [0])),
+                    Some(bytes) if bytes.is_empty() => errno(file.write(&[])),
+                    Some(bytes) => {
+                        let at = n % bytes.len();
+                        errno(file.write(&bytes[at..at + 1]))
+                    }
+                };
+                // ENOSPC: full, EINVAL: refused; ENOMEM and EFAULT: what the C driver says to that.
+                let goes_on: &[i32] = match writes {
+                    None => &[0, libc::ENOMSG],
+                    Some(_) => &[0, libc::ENOSPC, libc::ENOMEM, libc::EINVAL, libc::EFAULT],
+                };
+                if !goes_on.contains(&error) {
+                    let _ = sender.send(error);
+                    return;
+                }
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Self { passes, end }
+    }
+
+    /// Waits till he is at it.
+    pub fn begun(&self) -> Result<()> {
+        host::wait_for("the reader or writer", || {
+            self.passes.load(Ordering::Relaxed) > 3
+        })
+    }
+
+    /// The error that ended it, which must come at once.
+    pub fn ended(self) -> Result<i32> {
+        self.end
+            .recv_timeout(Duration::from_secs(2))
+            .map_err(|_| "the reader or writer does not end".into())
+    }
+}
+
+/// In each state: the file ends, the state is RUNNING, the VF can be set up and migrates.
+fn in_each_state(driver: Driver, way: Way) -> Result<()> {
+    let mut pair = Pair::new(driver, driver)?;
+    let good = migrate::save(&pair.source, false, &mut Quiet)?;
+    pair.arrive(&good)?;
+    let mut at = 1;
+    for from in states(driver).iter().copied() {
+        // Where the work is now.
+        std::mem::swap(&mut pair.source, &mut pair.target);
+        one_state(&mut pair, at, from, way, &good)
+            .map_err(|e| format!("{way:?} in {}: {e}", state::name(from)))?;
+        at = 1 - at;
+    }
+    Ok(())
+}
+
+fn one_state(pair: &mut Pair, at: usize, from: u32, way: Way, good: &[u8]) -> Result<()> {
+    pair.bench.twin.job_delay(at, SLOW_NS / 4)?;
+    pair.submit(8)?;
+    let mut file = None;
+    // The saving file is PRE_COPY's, where there is one.
+    if [state::STOP_COPY, state::PRE_COPY_P2P].contains(&from) {
+        file = pair.source.set_state(state::PRE_COPY)?;
+    }
+    file = pair.source.set_state(from)?.or(file);
+    let writes = (from == state::RESUMING).then(|| good.to_vec());
+    let busy = file.map(|file| Busy::new(file, writes));
+    if let Some(busy) = &busy {
+        busy.begun()?;
+    }
+    reset(way, &pair.source, &pair.bench.vfs[at])?;
+    let now = pair.source.state()?;
+    ensure!(
+        now == state::RUNNING,
+        "the state afterwards is {}",
+        state::name(now)
+    );
+    if let Some(busy) = busy {
+        let error = busy.ended()?;
+        ensure!(error == libc::ENODEV, "the file: errno {error}");
+    }
+    pair.bench.twin.job_delay(at, 0)?;
+    pair.set_up()?;
+    pair.round()?;
+    pair.migrate(true)?;
+    pair.round()
+}
+
+pub fn ioctl(driver: Driver) -> Result<()> {
+    in_each_state(driver, Way::Ioctl)
+}
+
+pub fn sysfs(driver: Driver) -> Result<()> {
+    in_each_state(driver, Way::Sysfs)
+}
+
+pub fn guest(driver: Driver) -> Result<()> {
+    in_each_state(driver, Way::Guest)
+}
+
+/// These VFs cannot be reset by their bus: as with vfio-pci, that is said and nothing is done.
+pub fn hot(driver: Driver) -> Result<()> {
+    let bench = Bench::new(&[driver])?;
+    host::modprobe("vfio-pci")?;
+    bench.vfs[1].bind("vfio-pci")?;
+    let plain = bench.open(1)?;
+    let expected = errno(plain.hot_reset());
+    let device = bench.open(0)?;
+    let file = device.set_state(state::PRE_COPY)?;
+    bench.twin.mark()?;
+    let error = errno(device.hot_reset());
+    ensure!(
+        error == expected && error != 0,
+        "errno {error}, with vfio-pci {expected}"
+    );
+    let resets = bench.twin.counts()?.get("vf1", "flr");
+    ensure!(resets == 0, "{resets} resets");
+    let now = device.state()?;
+    ensure!(now == state::PRE_COPY, "the state is {}", state::name(now));
+    let n = file.ok_or("no file")?.read(&mut [0; 8])?;
+    ensure!(n == 8, "the file gives {n} bytes");
+    Ok(())
+}
+
+/// Resets of two VFs at once go one after another, and both are made.
+pub fn interlock(driver: Driver) -> Result<()> {
+    const EACH: u32 = 4;
+    let bench = Bench::new(&[driver, driver])?;
+    let devices = [bench.open(0)?, bench.open(1)?];
+    bench.twin.mark()?;
+    let begin = Instant::now();
+    thread::scope(|scope| {
+        let threads: Vec<_> = devices
             .iter()
-            .any(|word| line.contains(word))
-    });
-    ensure!(failed.is_none(), "{failed:?} in:\n{log}");
-    Ok(())
-}
-
-/// A function's driver is at work, and the function answers it.
-fn works(accelerator: Accelerator, function: &Function) -> Result<()> {
-    let debugfs = Debugfs::of(accelerator, function);
-    let status = debugfs.read("qm/status")?;
-    ensure!(status == "work", "{}: {status}", function.address);
-    // A mailbox command, with DMA to the answer
-    debugfs.write("qm/cmd", "eqc")
-}
-
-/// FLR of a VF under its in-tree driver.
-pub fn vf() -> Result<()> {
-    at_once(|accelerator| {
-        let vf = accelerator.vfs(2)?.remove(0);
-        vf.bind(accelerator.module)?;
-        let mark = format!("acc-selftest: reset of {}", vf.address);
-        host::say(&mark)?;
-        vf.set_attribute("reset", "1")?;
-        let line = |text: &str| format!("{} {}: {text}", accelerator.module, vf.address);
-        let log = host::log_after(&mark)?;
-        for text in ["FLR resetting...", "FLR reset complete"] {
-            ensure!(log.contains(&line(text)), "no '{text}' in:\n{log}");
-        }
-        works(accelerator, &vf)?;
-        model::tested(accelerator)?;
-        vf.unbind()
-    })
-}
-
-/// FLR of the PF with its VFs under the in-tree driver: it has them stop by messages, and start again
-/// when it is back.
-pub fn pf() -> Result<()> {
-    let mark = "acc-selftest: reset of the PFs";
-    host::say(mark)?;
-    at_once(|accelerator| {
-        let vfs = accelerator.vfs(2)?;
-        for vf in &vfs {
-            vf.bind(accelerator.module)?;
-        }
-        model::tested(accelerator)?;
-        let pf = accelerator.bound_pf()?;
-        pf.set_attribute("reset", "1")?;
-        // The VFs' drivers end in work of their own.
-        host::wait_for("the VFs' drivers", || {
-            let done = |vf: &Function| format!("{}: device reset done.", vf.address);
-            host::log_after(mark).is_ok_and(|log| vfs.iter().all(|vf| log.contains(&done(vf))))
-        })?;
-        works(accelerator, &pf)?;
-        for vf in &vfs {
-            works(accelerator, vf)?;
-        }
-        // Messages still go.
-        let qos = Debugfs::of(accelerator, &vfs[1]).number("alg_qos")?;
-        ensure!(qos == 1000, "the VF's QoS is {qos}");
-        let line =
-            |f: &Function, text: &str| format!("{} {}: {text}", accelerator.module, f.address);
-        log_has(
-            mark,
-            &[
-                line(&pf, "FLR resetting..."),
-                line(&pf, "FLR reset complete"),
-                line(&vfs[0], "device reset start..."),
-                line(&vfs[0], "device reset done."),
-                line(&vfs[1], "device reset done."),
-            ],
-        )?;
-        for vf in &vfs {
-            vf.unbind()?;
-        }
-        Ok(())
+            .zip(&bench.vfs)
+            .zip([Way::Ioctl, Way::Sysfs])
+            .map(|((device, vf), way)| {
+                scope.spawn(move || {
+                    (0..EACH).try_for_each(|_| reset(way, device, vf).map_err(|e| e.to_string()))
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| "panicked".to_owned())?)
     })?;
-    // The engine works for who comes after.
-    model::zip_selftest()?;
-    let mut bare = Bare::new()?;
-    bare.submit(0);
-    bare.complete(1).map(|_| ())
+    let elapsed = begin.elapsed();
+    let counts = bench.twin.counts()?;
+    for vf in ["vf1", "vf2"] {
+        let resets = counts.get(vf, "flr");
+        ensure!(resets == u64::from(EACH), "{vf}: {resets} resets");
+    }
+    // `pcie_flr()` waits 100 ms, which the interlock is held for: all in turn take that long.
+    ensure!(
+        elapsed >= Duration::from_millis(100) * 2 * EACH,
+        "{elapsed:?} for all: some were made at the same time"
+    );
+    Ok(())
 }

@@ -206,6 +206,11 @@ impl Workload {
         }
     }
 
+    /// What is on its way does not come back: the device was reset.
+    pub fn forget(&mut self) {
+        self.pending.clear();
+    }
+
     /// Submits one more job.
     pub fn submit(&mut self, qm: &mut Qm, memory: &Memory) -> Result<()> {
         let slots = self.slots as u64;
