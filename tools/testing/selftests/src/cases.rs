@@ -8,6 +8,8 @@ mod bus;
 mod debug;
 mod fault;
 mod flr;
+mod ends;
+mod fuzz;
 mod hidden;
 mod iommufd;
 mod kunit;
@@ -24,6 +26,7 @@ mod sample;
 mod races;
 mod reset;
 mod seen;
+mod stream;
 mod upstream;
 
 use crate::{
@@ -74,6 +77,7 @@ const PLAIN: &[(&str, Case)] = &[
     ),
     ("migration.reset_in_precopy", migration::reset_in_precopy),
     ("reset.threads", races::threads),
+    ("stream.fuzz", fuzz::fuzz),
     ("fault.mailbox_busy", fault::mailbox_busy),
     ("fault.mailbox_late", fault::mailbox_late),
     ("fault.pause_refused", fault::pause_refused),
@@ -124,6 +128,15 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("reset.in_change", races::in_change),
     ("reset.hot", reset::hot),
     ("reset.interlock", reset::interlock),
+    ("stream.reads", stream::reads),
+    ("stream.writes", stream::writes),
+    ("stream.two_readers", stream::two_readers),
+    ("stream.signals", stream::signals),
+    ("stream.user_fault", stream::user_fault),
+    ("stream.not_a_file", ends::not_a_file),
+    ("stream.precopy_info", ends::precopy),
+    ("stream.closed", ends::closed),
+    ("stream.duplicated", ends::duplicated),
     ("iommufd.hwpt", iommufd::hwpt),
     ("iommufd.detach", iommufd::detach),
     ("iommufd.container", iommufd::container),

@@ -348,6 +348,12 @@ impl Device {
         Ok(u64::from(data[0]) | (u64::from(data[1]) << 32))
     }
 
+    /// `VFIO_DEVICE_FEATURE_MIG_PRECOPY_INFOv2`
+    pub fn set_precopy_info_v2(&self) -> Result<()> {
+        const PRECOPY_INFO_V2: u32 = 12;
+        self.feature(abi::VFIO_DEVICE_FEATURE_SET | PRECOPY_INFO_V2, &mut [])
+    }
+
     pub fn state(&self) -> Result<u32> {
         let mut data = [0; 2];
         let flags = abi::VFIO_DEVICE_FEATURE_GET | abi::VFIO_DEVICE_FEATURE_MIG_DEVICE_STATE;
@@ -368,10 +374,17 @@ impl Device {
 
 /// `VFIO_MIG_GET_PRECOPY_INFO`: initial and dirty bytes.
 pub fn precopy_info(file: &File) -> Result<(u64, u64)> {
+    let info = precopy_info_as(file, size_of::<abi::vfio_precopy_info>() as u32, 0)?;
+    Ok((info.initial_bytes, info.dirty_bytes))
+}
+
+/// The same, with what the user had put there.
+pub fn precopy_info_as(file: &File, argsz: u32, flags: u32) -> Result<abi::vfio_precopy_info> {
     // SAFETY: A structure of integers.
     let mut info: abi::vfio_precopy_info = unsafe { std::mem::zeroed() };
-    info.argsz = size_of::<abi::vfio_precopy_info>() as u32;
+    info.argsz = argsz;
+    info.flags = flags;
     // SAFETY: The structure is the request's.
     unsafe { ioctl(file.as_raw_fd(), GET_PRECOPY_INFO, &mut info)? };
-    Ok((info.initial_bytes, info.dirty_bytes))
+    Ok(info)
 }

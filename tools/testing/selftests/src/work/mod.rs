@@ -28,6 +28,12 @@ const CANARY_LEN: usize = 64;
 /// A small generator of numbers, so that runs repeat.
 pub struct Random(u64);
 
+impl Default for Random {
+    fn default() -> Self {
+        Self(0x1234_5678_9abc_def1)
+    }
+}
+
 impl Random {
     pub fn next(&mut self, below: usize) -> usize {
         // xorshift64*
@@ -195,7 +201,7 @@ impl Workload {
     pub fn new(engine: &'static dyn Engine, memory: &mut Memory, slots: usize) -> Self {
         Self {
             engine,
-            random: Random(0x1234_5678_9abc_def1),
+            random: Random::default(),
             buffers: memory.alloc(slots * SLOT),
             next_tag: 1,
             slots,
