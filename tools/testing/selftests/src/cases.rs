@@ -14,9 +14,12 @@ mod hidden;
 mod iommufd;
 mod kunit;
 mod ledger;
+mod leaks;
+mod lifetime;
 mod link;
 mod migration;
 mod model;
+mod modules;
 mod p2p;
 mod pair;
 mod qemu;
@@ -78,6 +81,8 @@ const PLAIN: &[(&str, Case)] = &[
     ("migration.reset_in_precopy", migration::reset_in_precopy),
     ("reset.threads", races::threads),
     ("stream.fuzz", fuzz::fuzz),
+    ("lifetime.save_fails", leaks::save_fails),
+    ("lifetime.fd_outlives_module", modules::fd_outlives_module),
     ("fault.mailbox_busy", fault::mailbox_busy),
     ("fault.mailbox_late", fault::mailbox_late),
     ("fault.pause_refused", fault::pause_refused),
@@ -142,6 +147,11 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("iommufd.container", iommufd::container),
     ("iommufd.second_open", iommufd::second_open),
     ("iommufd.passed_on", iommufd::passed_on),
+    ("lifetime.unbind", lifetime::unbind),
+    ("lifetime.numvfs", lifetime::numvfs),
+    ("lifetime.pf_unbind", lifetime::pf_unbind),
+    ("lifetime.modules", modules::modules_unload),
+    ("lifetime.open_close", leaks::open_close),
     ("debugfs.files", seen::files),
     ("hidden.region_info", hidden::region_info),
     ("hidden.read_write", hidden::read_write),

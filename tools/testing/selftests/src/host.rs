@@ -5,7 +5,9 @@
 use crate::{vfio::Mapping, Driver, Result};
 use hisi_acc_hw::ids;
 use std::{
+    ffi::CString,
     fs::{self, File, OpenOptions},
+    io,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::Command,
@@ -78,6 +80,16 @@ pub fn rmmod(name: &str) -> Result<()> {
         return Err(format!("rmmod {name}: {text}").into());
     }
     Ok(())
+}
+
+/// Unloads one that nobody uses: the error as the kernel has it.
+pub fn delete_module(name: &str) -> io::Result<()> {
+    let name = CString::new(name)?;
+    // SAFETY: The name is a string.
+    match unsafe { libc::syscall(libc::SYS_delete_module, name.as_ptr(), libc::O_NONBLOCK) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 pub fn is_loaded(name: &str) -> bool {

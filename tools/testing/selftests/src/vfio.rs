@@ -243,11 +243,20 @@ impl Device {
 
     /// Connects the MSI vectors, from the first on, with eventfds.
     pub fn set_msi(&self, eventfds: &[RawFd]) -> Result<()> {
+        self.set_irqs(abi::VFIO_PCI_MSI_IRQ_INDEX, eventfds)
+    }
+
+    /// Connects with an eventfd what tells the user to let go of the device.
+    pub fn set_request(&self, eventfd: RawFd) -> Result<()> {
+        self.set_irqs(abi::VFIO_PCI_REQ_IRQ_INDEX, &[eventfd])
+    }
+
+    fn set_irqs(&self, index: u32, eventfds: &[RawFd]) -> Result<()> {
         let head = size_of::<abi::vfio_irq_set>();
         let mut buffer = vec![0u32; head / 4 + eventfds.len()];
         buffer[0] = (buffer.len() * 4) as u32;
         buffer[1] = abi::VFIO_IRQ_SET_DATA_EVENTFD | abi::VFIO_IRQ_SET_ACTION_TRIGGER;
-        buffer[2] = abi::VFIO_PCI_MSI_IRQ_INDEX;
+        buffer[2] = index;
         buffer[3] = 0;
         buffer[4] = eventfds.len() as u32;
         for (to, fd) in buffer[head / 4..].iter_mut().zip(eventfds) {

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `lifetime.*`: a thousand times the same, and nothing is left behind.
+
+use super::{ensure, errno, pair::Pair, Bench};
+use crate::{
+    host::Function,
+    vfio::{state, Device},
+    Driver, Result,
+};
+use std::{fs, thread::sleep, time::Duration};
+
+const TIMES: usize = 1000;
+/// The first ones fill caches.
+const WARM: usize = 50;
+
+/// Open files of the system, and what the kernel's allocators hold, in KiB.
+fn holdings() -> Result<(i64, i64)> {
+    // What waits for a grace period.
+    sleep(Duration::from_millis(200));
+    let files = fs::read_to_string("/proc/sys/fs/file-nr")?;
+    let files = files.split_whitespace().next().ok_or("empty")?.parse()?;
+    let memory = fs::read_to_string("/proc/meminfo")?;
+    let kib = |key: &str| -> Result<i64> {
+        let line = memory
+            .lines()
+            .find(|l| l.starts_with(key))
+            .ok_or("no line")?;
+        Ok(line.split_whitespace().nth(1).ok_or("no number")?.parse()?)
+    };
+    Ok((files, kib("Slab:")? + kib("VmallocUsed:")?))
+}
+
+/// Does something so many times; then there are as many files as before, and as much memory.
+fn flat(mut what: impl FnMut() -> Result<()>) -> Result<()> {
+    for _ in 0..WARM {
+        what()?;
+    }
+    let before = holdings()?;
+    for _ in WARM..TIMES {
+        what()?;
+    }
+    let after = holdings()?;
+    let (files, kib) = (after.0 - before.0, after.1 - before.1);
+    // A file alone is a quarter of a KiB.
+    ensure!(files < 20, "{files} files are left open");
+    ensure!(kib < 200, "{kib} KiB are left behind");
+    Ok(())
+}
+
+/// A VF without a reset while this is there: 100 ms of each open and of each close.
+struct NoReset(Function);
+
+impl NoReset {
+    fn new(vf: &Function) -> Result<Self> {
+        fs::write(vf.path().join("reset_method"), "\n")?;
+        Ok(Self(vf.clone()))
+    }
+}
+
+impl Drop for NoReset {
+    fn drop(&mut self) {
+        let _ = fs::write(self.0.path().join("reset_method"), "default");
+    }
+}
+
+pub fn open_close(driver: Driver) -> Result<()> {
+    let bench = Bench::new(&[driver])?;
+    let _quick = NoReset::new(&bench.vfs[0])?;
+    let path = bench.vfs[0].vfio_path()?;
+    let ioas = bench.iommufd.empty_ioas()?;
+    let mut n = 0;
+    flat(|| {
+        let device = Device::bind(&path, &bench.iommufd)?;
+        device.attach(ioas)?;
+        // Closed in PRE_COPY, STOP_COPY or RESUMING, or as it was.
+        let file = match n % 4 {
+            0 => device.set_state(state::PRE_COPY)?,
+            1 => device.set_state(state::STOP_COPY)?,
+            2 => device.set_state(state::RESUMING)?,
+            _ => None,
+        };
+        // The file before the device, or after it.
+        if n % 8 < 4 {
+            drop(file);
+            drop(device);
+        } else {
+            drop(device);
+            drop(file);
+        }
+        n += 1;
+        Ok(())
+    })
+}
+
+/// D6: not with the C driver, which loses a file each time.
+pub fn save_fails() -> Result<()> {
+    saves_fail(Driver::Rust)
+}
+
+fn saves_fail(driver: Driver) -> Result<()> {
+    let mut pair = Pair::new(driver, driver)?;
+    pair.source.set_state(state::STOP)?;
+    pair.bench.twin.fault("vf1", "mailbox-error SQC_BT")?;
+    flat(|| {
+        let error = errno(pair.source.set_state(state::STOP_COPY));
+        ensure!(error == libc::EIO, "errno {error}");
+        Ok(())
+    })?;
+    let now = pair.source.state()?;
+    ensure!(now == state::STOP, "the state is {}", state::name(now));
+    pair.bench.twin.fault("vf1", "clear")?;
+    pair.source.set_state(state::RUNNING)?;
+    pair.round()?;
+    pair.migrate(true)?;
+    pair.round()
+}

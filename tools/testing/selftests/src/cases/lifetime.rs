@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `lifetime.*`: a device is taken away from a driver while somebody uses it.
+
+use super::{
+    ensure, errno,
+    pair::Pair,
+    reset::{states, Busy},
+    Bench,
+};
+use crate::{
+    host::{self, Function},
+    qm::Qm,
+    vfio::{precopy_info, state, Device},
+    work::{Workload, Zip},
+    Driver, Result,
+};
+use std::{
+    fs::{self, File},
+    os::fd::AsRawFd,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+use vmm_sys_util::eventfd::EventFd;
+
+/// Something that waits till the user of a device lets go of it, in a thread of its own.
+struct Waiting(JoinHandle<std::result::Result<(), String>>);
+
+impl Waiting {
+    fn new(what: impl FnOnce() -> Result<()> + Send + 'static) -> Self {
+        Self(thread::spawn(move || what().map_err(|e| e.to_string())))
+    }
+
+    fn waits(&self) -> bool {
+        thread::sleep(Duration::from_millis(50));
+        !self.0.is_finished()
+    }
+
+    fn ends(self) -> Result<()> {
+        host::wait_for("the end", || self.0.is_finished())?;
+        Ok(self.0.join().map_err(|_| "panicked")??)
+    }
+}
+
+/// Somebody who has a VF open, set up and in some state, and reads or writes its migration file.
+struct User {
+    device: Device,
+    qm: Qm,
+    file: Option<File>,
+    busy: Option<Busy>,
+    request: EventFd,
+}
+
+impl User {
+    fn new(bench: &mut Bench, vf: usize, from: u32) -> Result<Self> {
+        let device = bench.open(vf)?;
+        let qm = Qm::new(&device, &mut bench.memory, &Zip)?;
+        let request = EventFd::new(libc::EFD_NONBLOCK)?;
+        device.set_request(request.as_raw_fd())?;
+        let mut file = None;
+        if [state::STOP_COPY, state::PRE_COPY_P2P].contains(&from) {
+            file = device.set_state(state::PRE_COPY)?;
+        }
+        let file = device.set_state(from)?.or(file);
+        let busy = match &file {
+            Some(file) => {
+                // In RESUMING: nothing at all, without end.
+                let writes = (from == state::RESUMING).then(Vec::new);
+                let busy = Busy::new(file.try_clone()?, writes);
+                busy.begun()?;
+                Some(busy)
+            }
+            None => None,
+        };
+        Ok(Self {
+            device,
+            qm,
+            file,
+            busy,
+            request,
+        })
+    }
+
+    /// Waits till the user is asked to let go.
+    fn asked(&self) -> Result<()> {
+        host::wait_for("the request", || self.request.read().is_ok())
+    }
+
+    /// The user lets go, not at once: what is mapped keeps the device too.
+    fn let_go(self, driver: Driver, waiting: &Waiting) -> Result<()> {
+        let Self {
+            device,
+            qm,
+            file,
+            busy,
+            ..
+        } = self;
+        drop(device);
+        ensure!(waiting.waits(), "it did not wait for what is mapped");
+        drop(qm);
+        if let Some(busy) = busy {
+            let error = busy.ended()?;
+            ensure!(error == libc::ENODEV, "the file: errno {error}");
+        }
+        // D4: the C driver uses the device there, which is going.
+        if let (Some(file), Driver::Rust) = (file, driver) {
+            let error = errno(precopy_info(&file));
+            ensure!(
+                [libc::ENODEV, libc::ENOTTY].contains(&error),
+                "precopy info: errno {error}"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// All is as before: VFs come, and migrate.
+fn again(driver: Driver) -> Result<()> {
+    let mut pair = Pair::new(driver, driver)?;
+    pair.submit(8)?;
+    pair.migrate(true)?;
+    pair.finish()
+}
+
+/// The VF is unbound while its BARs are mapped and its migration file is read: that waits, and asks
+/// the user. He can go on meanwhile.
+pub fn unbind(driver: Driver) -> Result<()> {
+    let mut bench = Bench::new(&[driver])?;
+    let mut user = User::new(&mut bench, 0, state::PRE_COPY)?;
+    let vf = bench.vfs[0].clone();
+    let waiting = Waiting::new(move || vf.unbind());
+    user.asked()?;
+    ensure!(waiting.waits(), "it did not wait for the user");
+    let mut work = Workload::new(&Zip, &mut bench.memory, 8);
+    work.round(&mut user.qm, &bench.memory, 8)?;
+    user.device.set_state(state::STOP_COPY)?;
+    user.let_go(driver, &waiting)?;
+    waiting.ends()?;
+    drop(bench);
+    again(driver)
+}
+
+/// The VFs are switched off.
+pub fn numvfs(driver: Driver) -> Result<()> {
+    let mut bench = Bench::new(&[driver])?;
+    let user = User::new(&mut bench, 0, state::STOP_COPY)?;
+    let path = host::pf()?.path().join("sriov_numvfs");
+    let waiting = Waiting::new(move || Ok(fs::write(path, "0")?));
+    user.asked()?;
+    ensure!(waiting.waits(), "it did not wait for the user");
+    user.let_go(driver, &waiting)?;
+    waiting.ends()?;
+    drop(bench);
+    let left = Function::all(hisi_acc_hw::ids::VENDOR_HUAWEI, host::ZIP.vf)?;
+    ensure!(left.is_empty(), "{} VFs are left", left.len());
+    again(driver)
+}
+
+/// What the user may try while the PF goes: each ends, one way or the other.
+fn try_all(driver: Driver, device: &Device) -> Result<()> {
+    for to in states(driver) {
+        if let Err(e) = device.set_state(*to) {
+            let error = e.raw_os_error().unwrap_or(-1);
+            ensure!(
+                [libc::ENODEV, libc::EINVAL].contains(&error),
+                "to {}: {e}",
+                state::name(*to)
+            );
+        }
+        device.state()?;
+    }
+    Ok(())
+}
+
+/// The PF's driver is unbound, with a VF in each state.
+pub fn pf_unbind(driver: Driver) -> Result<()> {
+    let pf = host::pf()?;
+    let states = states(driver);
+    let mut bench = Bench::new(&vec![driver; states.len()])?;
+    let mut users = Vec::new();
+    for (vf, from) in states.iter().enumerate() {
+        users.push(User::new(&mut bench, vf, *from)?);
+    }
+    let waiting = {
+        let pf = pf.clone();
+        Waiting::new(move || pf.unbind())
+    };
+    // VFs go one after another.
+    for (user, from) in users.into_iter().zip(states.iter().copied()) {
+        let one = || -> Result<()> {
+            user.asked()?;
+            let now = user.device.state()?;
+            ensure!(now == from, "the state is {}", state::name(now));
+            ensure!(waiting.waits(), "it did not wait for the user");
+            try_all(driver, &user.device)?;
+            let reset = errno(user.device.reset());
+            // Who unbinds holds the device lock.
+            ensure!(reset == libc::EAGAIN, "a reset: errno {reset}");
+            user.let_go(driver, &waiting)
+        };
+        one().map_err(|e| format!("in {}: {e}", state::name(from)))?;
+    }
+    waiting.ends()?;
+    drop(bench);
+    pf.bind(host::ZIP.module)?;
+    again(driver)
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `lifetime.*`: modules go and come again; what outlives a module.
+
+use super::{ensure, errno, pair::Pair, Bench};
+use crate::{
+    host::{self, delete_module, is_loaded},
+    vfio::{precopy_info, state},
+    Driver, Result,
+};
+use std::io::{Read, Write};
+
+/// A module, and those of the same list that use it.
+type Module = (&'static str, &'static [&'static str]);
+
+fn modules(driver: Driver) -> &'static [Module] {
+    match driver {
+        Driver::Rust => &[
+            ("hisi_acc_vfio_rs", &[]),
+            ("hisi_acc_link", &["hisi_acc_vfio_rs"]),
+            ("vfio_rs", &["hisi_acc_vfio_rs"]),
+            ("hisi_zip", &["hisi_acc_link"]),
+        ],
+        Driver::C => &[
+            ("hisi_acc_vfio_pci", &[]),
+            ("hisi_zip", &["hisi_acc_vfio_pci"]),
+        ],
+    }
+}
+
+/// All orders in which each module goes after those that use it.
+fn orders(left: &[Module], gone: &[&'static str]) -> Vec<Vec<&'static str>> {
+    if left.is_empty() {
+        return vec![gone.to_vec()];
+    }
+    left.iter()
+        .filter(|(_, users)| users.iter().all(|user| gone.contains(user)))
+        .flat_map(|(name, _)| {
+            let rest: Vec<Module> = left.iter().copied().filter(|(n, _)| n != name).collect();
+            orders(&rest, &[gone, &[*name]].concat())
+        })
+        .collect()
+}
+
+/// The kernel says EWOULDBLOCK, which is EAGAIN, to one that is used.
+fn is_used(module: &str) -> Result<()> {
+    let error = errno(delete_module(module));
+    ensure!(
+        error == libc::EWOULDBLOCK,
+        "{module}, which is used: errno {error}"
+    );
+    Ok(())
+}
+
+/// In use none goes; free, each goes once those have that use it, in any such order.
+pub fn modules_unload(driver: Driver) -> Result<()> {
+    // What the other driver holds.
+    let other = match driver {
+        Driver::Rust => Driver::C,
+        Driver::C => Driver::Rust,
+    };
+    for (module, _) in modules(other) {
+        if is_loaded(module) && !modules(driver).iter().any(|(name, _)| name == module) {
+            delete_module(module).map_err(|e| format!("{module}: {e}"))?;
+        }
+    }
+    for order in orders(modules(driver), &[]) {
+        {
+            let bench = Bench::new(&[driver])?;
+            let device = bench.open(0)?;
+            let _file = device.set_state(state::PRE_COPY)?;
+            for (module, _) in modules(driver) {
+                is_used(module)?;
+            }
+        }
+        for (n, module) in order.iter().enumerate() {
+            for (other, users) in modules(driver) {
+                if users.iter().any(|user| !order[..n].contains(user)) {
+                    is_used(other)?;
+                }
+            }
+            delete_module(module).map_err(|e| format!("{module} of {order:?}: {e}"))?;
+            ensure!(!is_loaded(module), "{module} is still there");
+        }
+    }
+    let mut pair = Pair::new(driver, driver)?;
+    pair.submit(8)?;
+    pair.migrate(true)?;
+    pair.finish()
+}
+
+/// D4: migration files are kept over the close of their device, its unbinding and the unloading of
+/// its driver. Not with the C driver, which looks at its device first.
+pub fn fd_outlives_module() -> Result<()> {
+    let Pair {
+        bench,
+        source,
+        target,
+        qm,
+        ..
+    } = Pair::new(Driver::Rust, Driver::Rust)?;
+    let mut saving = source.set_state(state::PRE_COPY)?.ok_or("no file")?;
+    let mut resuming = target.set_state(state::RESUMING)?.ok_or("no file")?;
+    is_used("hisi_acc_vfio_rs")?;
+    drop((source, target, qm));
+    let mut all = |when: &str| -> Result<()> {
+        for (what, error) in [
+            ("read", errno(saving.read(&mut [0; 8]))),
+            ("precopy info", errno(precopy_info(&saving))),
+            ("write", errno(resuming.write(&[0; 8]))),
+        ] {
+            ensure!(error == libc::ENODEV, "{when}, {what}: errno {error}");
+        }
+        Ok(())
+    };
+    all("closed")?;
+    for vf in &bench.vfs[..2] {
+        vf.unbind()?;
+    }
+    all("unbound")?;
+    // The files are the layer's, which stays; the driver can go.
+    delete_module("hisi_acc_vfio_rs").map_err(|e| format!("hisi_acc_vfio_rs: {e}"))?;
+    is_used("vfio_rs")?;
+    all("unloaded")?;
+    host::modprobe("hisi_acc_vfio_rs")?;
+    all("loaded again")?;
+    drop((saving, resuming));
+    // A file is released on the way back from its close: nothing holds the layer now but the driver.
+    delete_module("hisi_acc_vfio_rs").map_err(|e| format!("hisi_acc_vfio_rs: {e}"))?;
+    delete_module("vfio_rs").map_err(|e| format!("vfio_rs: {e}"))?;
+    drop(bench);
+    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    pair.migrate(true)?;
+    pair.round()
+}
