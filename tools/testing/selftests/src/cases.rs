@@ -26,6 +26,7 @@ mod qemu;
 mod qos;
 mod ras;
 mod sample;
+mod pending;
 mod races;
 mod reset;
 mod seen;
@@ -127,6 +128,8 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("migration.back_and_forth", migration::back_and_forth),
     ("migration.without_precopy", migration::without_precopy),
     ("migration.wrong_device", migration::wrong_device),
+    ("migration.interrupt_pending", pending::interrupt_pending),
+    ("migration.error_pending", pending::error_pending),
     ("reset.ioctl", reset::ioctl),
     ("reset.sysfs", reset::sysfs),
     ("reset.guest", reset::guest),

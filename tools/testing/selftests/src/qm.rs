@@ -157,6 +157,7 @@ pub struct Qm {
     eq: u64,
     eq_head: u16,
     eq_phase: bool,
+    aeq: u64,
     queues: Vec<Queue>,
     /// The size of a submission queue entry
     entry_size: usize,
@@ -260,6 +261,7 @@ impl Qm {
             eq,
             eq_head: 0,
             eq_phase: true,
+            aeq,
             queues,
             entry_size,
             carried: 0,
@@ -331,6 +333,30 @@ impl Qm {
         let n = self.registers.interrupts[0].read().unwrap_or(0);
         self.interrupts += n;
         self.carried += n;
+    }
+
+    /// Forgets interrupts that have come and were not looked into: nobody was told.
+    pub fn throw_interrupts_away(&mut self) {
+        self.take_interrupts();
+    }
+
+    /// How many interrupts of the AEQ came over these registers since this was last asked.
+    pub fn see_error_interrupts(&mut self) -> u64 {
+        self.registers.interrupts[1].read().unwrap_or(0)
+    }
+
+    /// How many entries there are in the AEQ, of which none is ever taken.
+    pub fn errors(&self, memory: &Memory) -> usize {
+        let raw = memory.read_vec(self.aeq, AEQ_DEPTH as usize * EQE_SIZE);
+        raw.chunks_exact(EQE_SIZE)
+            .take_while(|entry| entry[2] & 1 == 1)
+            .count()
+    }
+
+    /// Where a submission queue is, and how long.
+    pub fn ring(&self, queue: u16) -> (u64, usize) {
+        let sq = self.queues[usize::from(queue)].sq;
+        (sq, usize::from(QUEUE_DEPTH) * self.entry_size)
     }
 
     /// Has the next [`Qm::poll`] look whatever interrupts there were, as a driver's time-out does.
