@@ -107,6 +107,9 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => {
                 audit::complain(&format!("audit: {e}"));
+                ExitCode::FAILURE
+            }
+        },
         What::Hand => match hand::serve() {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => {

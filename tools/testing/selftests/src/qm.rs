@@ -354,7 +354,7 @@ impl Qm {
     }
 
     /// Where a submission queue is, and how long.
-    pub fn ring(&self, queue: u16) -> (u64, usize) {
+    pub fn sq_ring(&self, queue: u16) -> (u64, usize) {
         let sq = self.queues[usize::from(queue)].sq;
         (sq, usize::from(QUEUE_DEPTH) * self.entry_size)
     }

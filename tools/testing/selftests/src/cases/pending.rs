@@ -44,7 +44,7 @@ pub fn interrupt_pending(driver: Driver) -> Result<()> {
 pub fn error_pending(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     pair.bench.twin.mark()?;
-    let (at, len) = pair.qm.ring(0);
+    let (at, len) = pair.qm.sq_ring(0);
     let hole = format!("dma-hole {at:#x} {len:#x}");
     pair.bench.twin.fault("vf1", &hole)?;
     pair.submit(1)?;
