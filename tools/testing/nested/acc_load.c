@@ -105,6 +105,15 @@ static void *zip_new(void)
 	return zip->req ? zip : ERR_PTR(-ENOMEM);
 }
 
+static void zip_free(void *private)
+{
+	struct zip *zip = private;
+
+	acomp_request_free(zip->req);
+	crypto_free_acomp(zip->tfm);
+	kfree(zip);
+}
+
 /* --- sec --- */
 
 struct sec {
@@ -167,6 +176,17 @@ static void *sec_new(void)
 	sec->req = skcipher_request_alloc(sec->tfm, GFP_KERNEL);
 	sec->soft_req = skcipher_request_alloc(sec->soft, GFP_KERNEL);
 	return sec->req && sec->soft_req ? sec : ERR_PTR(-ENOMEM);
+}
+
+static void sec_free(void *private)
+{
+	struct sec *sec = private;
+
+	skcipher_request_free(sec->req);
+	skcipher_request_free(sec->soft_req);
+	crypto_free_skcipher(sec->tfm);
+	crypto_free_skcipher(sec->soft);
+	kfree(sec);
 }
 
 /* --- hpre --- */
@@ -233,16 +253,29 @@ static void *hpre_new(void)
 	return hpre->secret && hpre->req && hpre->soft_req ? hpre : ERR_PTR(-ENOMEM);
 }
 
+static void hpre_free(void *private)
+{
+	struct hpre *hpre = private;
+
+	kpp_request_free(hpre->req);
+	kpp_request_free(hpre->soft_req);
+	crypto_free_kpp(hpre->tfm);
+	crypto_free_kpp(hpre->soft);
+	kfree(hpre->secret);
+	kfree(hpre);
+}
+
 /* --- */
 
 static const struct engine {
 	const char *name;
 	void *(*new)(void);
 	int (*job)(void *private, struct buffers *b);
+	void (*free)(void *private);
 } known[] = {
-	{ "zip", zip_new, zip_job },
-	{ "sec", sec_new, sec_job },
-	{ "hpre", hpre_new, hpre_job },
+	{ "zip", zip_new, zip_job, zip_free },
+	{ "sec", sec_new, sec_job, sec_free },
+	{ "hpre", hpre_new, hpre_job, hpre_free },
 };
 
 static struct load {
@@ -310,6 +343,10 @@ static void load_stop(void)
 		if (IS_ERR_OR_NULL(load->worker))
 			continue;
 		kthread_stop(load->worker);
+		load->engine->free(load->private);
+		kfree(load->buffers.text);
+		kfree(load->buffers.out);
+		kfree(load->buffers.back);
 		pr_info("acc_load %s: ended, %lu jobs, %lu errors\n", load->engine->name,
 			load->jobs, load->errors);
 	}
@@ -329,7 +366,6 @@ static int __init acc_load_init(void)
 	return 0;
 }
 
-/* Transforms and buffers stay: the guest ends with its work. */
 static void __exit acc_load_exit(void)
 {
 	load_stop();
