@@ -231,9 +231,11 @@ impl Twin {
     /// A VF has a message for the PF (`QM_IFC_INT_SET_V`).
     pub(crate) fn tell_pf(&mut self, bus: &mut dyn Bus, f: usize, set: u32) {
         self.functions[f].message_set = set;
-        if f != 0 && set != 0 && self.functions[0].message_mask == 0 {
+        if f != 0 && set != 0 {
             self.functions[0].message_status = 1;
-            self.msi(bus, 0, caps::VECTOR_MESSAGE);
+            if self.functions[0].message_mask == 0 {
+                self.msi(bus, 0, caps::VECTOR_MESSAGE);
+            }
         }
     }
 

@@ -284,6 +284,27 @@ fn messages() {
     }
 }
 
+/// A PF that has masked its message interrupt looks for messages itself, as `hisi_qm_reset_prepare()`
+/// has it do.
+#[test]
+fn messages_that_are_not_told_of() {
+    let mut machine = Machine::new();
+    let mut twin = device(&mut machine);
+    let status = u64::from(regs::QM_IFC_INT_STATUS);
+    let set = u64::from(regs::QM_IFC_INT_SET_V);
+    twin.write(&mut machine, 1, BAR2, set, 1, 4);
+    assert_eq!(machine.interrupts, []);
+    assert_eq!(twin.read(0, BAR2, status, 4), 1);
+    assert_eq!(twin.read(0, BAR2, 0x10_0138, 8), 1 << 1);
+    assert_eq!(twin.read(1, BAR2, set, 4), 1, "not taken yet");
+    // qm_clear_cmd_interrupt
+    twin.write(&mut machine, 0, BAR2, 0x10_0138, 1 << 1, 8);
+    let source = u64::from(regs::QM_IFC_INT_SOURCE_V);
+    twin.write(&mut machine, 0, BAR2, source, 1, 4);
+    assert_eq!(twin.read(0, BAR2, status, 4), 0);
+    assert_eq!(twin.read(1, BAR2, set, 4), 0);
+}
+
 #[test]
 fn a_doorbell_on_the_page_of_another_queue_is_dropped() {
     let mut machine = Machine::new();
