@@ -83,7 +83,7 @@ kernel_docs() {
 	local crate command bad=0
 	cd "$TOP/build/clippy" || return 1
 	for crate in rust/vfio/.vfio drivers/hw/src/.lib drivers/link/.hisi_acc_link \
-		drivers/vfio/.hisi_acc_vfio_rs; do
+		drivers/vfio/.hisi_acc_vfio_rs samples/vfio_edu/.vfio_edu; do
 		command=$(sed -n '1s/^savedcmd_[^ ]* := //p' "$crate.o.cmd" | sed -E \
 			-e 's/ (rustc|clippy-driver) / rustdoc -Arustdoc::private_intra_doc_links /' \
 			-e 's/ --(emit=|out-dir )[^ ]*//g' -e 's/;.*//' \
