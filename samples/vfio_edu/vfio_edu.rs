@@ -63,8 +63,8 @@
 //! is [`Edu::owed`] to the user until `start`.
 //!
 //! *A stream comes from anybody.* It is written by a process of this machine, which may have got it
-//! over a network, or made it up. `resume` returns what looks at it while it comes, so that a wrong
-//! one is found before the source has stopped; `load` judges the whole.
+//! over a network, or made it up. `resume` returns what looks at it while it comes, so that the
+//! writer of a wrong one is told at once; `load` judges the whole.
 //!
 //! *What cannot be migrated is not offered.* edu has a DMA engine with a buffer of 4 KiB, which
 //! holds what the user put there, at 0x40000 of BAR0. The CPU cannot read it: only the engine can
