@@ -18,13 +18,13 @@ key=$({ cat "$HERE"/* "$0" "$KERNEL/Module.symvers"; echo "$KERNEL"; } | digest)
 
 say "the guest that migrates: its work"
 quietly "$OUT/module.log" make -C "$KERNEL" M="$HERE" MO="$OUT/module" ARCH=arm64 LLVM=1 modules
-rm -rf "$OUT/root"
-mkdir -p "$OUT"/root/{bin,lib,proc,sys,dev,sbin,tmp} "$OUT/root/lib/modules/$release"
-cp /usr/bin/busybox "$OUT/root/bin/"
-ln -s busybox "$OUT/root/bin/sh"
-ln -s ../bin/busybox "$OUT/root/sbin/modprobe"
-cp "$HERE/init" "$OUT/root/init"
-lib=$OUT/root/lib/modules/$release
+rm -rf "$OUT/tree"
+mkdir -p "$OUT"/tree/{bin,lib,proc,sys,dev,sbin,tmp} "$OUT/tree/lib/modules/$release"
+cp /usr/bin/busybox "$OUT/tree/bin/"
+ln -s busybox "$OUT/tree/bin/sh"
+ln -s ../bin/busybox "$OUT/tree/sbin/modprobe"
+cp "$HERE/init" "$OUT/tree/init"
+lib=$OUT/tree/lib/modules/$release
 # All modules but those of VFIO: modprobe takes what it needs.
 grep -v -E '/vfio/|iommu|samples|selftest' "$KERNEL/modules.order" | while read -r object; do
 	cp "$KERNEL/${object%.o}.ko" "$lib/"
@@ -32,8 +32,8 @@ done
 cp "$OUT/module/acc_load.ko" "$lib/"
 cp "$KERNEL"/modules.builtin{,.modinfo} "$lib/"
 : >"$lib/modules.order"
-depmod -b "$OUT/root" "$release"
-(cd "$OUT/root" && find . | cpio -o -H newc --quiet -R 0:0 | gzip -1) >"$OUT/initrd.gz"
+depmod -b "$OUT/tree" "$release"
+(cd "$OUT/tree" && find . | cpio -o -H newc --quiet -R 0:0 | gzip -1) >"$OUT/initrd.gz"
 cp "$KERNEL/arch/arm64/boot/Image" "$OUT/Image"
 rm -f "$OUT"/.complete-*
 : >"$OUT/.complete-$key"

@@ -210,6 +210,7 @@ pub fn ping_pong(driver: Driver) -> Result<String> {
 pub fn two_vfs(driver: Driver) -> Result<String> {
     let config = Config {
         engines: "zip,sec",
+        memory_mb: 512,
         ..Config::default()
     };
     let (zips, secs) = (vfs(ZIP, driver)?, vfs(SEC, driver)?);
