@@ -216,6 +216,8 @@ fn on_v5(name: &str) -> bool {
 /// What a case's guest is to be, by what its name begins with: attributes that the harness knows
 /// (tools/harness/src/case.rs), a tab before each. All lines that fit are meant.
 const NEEDS: &[(&str, &str)] = &[
+    // The kernel's own tests judge the model, with a slow kernel too.
+    ("twin.", "\tkernel=cryptomgr.notests=0"),
     // KUnit's suites run where they are asked for only.
     ("kunit.", "\tkernel=kunit.enable=1"),
     // It takes its state's lock below memory_lock when the VF is reset, and faults pages in, which
