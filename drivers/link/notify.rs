@@ -84,6 +84,8 @@ impl Drop for Notifier {
         // SAFETY: Started in `new`. Takes every PF away under its device lock, so that none can be
         // unbound meanwhile; no callback runs after this.
         unsafe { bindings::acc_link_stop() };
+        // Empty by now. Statics are not dropped with the module: the memory goes here.
+        PFS.lock().list = KVec::new();
     }
 }
 

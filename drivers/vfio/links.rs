@@ -64,6 +64,11 @@ impl auxiliary::Driver for LinkDriver {
     }
 
     fn unbind<'bound>(_adev: &'bound auxiliary::Device<Core<'_>>, this: Pin<&Self>) {
-        LINKS.lock().retain(|qm| !Arc::ptr_eq(qm, &this.0));
+        let mut links = LINKS.lock();
+        links.retain(|qm| !Arc::ptr_eq(qm, &this.0));
+        if links.is_empty() {
+            // Statics are not dropped with the module: the memory goes here.
+            *links = KVec::new();
+        }
     }
 }
