@@ -232,6 +232,7 @@ pub fn two_vfs(driver: Driver) -> Result<String> {
 pub fn sec_vf(driver: Driver) -> Result<String> {
     let config = Config {
         engines: "sec",
+        memory_mb: 512,
         ..Config::default()
     };
     migrate(SEC, driver, &config)
@@ -241,6 +242,7 @@ pub fn hpre_vf(driver: Driver) -> Result<String> {
     let config = Config {
         engines: "hpre",
         every: 5,
+        memory_mb: 512,
         ..Config::default()
     };
     migrate(HPRE, driver, &config)
