@@ -228,6 +228,10 @@ const NEEDS: &[(&str, &str)] = &[
     ),
     // pci_disable_sriov() by a PF's driver that is unbound: without pci_rescan_remove_lock.
     ("link.pf_unbind", "\tknown=hisi_qm_sriov_disable+"),
+    ("lifetime.pf_unbind", "\tknown=hisi_qm_sriov_disable+"),
+    ("lifetime.modules", "\tknown=hisi_qm_sriov_disable+"),
+    // It takes a spinlock below the raw one of PCI configuration space.
+    ("twin.aer_inject", "\tknown=aer_inj_read_config+"),
     // QEMU runs in the guest, and guests in that.
     ("qemu.", "\tnested\tmemory=3G"),
     // Each spoils its guest.
