@@ -27,6 +27,7 @@ use kernel::{
 };
 use vfio::{
     debug::Directory,
+    dirty::NotLogging,
     pci::{
         is_integrated_endpoint,
         DeviceId,
@@ -164,6 +165,8 @@ impl vfio::pci::Driver for AccVf {
     const ID_TABLE: IdTable<Self::IdInfo> = &PCI_TABLE;
 
     type Migration = Migration;
+
+    type Logging = NotLogging;
 
     const DEBUG: Option<Directory<Self>> = Some(debug::DIRECTORY);
 

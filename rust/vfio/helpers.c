@@ -6,6 +6,7 @@
 #include <linux/debugfs.h>
 #include <linux/file.h>
 #include <linux/io.h>
+#include <linux/iommu.h>
 #include <linux/module.h>
 #include <linux/ratelimit.h>
 
@@ -111,6 +112,12 @@ bool vfio_rs_is_rciep(struct pci_dev *pdev)
 	return pci_is_pcie(pdev) && pci_pcie_type(pdev) == PCI_EXP_TYPE_RC_END;
 }
 EXPORT_SYMBOL_GPL(vfio_rs_is_rciep);
+
+bool vfio_rs_iommu_tracks(struct pci_dev *pdev)
+{
+	return device_iommu_capable(&pdev->dev, IOMMU_CAP_DIRTY_TRACKING);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_iommu_tracks);
 
 void vfio_rs_vma_range(const struct vm_area_struct *vma, u64 *pgoff, u64 *len)
 {

@@ -16,6 +16,7 @@ mod topology;
 
 pub use self::device::{
     Device,
+    Exclusion,
     OpenDevice, //
 };
 pub use self::driver::{
@@ -26,6 +27,7 @@ pub use self::driver::{
 };
 
 pub use self::topology::{
+    iommu_tracks_dirty_pages,
     is_integrated_endpoint,
     VirtualFunction, //
 };

@@ -86,6 +86,17 @@ impl Position {
     }
 }
 
+/// One write to a mediated part of a region, as the device gets it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Access {
+    /// Bytes from the start of the region; a multiple of `size`.
+    pub offset: u64,
+    /// How many bytes are written: 1, 2, 4 or 8.
+    pub size: u8,
+    /// What is written, the byte at `offset` being the lowest.
+    pub value: u64,
+}
+
 /// How many bytes of an access of `count` bytes at `offset` lie in the first `visible` bytes.
 ///
 /// [`EINVAL`] where the access begins beyond them, as `vfio_pci_bar_rw()` has it for the end of a

@@ -10,6 +10,7 @@
 //! - [`pci::Driver`]: what a driver implements; [`pci::Adapter`] turns it into a `struct pci_driver`;
 //! - [`region`]: how much of a region user space may see, enforced on every way to it;
 //! - [`migration`]: the v2 migration protocol, its state machine and its files;
+//! - [`dirty`]: which pages of its user's memory a device has written;
 //! - [`debug`]: files in debugfs, tracepoints.
 //!
 //! Nothing in it knows any particular device. A small driver on it, which explains what it does, is
@@ -21,6 +22,7 @@
 
 pub mod bindings;
 pub mod debug;
+pub mod dirty;
 pub mod io;
 pub mod migration;
 pub mod pci;

@@ -99,6 +99,7 @@ use kernel::{
 };
 use vfio::{
     dev_warn_ratelimited,
+    dirty::NotLogging,
     migration::{
         Check,
         Flags,
@@ -145,6 +146,9 @@ impl Driver for Edu {
     const ID_TABLE: IdTable<Self::IdInfo> = &PCI_TABLE;
 
     type Migration = Migration;
+
+    // It never does DMA: there would be nothing to log.
+    type Logging = NotLogging;
 
     fn probe<'a>(
         _pdev: &'a pci::Device<Core<'_>>,

@@ -12,6 +12,7 @@ use crate::{
         self,
         Entry, //
     },
+    dirty,
     io::Bar,
     migration::{
         self,
@@ -54,6 +55,7 @@ struct Tail<D> {
     machine: Machine,
     #[pin]
     ratelimit: RateLimit,
+    statistics: dirty::Statistics,
     /// The private data of files in debugfs, which are gone before this is
     debug: KVec<Entry>,
     #[pin]
@@ -166,6 +168,11 @@ impl<D: Driver> Device<D> {
         self.as_pci().as_ref()
     }
 
+    /// What DMA logging has done so far.
+    pub fn dirty_statistics(&self) -> &dirty::Statistics {
+        &self.tail().get_ref().statistics
+    }
+
     /// How much of a region of `len` bytes the user sees.
     pub(super) fn visible_len(&self, index: region::Index, len: u64) -> u64 {
         D::visible_len(self.data(), index, len).min(len)
@@ -257,6 +264,45 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         unsafe { Bar::from_raw(addr, len) }
     }
 
+    /// Whether the watched part of `index` ([`Driver::watched`](super::Driver::watched)) may have been
+    /// reached since the last exclusion that was good, or since the device was opened. Always `true`
+    /// where there is no watched part.
+    pub fn touched(&self, _index: region::Index) -> bool {
+        true
+    }
+
+    /// Takes the watched part of `index` away from everybody, runs `f`, and lets them go on. Where `f`
+    /// returns [`Ok`], the part counts as not touched from then on. [`EINVAL`] where nothing of the
+    /// region is watched.
+    ///
+    /// `f` must not reach user memory ([`OpenDevice::read_dma`] does), nor take the tracker's lock
+    /// ([`OpenDevice::with_log`] does), nor reset the device.
+    pub fn exclude<T>(
+        &self,
+        _index: region::Index,
+        _f: impl FnOnce(&Exclusion<'_>) -> Result<T>,
+    ) -> Result<T> {
+        Err(EINVAL)
+    }
+
+    /// Reads the user's memory as the device would, at an IOVA. [`ENODEV`] where there is no way to:
+    /// the driver did not want it ([`Driver::reads_dma`](super::Driver::reads_dma)), or the user has
+    /// attached the device to a page table that is not an IOAS's own. Any other error where part of it
+    /// is not mapped, or not readable; what `to` is then is not said.
+    ///
+    /// May wait for user memory.
+    pub fn read_dma(&self, _iova: u64, _to: &mut [u8]) -> Result {
+        Err(ENODEV)
+    }
+
+    /// Runs `f` under the tracker's lock, with the log where logging is on.
+    ///
+    /// The callbacks of [`dirty::Logging`] and
+    /// [`Driver::write_mediated`](super::Driver::write_mediated) have the lock already.
+    pub fn with_log<T>(&self, f: impl FnOnce(Option<&mut dirty::Log>) -> T) -> T {
+        f(None)
+    }
+
     /// Resets the device, as `VFIO_DEVICE_RESET` does: [`ENODEV`] where it has no reset, [`EAGAIN`]
     /// where somebody else is at it. [`Driver::reset_done`] is called within.
     pub fn reset(&self) -> Result {
@@ -279,6 +325,19 @@ impl<D: Driver> Deref for OpenDevice<'_, D> {
 
     fn deref(&self) -> &Device<D> {
         self.dev
+    }
+}
+
+/// The watched part of a region, which nobody can reach while this lives.
+pub struct Exclusion<'a> {
+    touched: bool,
+    _open: PhantomData<&'a ()>,
+}
+
+impl Exclusion<'_> {
+    /// Whether the part may have been reached before, as [`OpenDevice::touched`] has it.
+    pub fn was_touched(&self) -> bool {
+        self.touched
     }
 }
 
@@ -317,6 +376,7 @@ impl<D: Driver> Registration<D> {
             try_pin_init!(Tail {
                 machine <- Machine::new(),
                 ratelimit <- RateLimit::new(),
+                statistics: dirty::Statistics::new(),
                 debug: Entry::all::<D>(this.as_ptr())?,
                 data <- data,
             }? Error)

@@ -10,9 +10,11 @@ use super::{
 use crate::{
     bindings,
     debug,
+    dirty,
     migration,
     region, //
 };
+use core::ops::Range;
 use kernel::{
     bindings as kbindings,
     device::Core,
@@ -130,6 +132,9 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// How its devices migrate; [`migration::NotMigratable`] if they do not.
     type Migration: migration::Operations<Self>;
 
+    /// How the pages that its devices write are logged; [`dirty::NotLogging`] if they are not.
+    type Logging: dirty::Logging<Self>;
+
     /// What it shows of its migrating devices in debugfs.
     const DEBUG: Option<debug::Directory<Self>> = None;
 
@@ -152,6 +157,38 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// is hidden on every path.
     fn visible_len(self: Pin<&Self>, _index: region::Index, len: u64) -> u64 {
         len
+    }
+
+    /// The part of a BAR of `len` bytes that the user writes by `write()` only, so that the driver sees
+    /// what he writes ([`Driver::write_mediated`]). Made longer to whole pages, which cannot be mapped.
+    /// Asked when the device is opened, after [`Driver::open`]; the answer holds till it is closed.
+    fn mediated(self: Pin<&Self>, _index: region::Index, _len: u64) -> Option<Range<u64>> {
+        None
+    }
+
+    /// The user writes to a mediated part; the device has not seen it yet, and sees it when this
+    /// returns. Process context, may sleep; the tracker's lock is held, and with it comes the log,
+    /// where logging is on. Called a second time for the same access where the device was reset
+    /// between the two.
+    fn write_mediated(
+        _dev: &OpenDevice<'_, Self>,
+        _index: region::Index,
+        _access: region::Access,
+        _log: Option<&mut dirty::Log>,
+    ) {
+    }
+
+    /// The part of a BAR of `len` bytes of which the driver can tell whether somebody has reached it,
+    /// by whatever way ([`OpenDevice::touched`]). Made longer to whole pages. Asked when the device is
+    /// opened, after [`Driver::open`]; the answer holds till it is closed.
+    fn watched(self: Pin<&Self>, _index: region::Index, _len: u64) -> Option<Range<u64>> {
+        None
+    }
+
+    /// Whether the driver wants to read the user's memory ([`OpenDevice::read_dma`]). Asked when the
+    /// device is bound to an iommufd, before [`Driver::open`].
+    fn reads_dma(self: Pin<&Self>) -> bool {
+        false
     }
 
     /// A reset of the device is about to be made (`pci_error_handlers.reset_prepare`). May sleep.

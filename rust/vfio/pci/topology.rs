@@ -47,3 +47,9 @@ pub fn is_integrated_endpoint<Ctx: DeviceContext>(pdev: &pci::Device<Ctx>) -> bo
     // SAFETY: `pdev` is valid.
     unsafe { bindings::vfio_rs_is_rciep(as_raw(pdev)) }
 }
+
+/// Whether the IOMMU before `pdev` can tell which pages it has written (`IOMMU_CAP_DIRTY_TRACKING`).
+pub fn iommu_tracks_dirty_pages<Ctx: DeviceContext>(pdev: &pci::Device<Ctx>) -> bool {
+    // SAFETY: `pdev` is valid.
+    unsafe { bindings::vfio_rs_iommu_tracks(as_raw(pdev)) }
+}
