@@ -20,12 +20,15 @@
 
 mod log;
 mod statistics;
+mod tracker;
 
 pub use self::log::{
     Entry,
     Log, //
 };
 pub use self::statistics::Statistics;
+
+pub(crate) use self::tracker::Tracker;
 
 use crate::pci::{
     Driver,

@@ -8,6 +8,7 @@
 #include <linux/io.h>
 #include <linux/iommu.h>
 #include <linux/module.h>
+#include <linux/pm_runtime.h>
 #include <linux/ratelimit.h>
 
 #include "helpers.h"
@@ -112,6 +113,18 @@ bool vfio_rs_is_rciep(struct pci_dev *pdev)
 	return pci_is_pcie(pdev) && pci_pcie_type(pdev) == PCI_EXP_TYPE_RC_END;
 }
 EXPORT_SYMBOL_GPL(vfio_rs_is_rciep);
+
+int vfio_rs_pm_get(struct pci_dev *pdev)
+{
+	return pm_runtime_resume_and_get(&pdev->dev);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_pm_get);
+
+void vfio_rs_pm_put(struct pci_dev *pdev)
+{
+	pm_runtime_put(&pdev->dev);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_pm_put);
 
 bool vfio_rs_iommu_tracks(struct pci_dev *pdev)
 {

@@ -31,6 +31,8 @@ void vfio_rs_read128(const void __iomem *addr, u64 *lo, u64 *hi);
 struct pci_dev *vfio_rs_physfn(struct pci_dev *pdev);
 int vfio_rs_vf_index(struct pci_dev *pdev);
 bool vfio_rs_is_rciep(struct pci_dev *pdev);
+int vfio_rs_pm_get(struct pci_dev *pdev);
+void vfio_rs_pm_put(struct pci_dev *pdev);
 bool vfio_rs_iommu_tracks(struct pci_dev *pdev);
 void vfio_rs_vma_range(const struct vm_area_struct *vma, u64 *pgoff, u64 *len);
 

@@ -44,13 +44,17 @@ impl<'a, const SIZE: usize> Bar<'a, SIZE> {
         })
     }
 
-    /// The address of 16 bytes at `offset`: within the BAR and aligned, else [`EINVAL`].
-    fn addr128(&self, offset: usize) -> Result<*mut c_void> {
-        let end = offset.checked_add(16).ok_or(EINVAL)?;
-        if end > self.raw.maxsize() || offset % 16 != 0 {
+    /// The address of `size` bytes at `offset`: within the BAR and aligned, else [`EINVAL`].
+    pub(crate) fn addr(&self, offset: usize, size: usize) -> Result<*mut c_void> {
+        let end = offset.checked_add(size).ok_or(EINVAL)?;
+        if end > self.raw.maxsize() || offset % size != 0 {
             return Err(EINVAL);
         }
         Ok((self.raw.addr() + offset) as *mut c_void)
+    }
+
+    fn addr128(&self, offset: usize) -> Result<*mut c_void> {
+        self.addr(offset, 16)
     }
 
     /// Writes 16 bytes as the CPU's widest store has it: one access on arm64, two of 8 bytes, low
@@ -58,7 +62,7 @@ impl<'a, const SIZE: usize> Bar<'a, SIZE> {
     pub fn try_write128(&self, value: u128, offset: usize) -> Result {
         let addr = self.addr128(offset)?;
         // CAST: The two halves.
-        // SAFETY: `addr128` has checked the access against the mapping, which lives by the type
+        // SAFETY: `addr` has checked the access against the mapping, which lives by the type
         // invariant.
         unsafe { bindings::vfio_rs_write128(addr, value as u64, (value >> 64) as u64) };
         Ok(())

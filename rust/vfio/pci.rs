@@ -9,6 +9,7 @@
 //!
 //! C header: [`include/linux/vfio_pci_core.h`](srctree/include/linux/vfio_pci_core.h)
 
+mod access;
 mod device;
 mod driver;
 mod ops;

@@ -5,15 +5,34 @@
 //! A variant driver whose device keeps something in a BAR that the user must not reach (a register
 //! block meant for the host, say) answers [`pci::Driver::visible_len`] for that region. What lies
 //! beyond is then as good as absent on every path: `VFIO_DEVICE_GET_REGION_INFO`, `read()`,
-//! `write()`, `mmap()`, `VFIO_DEVICE_IOEVENTFD`. The driver has no second place to forget.
+//! `write()`, `mmap()`, `VFIO_DEVICE_IOEVENTFD`. The driver has no second place to forget. No BAR of
+//! such a device goes out as a DMA-BUF (`VFIO_DEVICE_FEATURE_DMA_BUF`): the core has that for drivers
+//! which give it a `struct vfio_pci_device_ops`, and the layer gives it none.
+//!
+//! A driver that wants to see what the user writes to a part of a BAR answers
+//! [`pci::Driver::mediated`]. That part is left out of what `VFIO_DEVICE_GET_REGION_INFO` says can be
+//! mapped (`VFIO_REGION_INFO_CAP_SPARSE_MMAP`), cannot be mapped, and no ioeventfd writes to it.
 //!
 //! [`pci::Driver::visible_len`]: crate::pci::Driver::visible_len
+//! [`pci::Driver::mediated`]: crate::pci::Driver::mediated
 //!
 //! C header: [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
 
+mod part;
+
+pub(crate) use self::part::{
+    Part,
+    Parts,
+    Piece, //
+};
+
 use crate::bindings;
-use core::ops::Range;
+use core::{
+    mem::size_of,
+    ops::Range, //
+};
 use kernel::{
+    error::to_result,
     page::PAGE_SIZE,
     prelude::*, //
 };
@@ -154,6 +173,63 @@ impl Info {
             }
         }
     }
+
+    /// What can be mapped of the region without `part`, which cannot.
+    ///
+    /// # Safety
+    ///
+    /// `caps` must be valid, and be the capabilities that go with this answer.
+    pub(crate) unsafe fn leave_out(
+        &mut self,
+        part: Part,
+        caps: *mut bindings::vfio_info_cap,
+    ) -> Result {
+        let visible = self.0.size;
+        let mappable = self.0.flags & bindings::VFIO_REGION_INFO_FLAG_MMAP != 0;
+        if !mappable || !part.overlaps(0..visible) {
+            return Ok(());
+        }
+        let mut sparse = SparseMmap {
+            header: bindings::vfio_info_cap_header {
+                // CAST: 1.
+                id: bindings::VFIO_REGION_INFO_CAP_SPARSE_MMAP as u16,
+                version: 1,
+                next: 0,
+            },
+            nr_areas: 0,
+            reserved: 0,
+            areas: [[0; 2]; 2],
+        };
+        let mut size = core::mem::offset_of!(SparseMmap, areas);
+        let rest = part
+            .rest(visible)
+            .into_iter()
+            .filter(|area| !area.is_empty());
+        for (slot, area) in sparse.areas.iter_mut().zip(rest) {
+            *slot = [area.start, area.end - area.start];
+            sparse.nr_areas += 1;
+            size += size_of::<[u64; 2]>();
+        }
+        if sparse.nr_areas == 0 {
+            self.0.flags &= !bindings::VFIO_REGION_INFO_FLAG_MMAP;
+            return Ok(());
+        }
+        // SAFETY: By the safety requirement; `size` bytes of `sparse` are valid, and begin with the
+        // header.
+        to_result(unsafe {
+            bindings::vfio_info_add_capability(caps, (&raw mut sparse).cast(), size)
+        })
+    }
+}
+
+/// `struct vfio_region_info_cap_sparse_mmap` with room for what a part leaves of a region.
+#[repr(C)]
+struct SparseMmap {
+    header: bindings::vfio_info_cap_header,
+    nr_areas: u32,
+    reserved: u32,
+    /// `struct vfio_region_sparse_mmap_area`: offset and size.
+    areas: [[u64; 2]; 2],
 }
 
 #[kunit_tests(vfio_rs_region)]

@@ -12,7 +12,10 @@ use crate::{
         self,
         Entry, //
     },
-    dirty,
+    dirty::{
+        self,
+        Tracker, //
+    },
     io::Bar,
     migration::{
         self,
@@ -21,13 +24,20 @@ use crate::{
         State, //
     },
     ratelimit::RateLimit,
-    region, //
+    region::{
+        self,
+        Part,
+        Parts, //
+    },
 };
 use core::{
     cell::UnsafeCell,
     marker::PhantomData,
     mem::MaybeUninit,
-    ops::Deref,
+    ops::{
+        Deref,
+        Range, //
+    },
     ptr::{
         self,
         NonNull, //
@@ -48,6 +58,9 @@ use kernel::{
 /// `VFIO_DEVICE_RESET`: `_IO(VFIO_TYPE, VFIO_BASE + 11)`.
 const DEVICE_RESET: u32 = kernel::ioctl::_IO(b';' as u32, 100 + 11);
 
+/// How many BARs a device can have.
+const BARS: usize = bindings::VFIO_PCI_BAR5_REGION_INDEX as usize + 1;
+
 /// What stands behind the core's structure: the layer's own and the driver's.
 #[pin_data]
 struct Tail<D> {
@@ -55,7 +68,11 @@ struct Tail<D> {
     machine: Machine,
     #[pin]
     ratelimit: RateLimit,
+    #[pin]
+    tracker: Tracker,
     statistics: dirty::Statistics,
+    /// What is special in each BAR. Written by [`OpenDevice::set_parts`] only.
+    parts: UnsafeCell<[Parts; BARS]>,
     /// The private data of files in debugfs, which are gone before this is
     debug: KVec<Entry>,
     #[pin]
@@ -128,7 +145,11 @@ impl<D: Driver> Device<D> {
         &self.tail().get_ref().ratelimit
     }
 
-    fn as_pdev(&self) -> *mut kbindings::pci_dev {
+    pub(crate) fn tracker(&self) -> &Tracker {
+        &self.tail().get_ref().tracker
+    }
+
+    pub(super) fn as_pdev(&self) -> *mut kbindings::pci_dev {
         // SAFETY: `core` is initialised by `vfio_pci_core_init_dev()`, which sets `pdev` for good.
         unsafe { (*self.core.get()).pdev }
     }
@@ -300,7 +321,49 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
     /// The callbacks of [`dirty::Logging`] and
     /// [`Driver::write_mediated`](super::Driver::write_mediated) have the lock already.
     pub fn with_log<T>(&self, f: impl FnOnce(Option<&mut dirty::Log>) -> T) -> T {
-        f(None)
+        self.tracker().with(self, |log| f(log.as_mut()))
+    }
+
+    /// Asks the driver what is special in the BARs.
+    ///
+    /// # Safety
+    ///
+    /// Nobody else must use the device meanwhile: VFIO has not given it to its user yet.
+    pub(super) unsafe fn set_parts(&self) {
+        // SAFETY: The device is open: the core has looked for its MSI-X table.
+        let (msix_bar, msix_start, msix_len) = unsafe {
+            let core = self.as_core();
+            ((*core).msix_bar, (*core).msix_offset, (*core).msix_size)
+        };
+        let parts = core::array::from_fn(|slot| {
+            // CAST: At most 5.
+            let Some(index) = region::Index::bar(slot as u32) else {
+                return Parts::default();
+            };
+            // CAST: As above.
+            let len = self.bar_len(slot as u32);
+            let part = |range: Option<Range<u64>>| {
+                range.map_or_else(Part::default, |range| Part::around(range, len))
+            };
+            let msix_start = u64::from(msix_start);
+            Parts {
+                mediated: part(D::mediated(self.data(), index, len)),
+                hole: if usize::from(msix_bar) == slot {
+                    msix_start..msix_start + u64::from(msix_len)
+                } else {
+                    0..0
+                },
+            }
+        });
+        // SAFETY: By the safety requirement nobody reads it now.
+        unsafe { *self.tail().get_ref().parts.get() = parts };
+    }
+
+    /// What is special in a region, where it is a BAR.
+    pub(crate) fn parts(&self, index: region::Index) -> Option<&Parts> {
+        let slot = usize::try_from(index.as_bar()?).ok()?;
+        // SAFETY: It is written before anybody can use the open device, and not while he does.
+        unsafe { (*self.tail().get_ref().parts.get()).get(slot) }
     }
 
     /// Resets the device, as `VFIO_DEVICE_RESET` does: [`ENODEV`] where it has no reset, [`EAGAIN`]
@@ -376,7 +439,9 @@ impl<D: Driver> Registration<D> {
             try_pin_init!(Tail {
                 machine <- Machine::new(),
                 ratelimit <- RateLimit::new(),
+                tracker <- Tracker::new(),
                 statistics: dirty::Statistics::new(),
+                parts: Default::default(),
                 debug: Entry::all::<D>(this.as_ptr())?,
                 data <- data,
             }? Error)

@@ -4,6 +4,7 @@
 //! seen of a region before those that reach one.
 
 use super::{
+    access,
     Device,
     Driver,
     OpenDevice, //
@@ -91,6 +92,8 @@ impl<D: Driver> Table<D> {
                 unsafe { bindings::vfio_pci_core_disable(dev.as_core()) };
                 return Err(e);
             }
+            // SAFETY: Nobody but us reaches the device before this has returned.
+            unsafe { open.set_parts() };
             dev.machine().open(dev);
             // SAFETY: Enabled above.
             unsafe { bindings::vfio_pci_core_finish_enable(dev.as_core()) };
@@ -119,9 +122,9 @@ impl<D: Driver> Table<D> {
         arg: c_ulong,
     ) -> c_long {
         // SAFETY: By the safety requirement.
-        let dev = unsafe { Device::<D>::from_vfio(vdev) };
+        let dev = unsafe { OpenDevice::<D>::from_vfio(vdev) };
         if cmd == IOEVENTFD {
-            if let Err(e) = Self::check_ioeventfd(dev, arg) {
+            if let Err(e) = Self::check_ioeventfd(&dev, arg) {
                 // CAST: Widens.
                 return e.to_errno() as c_long;
             }
@@ -130,14 +133,15 @@ impl<D: Driver> Table<D> {
         unsafe { bindings::vfio_pci_core_ioctl(vdev, cmd, arg) }
     }
 
-    /// Refuses `VFIO_DEVICE_IOEVENTFD` on a device that hides part of a BAR: with [`EINVAL`] where
-    /// what is named is hidden, with [`ENOTTY`] (as of a kernel without it) where it is not. The
-    /// core copies its argument from the user a second time, so having looked at it once proves
-    /// nothing about what the core would see.
-    fn check_ioeventfd(dev: &Device<D>, arg: usize) -> Result {
-        let hides = (bindings::VFIO_PCI_BAR0_REGION_INDEX..=bindings::VFIO_PCI_BAR5_REGION_INDEX)
-            .any(|bar| dev.limit(region::Index::from_raw(bar)).is_some());
-        if !hides {
+    /// Refuses `VFIO_DEVICE_IOEVENTFD` on a device that hides part of a BAR, or mediates one: with
+    /// [`EINVAL`] where what is named is such a part, with [`ENOTTY`] (as of a kernel without it)
+    /// where it is not. The core copies its argument from the user a second time, so having looked
+    /// at it once proves nothing about what the core would see.
+    fn check_ioeventfd(dev: &OpenDevice<'_, D>, arg: usize) -> Result {
+        let hides = (0..)
+            .map_while(region::Index::bar)
+            .any(|index| dev.limit(index).is_some());
+        if !hides && !dev.has_parts() {
             return Ok(());
         }
         let mut raw = [0u8; 16];
@@ -152,22 +156,28 @@ impl<D: Driver> Table<D> {
         let Some(bar) = pos.index.as_bar() else {
             return Err(EINVAL);
         };
-        if pos.range(size)?.end > dev.visible_len(pos.index, dev.bar_len(bar)) {
-            crate::dev_warn_ratelimited!(
-                dev,
-                "ioeventfd at {:#x} of BAR{} refused: out of what the user may see\n",
-                pos.offset,
-                bar
-            );
-            return Err(EINVAL);
-        }
-        Err(ENOTTY)
+        let range = pos.range(size)?;
+        let why = if range.end > dev.visible_len(pos.index, dev.bar_len(bar)) {
+            "out of what the user may see"
+        } else if dev.parts(pos.index).is_some_and(|p| p.is_special(range)) {
+            "the driver looks at what is written there"
+        } else {
+            return Err(ENOTTY);
+        };
+        crate::dev_warn_ratelimited!(
+            dev,
+            "ioeventfd at {:#x} of BAR{} refused: {}\n",
+            pos.offset,
+            bar,
+            why
+        );
+        Err(EINVAL)
     }
 
     /// # Safety
     ///
     /// To be called by the VFIO core for an open device of this driver, `info` being its copy of
-    /// the user's structure.
+    /// the user's structure, `caps` the capabilities that go with it.
     unsafe extern "C" fn get_region_info_caps(
         vdev: *mut bindings::vfio_device,
         info: *mut bindings::vfio_region_info,
@@ -180,12 +190,16 @@ impl<D: Driver> Table<D> {
             let (dev, index, info) = unsafe {
                 let index = region::Index::from_raw((*info).index);
                 (
-                    Device::<D>::from_vfio(vdev),
+                    OpenDevice::<D>::from_vfio(vdev),
                     index,
                     region::Info::from_raw(info),
                 )
             };
             info.limit(dev.visible_len(index, info.size()));
+            if let Some(parts) = dev.parts(index) {
+                // SAFETY: By the safety requirement.
+                unsafe { info.leave_out(parts.mediated, caps) }?;
+            }
             Ok(0)
         })
     }
@@ -228,11 +242,12 @@ impl<D: Driver> Table<D> {
         ppos: *mut kbindings::loff_t,
     ) -> isize {
         // SAFETY: By the safety requirement.
-        match Self::clip(unsafe { Device::<D>::from_vfio(vdev) }, ppos, count) {
-            // SAFETY: By the safety requirement.
-            Ok(count) => unsafe { bindings::vfio_pci_core_write(vdev, buf, count, ppos) },
-            Err(e) => e.to_errno() as isize,
-        }
+        let dev = unsafe { OpenDevice::<D>::from_vfio(vdev) };
+        access::from_length(
+            Self::clip(&dev, ppos, count)
+                // SAFETY: By the safety requirement.
+                .and_then(|count| unsafe { access::write(&dev, buf, count, ppos) }),
+        )
     }
 
     /// # Safety
@@ -243,27 +258,31 @@ impl<D: Driver> Table<D> {
         vma: *mut kbindings::vm_area_struct,
     ) -> c_int {
         // SAFETY: By the safety requirement.
-        let dev = unsafe { Device::<D>::from_vfio(vdev) };
+        let dev = unsafe { OpenDevice::<D>::from_vfio(vdev) };
         let (mut pgoff, mut len) = (0, 0);
         // SAFETY: `vma` is valid; the two places are valid for writing.
         unsafe { bindings::vfio_rs_vma_range(vma, &mut pgoff, &mut len) };
         from_result(|| {
-            Self::check_mmap(dev, pgoff, len)?;
+            Self::check_mmap(&dev, pgoff, len)?;
             // SAFETY: By the safety requirement.
             to_result(unsafe { bindings::vfio_pci_core_mmap(vdev, vma) })?;
             Ok(0)
         })
     }
 
-    fn check_mmap(dev: &Device<D>, pgoff: u64, len: u64) -> Result<(), Error> {
+    fn check_mmap(dev: &OpenDevice<'_, D>, pgoff: u64, len: u64) -> Result<(), Error> {
         // CAST: `usize` is no wider than `u64`.
         let offset = pgoff
             .checked_mul(kernel::page::PAGE_SIZE as u64)
             .ok_or(EINVAL)?;
         let pos = Position::from_file_offset(offset);
-        match dev.limit(pos.index) {
-            Some(visible) => region::check_mmap(visible, pos.offset, len),
-            None => Ok(()),
+        if let Some(visible) = dev.limit(pos.index) {
+            region::check_mmap(visible, pos.offset, len)?;
+        }
+        let range = pos.range(len)?;
+        match dev.parts(pos.index) {
+            Some(parts) if parts.mediated.overlaps(range) => Err(EINVAL),
+            _ => Ok(()),
         }
     }
 }

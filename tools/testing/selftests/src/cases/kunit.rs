@@ -10,7 +10,11 @@ use crate::{host, Result};
 pub fn vfio_rs() -> Result<()> {
     host::modprobe("vfio_rs")?;
     let log = host::log()?;
-    for suite in ["vfio_rs_region", "vfio_rs_migration_state"] {
+    for suite in [
+        "vfio_rs_region",
+        "vfio_rs_region_part",
+        "vfio_rs_migration_state",
+    ] {
         let result = log
             .lines()
             .find(|line| line.ends_with(suite) && line.contains("ok "))

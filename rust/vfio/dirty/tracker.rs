@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The lock under which a device's log lives, and all that must not happen at the same time as a
+//! change of it.
+
+use super::{
+    Log,
+    Logging, //
+};
+use crate::{
+    pci::{
+        Device,
+        Driver,
+        OpenDevice, //
+    },
+    region, //
+};
+use kernel::{
+    new_mutex, new_spinlock,
+    prelude::*,
+    sync::{
+        lock::{
+            mutex::MutexBackend,
+            Guard, //
+        },
+        Mutex,
+        SpinLock, //
+    },
+};
+
+/// The tracker of a device. The lock order is in [`crate::migration`].
+///
+/// # Invariants
+///
+/// `reset_pending` is set only while somebody holds `log`, who works it off before he lets go, or by
+/// somebody who then takes `log`.
+#[pin_data]
+pub(crate) struct Tracker {
+    /// `None` while logging is off.
+    #[pin]
+    log: Mutex<Option<Log>>,
+    #[pin]
+    reset_pending: SpinLock<bool>,
+}
+
+type Locked<'a> = Guard<'a, Option<Log>, MutexBackend>;
+
+impl Tracker {
+    pub(crate) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            log <- new_mutex!(None, "vfio_dirty::log"),
+            reset_pending <- new_spinlock!(false, "vfio_dirty::reset_pending"),
+        })
+    }
+
+    /// Works off a reset that came meanwhile; says whether one did.
+    fn after_reset<D: Driver>(&self, dev: &Device<D>, log: &mut Locked<'_>) -> bool {
+        let pending = core::mem::take(&mut *self.reset_pending.lock());
+        if pending {
+            if let Some(log) = (**log).as_mut() {
+                log.abandon_all();
+            }
+            D::Logging::reset(dev.data(), (**log).as_mut());
+        }
+        pending
+    }
+
+    /// Works off a reset that came meanwhile, then unlocks.
+    ///
+    /// The mutex is let go under the spinlock: a reset that comes later finds it free.
+    fn unlock<D: Driver>(&self, dev: &Device<D>, mut log: Locked<'_>) {
+        loop {
+            self.after_reset(dev, &mut log);
+            let pending = self.reset_pending.lock();
+            if !*pending {
+                drop(log);
+                return;
+            }
+        }
+    }
+
+    /// The device has been reset: nothing is in flight any more.
+    ///
+    /// The core may hold its `memory_lock` here, which comes below the tracker's lock. So this does
+    /// not wait: whoever holds the lock does the work.
+    pub(crate) fn reset_done<D: Driver>(&self, dev: &Device<D>) {
+        *self.reset_pending.lock() = true;
+        if let Some(log) = self.log.try_lock() {
+            self.unlock(dev, log);
+        }
+    }
+
+    /// Runs `f` under the lock.
+    pub(crate) fn with<D: Driver, T>(
+        &self,
+        dev: &OpenDevice<'_, D>,
+        f: impl FnOnce(&mut Option<Log>) -> T,
+    ) -> T {
+        let mut log = self.log.lock();
+        let result = f(&mut log);
+        self.unlock(dev, log);
+        result
+    }
+
+    /// A write to a mediated part: the driver sees it, then the device by `write`, and nothing comes
+    /// between the two but a reset. After one the driver sees it again: it may have taken what it
+    /// entered for the access to be gone, where the device has got it after the reset.
+    pub(crate) fn mediate<D: Driver>(
+        &self,
+        dev: &OpenDevice<'_, D>,
+        index: region::Index,
+        access: region::Access,
+        write: impl FnOnce() -> Result,
+    ) -> Result {
+        let mut log = self.log.lock();
+        D::write_mediated(dev, index, access, (*log).as_mut());
+        let result = write();
+        while self.after_reset(dev, &mut log) {
+            D::write_mediated(dev, index, access, (*log).as_mut());
+        }
+        self.unlock(dev, log);
+        result
+    }
+}

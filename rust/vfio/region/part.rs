@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Parts of a region that are not treated like the rest of it: the arithmetic of it, and nothing else.
+
+use core::ops::Range;
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+// CAST: `usize` is no wider than `u64`; `From` is not const.
+const PAGE: u64 = PAGE_SIZE as u64;
+
+/// Whole pages of a region; none, by default.
+///
+/// # Invariants
+///
+/// `start <= end`, and both are multiples of the page size.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Part {
+    start: u64,
+    end: u64,
+}
+
+impl Part {
+    /// The pages in which any of `range` lies, of a region of `len` bytes.
+    pub(crate) fn around(range: Range<u64>, len: u64) -> Self {
+        let end = range.end.min(len);
+        if range.start >= end {
+            return Self::default();
+        }
+        // INVARIANT: The start is rounded down, and the end, which is beyond it, up. A region is far
+        // shorter than the address space.
+        Self {
+            start: range.start / PAGE * PAGE,
+            end: end.div_ceil(PAGE).saturating_mul(PAGE),
+        }
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.start == self.end
+    }
+
+    pub(crate) fn contains(self, offset: u64) -> bool {
+        (self.start..self.end).contains(&offset)
+    }
+
+    /// Whether any of `range` lies in it.
+    pub(crate) fn overlaps(self, range: Range<u64>) -> bool {
+        self.start.max(range.start) < self.end.min(range.end)
+    }
+
+    /// What is left of the first `visible` bytes, before it and after it; the empty ones are to be
+    /// left out.
+    pub(crate) fn rest(self, visible: u64) -> [Range<u64>; 2] {
+        [0..self.start.min(visible), self.end.min(visible)..visible]
+    }
+
+    /// Where the part next begins or ends after `offset`.
+    fn edge(self, offset: u64) -> Option<u64> {
+        next(self.start..self.end, offset)
+    }
+}
+
+/// The first of the two ends of `range` that lies beyond `offset`; an empty range has none.
+fn next(range: Range<u64>, offset: u64) -> Option<u64> {
+    if range.is_empty() {
+        return None;
+    }
+    [range.start, range.end]
+        .into_iter()
+        .find(|&end| end > offset)
+}
+
+/// What is special in a region.
+#[derive(Clone, Default)]
+pub(crate) struct Parts {
+    /// Not mapped, and the driver sees what is written there.
+    pub(crate) mediated: Part,
+    /// What the core keeps from the user, who writes nothing there and reads ones: the MSI-X table.
+    pub(crate) hole: Range<u64>,
+}
+
+/// What comes next in a `write()`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Piece {
+    /// So many bytes for the core.
+    Core(usize),
+    /// One access of so many bytes to what is special.
+    Own(u8),
+}
+
+impl Parts {
+    /// Whether any of `range` is to be reached by the user's own accesses only.
+    pub(crate) fn is_special(&self, range: Range<u64>) -> bool {
+        self.mediated.overlaps(range)
+    }
+
+    /// How a write of `count` bytes at `offset` begins.
+    pub(crate) fn piece(&self, offset: u64, count: usize) -> Piece {
+        let edges = [self.mediated.edge(offset), next(self.hole.clone(), offset)];
+        let count = edges
+            .into_iter()
+            .flatten()
+            .filter_map(|edge| usize::try_from(edge - offset).ok())
+            .fold(count, usize::min);
+        if self.hole.contains(&offset) || !self.mediated.contains(offset) {
+            return Piece::Core(count);
+        }
+        // As wide as the core has it.
+        let size = [8u8, 4, 2]
+            .into_iter()
+            .find(|&size| usize::from(size) <= count && offset % u64::from(size) == 0);
+        Piece::Own(size.unwrap_or(1))
+    }
+}
+
+#[kunit_tests(vfio_rs_region_part)]
+mod tests {
+    use super::*;
+
+    fn part(first: u64, pages: u64) -> Part {
+        Part::around(first * PAGE..(first + pages) * PAGE, u64::MAX / 2)
+    }
+
+    #[test]
+    fn a_part_is_made_of_whole_pages() {
+        let part = Part::around(PAGE + 8..2 * PAGE + 1, 8 * PAGE);
+        assert_eq!((part.start, part.end), (PAGE, 3 * PAGE));
+        assert!(part.contains(PAGE) && !part.contains(PAGE - 1) && !part.contains(3 * PAGE));
+        // Of a BAR that is shorter than a page, the page.
+        let part = Part::around(0x10..u64::MAX, 0x100);
+        assert_eq!((part.start, part.end), (0, PAGE));
+    }
+
+    #[test]
+    fn a_part_out_of_the_region_is_none() {
+        for range in [0..0, 8 * PAGE..9 * PAGE, 5..5, u64::MAX..u64::MAX] {
+            assert!(Part::around(range, 8 * PAGE).is_empty());
+        }
+        assert!(!Part::default().contains(0));
+        assert!(!Part::default().overlaps(0..u64::MAX));
+    }
+
+    #[test]
+    fn overlap_is_by_byte() {
+        let part = part(1, 2);
+        assert!(part.overlaps(0..PAGE + 1));
+        assert!(part.overlaps(3 * PAGE - 1..4 * PAGE));
+        assert!(!part.overlaps(0..PAGE));
+        assert!(!part.overlaps(3 * PAGE..4 * PAGE));
+    }
+
+    #[test]
+    fn the_rest_is_what_can_be_mapped() {
+        assert_eq!(part(1, 2).rest(8 * PAGE), [0..PAGE, 3 * PAGE..8 * PAGE]);
+        assert_eq!(part(0, 2).rest(8 * PAGE), [0..0, 2 * PAGE..8 * PAGE]);
+        assert_eq!(part(6, 2).rest(8 * PAGE), [0..6 * PAGE, 8 * PAGE..8 * PAGE]);
+        assert!(part(0, 8).rest(8 * PAGE).iter().all(Range::is_empty));
+        // The part may begin or end beyond what is visible.
+        assert_eq!(part(4, 8).rest(6 * PAGE), [0..4 * PAGE, 6 * PAGE..6 * PAGE]);
+        assert_eq!(part(7, 1).rest(6 * PAGE), [0..6 * PAGE, 6 * PAGE..6 * PAGE]);
+    }
+
+    #[test]
+    fn a_write_is_split_at_each_edge() {
+        let parts = Parts {
+            mediated: part(1, 2),
+            ..Parts::default()
+        };
+        assert_eq!(parts.piece(0, 16), Piece::Core(16));
+        assert_eq!(parts.piece(PAGE - 4, 16), Piece::Core(4));
+        assert_eq!(parts.piece(PAGE, 16), Piece::Own(8));
+        assert_eq!(parts.piece(PAGE, 7), Piece::Own(4));
+        assert_eq!(parts.piece(PAGE + 4, 16), Piece::Own(4));
+        assert_eq!(parts.piece(PAGE + 2, 16), Piece::Own(2));
+        assert_eq!(parts.piece(PAGE + 1, 16), Piece::Own(1));
+        assert_eq!(parts.piece(3 * PAGE - 1, 16), Piece::Own(1));
+        assert_eq!(parts.piece(3 * PAGE, 16), Piece::Core(16));
+        assert_eq!(Parts::default().piece(0, 16), Piece::Core(16));
+    }
+
+    #[test]
+    fn the_hole_is_for_the_core() {
+        let parts = Parts {
+            mediated: part(0, 4),
+            hole: PAGE + 4..PAGE + 0x20,
+        };
+        assert_eq!(parts.piece(PAGE, 64), Piece::Own(4));
+        assert_eq!(parts.piece(PAGE + 4, 64), Piece::Core(0x1c));
+        assert_eq!(parts.piece(PAGE + 8, 4), Piece::Core(4));
+        assert_eq!(parts.piece(PAGE + 0x20, 64), Piece::Own(8));
+    }
+
+    /// Whatever is written: the pieces are all of it, each is of one kind, and none is empty.
+    #[test]
+    fn pieces_cover_a_write() {
+        let parts = Parts {
+            mediated: part(1, 1),
+            hole: PAGE + 0x100..PAGE + 0x107,
+        };
+        for start in (0..3 * PAGE).step_by(13) {
+            for len in [1, 8, 300, 4096] {
+                let (mut offset, mut left) = (start, len);
+                while left > 0 {
+                    let own = parts.mediated.contains(offset) && !parts.hole.contains(&offset);
+                    let size = match parts.piece(offset, left) {
+                        Piece::Core(size) => {
+                            assert!(!own);
+                            size
+                        }
+                        Piece::Own(size) => {
+                            assert!(own && offset % u64::from(size) == 0);
+                            usize::from(size)
+                        }
+                    };
+                    assert!(size > 0 && size <= left);
+                    // CAST: Small.
+                    offset += size as u64;
+                    left -= size;
+                }
+            }
+        }
+    }
+}
