@@ -11,6 +11,25 @@
 #include <linux/seq_file.h>
 #include <linux/vfio_pci_core.h>
 
+/* Part of a BAR, in pages of the device file. */
+struct vfio_rs_watched {
+	u64 first;
+	u64 end;
+	bool touched;
+};
+
+struct vfio_rs_watch {
+	struct rw_semaphore sem;
+	const struct vm_operations_struct *core_ops;
+	struct vfio_rs_watched bar[PCI_STD_NUM_BARS];
+};
+
+/* What a device of the crate begins with. */
+struct vfio_rs_device {
+	struct vfio_pci_core_device core;
+	struct vfio_rs_watch watch;
+};
+
 extern const struct file_operations vfio_rs_saving_fops;
 extern const struct file_operations vfio_rs_resuming_fops;
 
@@ -35,6 +54,16 @@ int vfio_rs_pm_get(struct pci_dev *pdev);
 void vfio_rs_pm_put(struct pci_dev *pdev);
 bool vfio_rs_iommu_tracks(struct pci_dev *pdev);
 void vfio_rs_vma_range(const struct vm_area_struct *vma, u64 *pgoff, u64 *len);
+
+/* watch.c */
+void vfio_rs_watch_init(struct vfio_pci_core_device *core);
+void vfio_rs_watch_bar(struct vfio_pci_core_device *core, u32 bar, u64 offset, u64 len);
+int vfio_rs_watch_vma(struct vfio_pci_core_device *core, struct vm_area_struct *vma);
+void vfio_rs_watch_touch(struct vfio_pci_core_device *core, u32 bar);
+void vfio_rs_watch_touch_end(struct vfio_pci_core_device *core);
+bool vfio_rs_watch_touched(struct vfio_pci_core_device *core, u32 bar);
+void vfio_rs_watch_exclude(struct vfio_pci_core_device *core, u32 bar);
+void vfio_rs_watch_release(struct vfio_pci_core_device *core, u32 bar, bool forget);
 
 /* Implemented in Rust (debug.rs): what a file in debugfs shows. */
 int vfio_rs_debug_show(struct seq_file *seq, void *private);

@@ -14,10 +14,10 @@ mod device;
 mod driver;
 mod ops;
 mod topology;
+mod watch;
 
 pub use self::device::{
     Device,
-    Exclusion,
     OpenDevice, //
 };
 pub use self::driver::{
@@ -32,5 +32,7 @@ pub use self::topology::{
     is_integrated_endpoint,
     VirtualFunction, //
 };
+
+pub use self::watch::Exclusion;
 
 pub(crate) use self::device::Registration;

@@ -11,9 +11,11 @@
 //!
 //! A driver that wants to see what the user writes to a part of a BAR answers
 //! [`pci::Driver::mediated`]. That part is left out of what `VFIO_DEVICE_GET_REGION_INFO` says can be
-//! mapped (`VFIO_REGION_INFO_CAP_SPARSE_MMAP`), cannot be mapped, and no ioeventfd writes to it.
+//! mapped (`VFIO_REGION_INFO_CAP_SPARSE_MMAP`), cannot be mapped, and no ioeventfd writes to it. One
+//! that only wants to know whether the user has been somewhere answers [`pci::Driver::watched`].
 //!
 //! [`pci::Driver::visible_len`]: crate::pci::Driver::visible_len
+//! [`pci::Driver::watched`]: crate::pci::Driver::watched
 //! [`pci::Driver::mediated`]: crate::pci::Driver::mediated
 //!
 //! C header: [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
@@ -23,7 +25,8 @@ mod part;
 pub(crate) use self::part::{
     Part,
     Parts,
-    Piece, //
+    Piece,
+    Way, //
 };
 
 use crate::bindings;
@@ -95,6 +98,12 @@ impl Position {
             index: Index((offset >> OFFSET_SHIFT) as u32),
             offset: offset & OFFSET_MASK,
         }
+    }
+
+    /// Where `offset` in BAR `bar` lies in the device file.
+    pub(crate) const fn file_offset(bar: u32, offset: u64) -> u64 {
+        // CAST: Widens; `From` is not const.
+        ((bar as u64) << OFFSET_SHIFT) | offset
     }
 
     /// The bytes that an access of `len` bytes touches within the region, [`EINVAL`] where the
@@ -241,6 +250,7 @@ mod tests {
         let pos = Position::from_file_offset((2 << 40) | 0x1000);
         assert_eq!(pos.index.as_raw(), 2);
         assert_eq!(pos.offset, 0x1000);
+        assert_eq!(Position::file_offset(2, 0x1000), (2 << 40) | 0x1000);
         assert!(Position::from_file_offset(u64::MAX)
             .index
             .as_bar()

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `write()` to regions that have special parts: what is special goes here one access at a time, all
-//! else to the core.
+//! `read()` and `write()` of regions that have special parts: what is special goes here one access at
+//! a time, all else to the core.
 //!
-//! The bytes of an access are copied from the user once, before any lock is taken: what the driver
-//! sees is what the device gets.
+//! The bytes of an access are copied from the user, or to him, once and with no lock held: what the
+//! driver sees is what the device gets, and the user's memory may be the mapped BAR.
 
 use super::{
+    watch::Touch,
     Driver,
     OpenDevice, //
 };
@@ -15,8 +16,10 @@ use crate::{
     region::{
         Access,
         Index,
+        Parts,
         Piece,
-        Position, //
+        Position,
+        Way, //
     },
 };
 use kernel::{
@@ -54,56 +57,124 @@ impl Drop for Awake {
     }
 }
 
-/// Writes `size` bytes, which lie in `raw` as the user has them, to a BAR: [`EIO`] where the device
-/// takes no accesses now.
-fn io_write<D: Driver>(
-    dev: &OpenDevice<'_, D>,
+/// One access to what is special in a BAR.
+struct Own<'a, D: Driver> {
+    dev: &'a OpenDevice<'a, D>,
+    pos: Position,
     bar: u32,
-    offset: u64,
     size: u8,
-    raw: [u8; 8],
-) -> Result {
-    let offset = usize::try_from(offset).map_err(|_| EINVAL)?;
-    let io = dev.bar(bar)?.addr(offset, usize::from(size))?;
-    let core = dev.as_core();
-    let value = u64::from_ne_bytes(raw);
-    // CAST: The rest of `raw` is zeros.
-    // SAFETY: `io` names `size` bytes of a BAR that is mapped while the device is open. The core
-    // looks at whether the device takes accesses, under its `memory_lock`.
-    to_result(unsafe {
-        match size {
-            1 => bindings::vfio_pci_core_iowrite8(core, true, value as u8, io),
-            2 => bindings::vfio_pci_core_iowrite16(core, true, value as u16, io),
-            4 => bindings::vfio_pci_core_iowrite32(core, true, value as u32, io),
-            8 => bindings::vfio_pci_core_iowrite64(core, true, value, io),
-            _ => return Err(EINVAL),
-        }
-    })
 }
 
-/// One access to what is special, of `size` bytes at `pos`.
-fn write_own<D: Driver>(
-    dev: &OpenDevice<'_, D>,
-    pos: Position,
-    size: u8,
-    user: UserPtr,
-) -> Result<usize> {
-    let len = usize::from(size);
-    let bar = pos.index.as_bar().ok_or(EINVAL)?;
-    let mut raw = [0u8; 8];
-    UserSlice::new(user, len)
-        .reader()
-        .read_slice(raw.get_mut(..len).ok_or(EINVAL)?)?;
-    let _awake = Awake::new(dev)?;
-    let access = Access {
-        offset: pos.offset,
-        size,
-        value: u64::from_le_bytes(raw),
-    };
-    dev.tracker().mediate(dev, pos.index, access, || {
-        io_write(dev, bar, pos.offset, size, raw)
-    })?;
-    Ok(len)
+impl<'a, D: Driver> Own<'a, D> {
+    fn new(dev: &'a OpenDevice<'a, D>, pos: Position, size: u8) -> Result<Self> {
+        let bar = pos.index.as_bar().ok_or(EINVAL)?;
+        Ok(Self {
+            dev,
+            pos,
+            bar,
+            size,
+        })
+    }
+
+    fn len(&self) -> usize {
+        usize::from(self.size)
+    }
+
+    /// Where it goes: as many bytes as it has, of a BAR that is mapped while the device is open.
+    fn io(&self) -> Result<*mut c_void> {
+        let offset = usize::try_from(self.pos.offset).map_err(|_| EINVAL)?;
+        self.dev.bar(self.bar)?.addr(offset, self.len())
+    }
+
+    fn parts(&self) -> Result<&Parts> {
+        self.dev.parts(self.pos.index).ok_or(EINVAL)
+    }
+
+    /// Runs `access` with the watch's knowledge, where there is a watch.
+    fn touching(&self, access: impl FnOnce() -> Result) -> Result {
+        let watched = self.parts()?.watched.contains(self.pos.offset);
+        let _touch = match watched {
+            true => Some(Touch::new(self.dev, self.bar)?),
+            false => None,
+        };
+        access()
+    }
+
+    /// Gives the device the bytes of `raw`: [`EIO`] where it takes no accesses now.
+    fn give(&self, raw: [u8; 8]) -> Result {
+        let (core, io) = (self.dev.as_core(), self.io()?);
+        let value = u64::from_ne_bytes(raw);
+        // CAST: The rest of `raw` is zeros.
+        // SAFETY: `io` names so many bytes of a mapped BAR. The core looks at whether the device
+        // takes accesses, under its `memory_lock`.
+        to_result(unsafe {
+            match self.size {
+                1 => bindings::vfio_pci_core_iowrite8(core, true, value as u8, io),
+                2 => bindings::vfio_pci_core_iowrite16(core, true, value as u16, io),
+                4 => bindings::vfio_pci_core_iowrite32(core, true, value as u32, io),
+                8 => bindings::vfio_pci_core_iowrite64(core, true, value, io),
+                _ => return Err(EINVAL),
+            }
+        })
+    }
+
+    /// Takes them: the counterpart of [`Own::give`].
+    fn take(&self) -> Result<[u8; 8]> {
+        let (core, io) = (self.dev.as_core(), self.io()?);
+        let (mut v8, mut v16, mut v32, mut v64) = (0, 0, 0, 0);
+        // SAFETY: As for `give`; the four places are valid for writing.
+        to_result(unsafe {
+            match self.size {
+                1 => bindings::vfio_pci_core_ioread8(core, true, &mut v8, io),
+                2 => bindings::vfio_pci_core_ioread16(core, true, &mut v16, io),
+                4 => bindings::vfio_pci_core_ioread32(core, true, &mut v32, io),
+                8 => bindings::vfio_pci_core_ioread64(core, true, &mut v64, io),
+                _ => return Err(EINVAL),
+            }
+        })?;
+        // All but one are zeros.
+        let value = u64::from(v8) | u64::from(v16) | u64::from(v32) | v64;
+        Ok(value.to_ne_bytes())
+    }
+
+    fn write(&self, user: UserPtr) -> Result<usize> {
+        let len = self.len();
+        let mut raw = [0u8; 8];
+        UserSlice::new(user, len)
+            .reader()
+            .read_slice(raw.get_mut(..len).ok_or(EINVAL)?)?;
+        let _awake = Awake::new(self.dev)?;
+        let write = || self.touching(|| self.give(raw));
+        if self.parts()?.mediated.contains(self.pos.offset) {
+            let access = Access {
+                offset: self.pos.offset,
+                size: self.size,
+                value: u64::from_le_bytes(raw),
+            };
+            self.dev
+                .tracker()
+                .mediate(self.dev, self.pos.index, access, write)?;
+        } else {
+            write()?;
+        }
+        Ok(len)
+    }
+
+    fn read(&self, user: UserPtr) -> Result<usize> {
+        let len = self.len();
+        let mut raw = [0u8; 8];
+        {
+            let _awake = Awake::new(self.dev)?;
+            self.touching(|| {
+                raw = self.take()?;
+                Ok(())
+            })?;
+        }
+        UserSlice::new(user, len)
+            .writer()
+            .write_slice(raw.get(..len).ok_or(EINVAL)?)?;
+        Ok(len)
+    }
 }
 
 /// Does an access of `count` bytes piece by piece. What has been done counts where a later piece
@@ -128,6 +199,33 @@ fn by_pieces(
     Ok(done)
 }
 
+/// The next access of a `read()` or `write()` at `*ppos`: by `core` or by `own`.
+///
+/// # Safety
+///
+/// `ppos` must be valid for reading and writing.
+unsafe fn next<D: Driver>(
+    dev: &OpenDevice<'_, D>,
+    way: Way,
+    left: usize,
+    ppos: *mut kbindings::loff_t,
+    core: impl FnOnce(usize) -> isize,
+    own: impl FnOnce(Own<'_, D>) -> Result<usize>,
+) -> Result<(usize, usize)> {
+    // SAFETY: By the safety requirement. The sign bit is part of the region's index.
+    let pos = Position::from_file_offset(unsafe { *ppos } as u64);
+    match dev.piece(way, pos, left) {
+        Piece::Core(len) => Ok((len, length(core(len))?)),
+        Piece::Own(size) => {
+            let len = own(Own::new(dev, pos, size)?)?;
+            // CAST: At most 8.
+            // SAFETY: By the safety requirement.
+            unsafe { *ppos += len as kbindings::loff_t };
+            Ok((len, len))
+        }
+    }
+}
+
 /// `vfio_device_ops.write`, within what the user may see: how many bytes were written.
 ///
 /// # Safety
@@ -139,24 +237,36 @@ pub(super) unsafe fn write<D: Driver>(
     count: usize,
     ppos: *mut kbindings::loff_t,
 ) -> Result<usize> {
+    let vdev = dev.as_vfio();
     by_pieces(count, |done, left| {
         let buf = buf.wrapping_add(done);
-        // SAFETY: By the safety requirement. The sign bit is part of the region's index.
-        let pos = Position::from_file_offset(unsafe { *ppos } as u64);
-        match dev.piece(pos, left) {
-            Piece::Core(len) => {
-                // SAFETY: The device is open; the rest by the safety requirement.
-                let ret = unsafe { bindings::vfio_pci_core_write(dev.as_vfio(), buf, len, ppos) };
-                Ok((len, length(ret)?))
-            }
-            Piece::Own(size) => {
-                let len = write_own(dev, pos, size, UserPtr::from_ptr(buf.cast_mut().cast()))?;
-                // CAST: At most 8.
-                // SAFETY: By the safety requirement.
-                unsafe { *ppos += len as kbindings::loff_t };
-                Ok((len, len))
-            }
-        }
+        // SAFETY: The device is open; the rest by the safety requirement.
+        let core = |len| unsafe { bindings::vfio_pci_core_write(vdev, buf, len, ppos) };
+        let own = |own: Own<'_, D>| own.write(UserPtr::from_ptr(buf.cast_mut().cast()));
+        // SAFETY: By the safety requirement.
+        unsafe { next(dev, Way::Write, left, ppos, core, own) }
+    })
+}
+
+/// `vfio_device_ops.read`, the same way.
+///
+/// # Safety
+///
+/// As for [`write`].
+pub(super) unsafe fn read<D: Driver>(
+    dev: &OpenDevice<'_, D>,
+    buf: *mut c_char,
+    count: usize,
+    ppos: *mut kbindings::loff_t,
+) -> Result<usize> {
+    let vdev = dev.as_vfio();
+    by_pieces(count, |done, left| {
+        let buf = buf.wrapping_add(done);
+        // SAFETY: The device is open; the rest by the safety requirement.
+        let core = |len| unsafe { bindings::vfio_pci_core_read(vdev, buf, len, ppos) };
+        let own = |own: Own<'_, D>| own.read(UserPtr::from_ptr(buf.cast()));
+        // SAFETY: By the safety requirement.
+        unsafe { next(dev, Way::Read, left, ppos, core, own) }
     })
 }
 
@@ -176,19 +286,19 @@ pub(super) fn from_length(result: Result<usize>) -> isize {
 }
 
 impl<D: Driver> OpenDevice<'_, D> {
-    /// How a write of `count` bytes at `pos` begins.
-    fn piece(&self, pos: Position, count: usize) -> Piece {
+    /// How an access of `count` bytes at `pos` begins.
+    fn piece(&self, way: Way, pos: Position, count: usize) -> Piece {
         match self.parts(pos.index) {
-            Some(parts) => parts.piece(pos.offset, count),
+            Some(parts) => parts.piece(way, pos.offset, count),
             None => Piece::Core(count),
         }
     }
 
-    /// Whether any BAR has a mediated part.
+    /// Whether anything is special in any BAR.
     pub(super) fn has_parts(&self) -> bool {
-        (0..).map_while(Index::bar).any(|index| {
-            self.parts(index)
-                .is_some_and(|parts| !parts.mediated.is_empty())
-        })
+        (0..)
+            .map_while(Index::bar)
+            .filter_map(|index| self.parts(index))
+            .any(Parts::any_special)
     }
 }

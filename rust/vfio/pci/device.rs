@@ -27,7 +27,8 @@ use crate::{
     region::{
         self,
         Part,
-        Parts, //
+        Parts,
+        Position, //
     },
 };
 use core::{
@@ -90,12 +91,12 @@ struct Tail<D> {
 pub struct Device<D: Driver> {
     // First: the core frees the allocation by the address of the `struct vfio_device` that
     // `struct vfio_pci_core_device` begins with.
-    core: Opaque<bindings::vfio_pci_core_device>,
+    core: Opaque<bindings::vfio_rs_device>,
     tail_ready: UnsafeCell<bool>,
     tail: UnsafeCell<MaybeUninit<Tail<D>>>,
 }
 
-const _: () = assert!(core::mem::offset_of!(bindings::vfio_pci_core_device, vdev) == 0);
+const _: () = assert!(core::mem::offset_of!(bindings::vfio_rs_device, core.vdev) == 0);
 
 impl<D: Driver> Device<D> {
     /// # Safety
@@ -117,7 +118,7 @@ impl<D: Driver> Device<D> {
     }
 
     pub(super) fn as_core(&self) -> *mut bindings::vfio_pci_core_device {
-        self.core.get()
+        self.core.get().cast()
     }
 
     pub(crate) fn as_vfio(&self) -> *mut bindings::vfio_device {
@@ -151,7 +152,7 @@ impl<D: Driver> Device<D> {
 
     pub(super) fn as_pdev(&self) -> *mut kbindings::pci_dev {
         // SAFETY: `core` is initialised by `vfio_pci_core_init_dev()`, which sets `pdev` for good.
-        unsafe { (*self.core.get()).pdev }
+        unsafe { (*self.as_core()).pdev }
     }
 
     /// The PCI device.
@@ -285,27 +286,6 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         unsafe { Bar::from_raw(addr, len) }
     }
 
-    /// Whether the watched part of `index` ([`Driver::watched`](super::Driver::watched)) may have been
-    /// reached since the last exclusion that was good, or since the device was opened. Always `true`
-    /// where there is no watched part.
-    pub fn touched(&self, _index: region::Index) -> bool {
-        true
-    }
-
-    /// Takes the watched part of `index` away from everybody, runs `f`, and lets them go on. Where `f`
-    /// returns [`Ok`], the part counts as not touched from then on. [`EINVAL`] where nothing of the
-    /// region is watched.
-    ///
-    /// `f` must not reach user memory ([`OpenDevice::read_dma`] does), nor take the tracker's lock
-    /// ([`OpenDevice::with_log`] does), nor reset the device.
-    pub fn exclude<T>(
-        &self,
-        _index: region::Index,
-        _f: impl FnOnce(&Exclusion<'_>) -> Result<T>,
-    ) -> Result<T> {
-        Err(EINVAL)
-    }
-
     /// Reads the user's memory as the device would, at an IOVA. [`ENODEV`] where there is no way to:
     /// the driver did not want it ([`Driver::reads_dma`](super::Driver::reads_dma)), or the user has
     /// attached the device to a page table that is not an IOAS's own. Any other error where part of it
@@ -335,7 +315,7 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
             let core = self.as_core();
             ((*core).msix_bar, (*core).msix_offset, (*core).msix_size)
         };
-        let parts = core::array::from_fn(|slot| {
+        let parts: [Parts; BARS] = core::array::from_fn(|slot| {
             // CAST: At most 5.
             let Some(index) = region::Index::bar(slot as u32) else {
                 return Parts::default();
@@ -348,6 +328,7 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
             let msix_start = u64::from(msix_start);
             Parts {
                 mediated: part(D::mediated(self.data(), index, len)),
+                watched: part(D::watched(self.data(), index, len)),
                 hole: if usize::from(msix_bar) == slot {
                     msix_start..msix_start + u64::from(msix_len)
                 } else {
@@ -355,6 +336,13 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
                 },
             }
         });
+        for (bar, parts) in (0..).zip(&parts) {
+            let file = Position::file_offset(bar, parts.watched.start());
+            // SAFETY: By the safety requirement nobody has mapped the device.
+            unsafe {
+                bindings::vfio_rs_watch_bar(self.as_core(), bar, file, parts.watched.len());
+            }
+        }
         // SAFETY: By the safety requirement nobody reads it now.
         unsafe { *self.tail().get_ref().parts.get() = parts };
     }
@@ -391,19 +379,6 @@ impl<D: Driver> Deref for OpenDevice<'_, D> {
     }
 }
 
-/// The watched part of a region, which nobody can reach while this lives.
-pub struct Exclusion<'a> {
-    touched: bool,
-    _open: PhantomData<&'a ()>,
-}
-
-impl Exclusion<'_> {
-    /// Whether the part may have been reached before, as [`OpenDevice::touched`] has it.
-    pub fn was_touched(&self) -> bool {
-        self.touched
-    }
-}
-
 /// A device that is registered with VFIO; unregistered when dropped, which waits for its user.
 ///
 /// # Invariants
@@ -433,6 +408,8 @@ impl<D: Driver> Registration<D> {
         let this: NonNull<Device<D>> = NonNull::new(vdev.cast()).ok_or(ENOMEM)?;
         // From here on `put` cleans up.
         let unregistered = Unregistered(this);
+        // SAFETY: `this` begins with a `struct vfio_rs_device`.
+        unsafe { bindings::vfio_rs_watch_init(vdev.cast()) };
         // SAFETY: The allocation is ours alone until it is registered, and does not move.
         unsafe {
             let tail = (*this.as_ptr()).tail.get().cast::<Tail<D>>();

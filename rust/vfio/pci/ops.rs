@@ -133,7 +133,7 @@ impl<D: Driver> Table<D> {
         unsafe { bindings::vfio_pci_core_ioctl(vdev, cmd, arg) }
     }
 
-    /// Refuses `VFIO_DEVICE_IOEVENTFD` on a device that hides part of a BAR, or mediates one: with
+    /// Refuses `VFIO_DEVICE_IOEVENTFD` on a device that hides, mediates or watches part of a BAR: with
     /// [`EINVAL`] where what is named is such a part, with [`ENOTTY`] (as of a kernel without it)
     /// where it is not. The core copies its argument from the user a second time, so having looked
     /// at it once proves nothing about what the core would see.
@@ -160,7 +160,7 @@ impl<D: Driver> Table<D> {
         let why = if range.end > dev.visible_len(pos.index, dev.bar_len(bar)) {
             "out of what the user may see"
         } else if dev.parts(pos.index).is_some_and(|p| p.is_special(range)) {
-            "the driver looks at what is written there"
+            "the driver looks at what is done there"
         } else {
             return Err(ENOTTY);
         };
@@ -225,11 +225,12 @@ impl<D: Driver> Table<D> {
         ppos: *mut kbindings::loff_t,
     ) -> isize {
         // SAFETY: By the safety requirement.
-        match Self::clip(unsafe { Device::<D>::from_vfio(vdev) }, ppos, count) {
-            // SAFETY: By the safety requirement.
-            Ok(count) => unsafe { bindings::vfio_pci_core_read(vdev, buf, count, ppos) },
-            Err(e) => e.to_errno() as isize,
-        }
+        let dev = unsafe { OpenDevice::<D>::from_vfio(vdev) };
+        access::from_length(
+            Self::clip(&dev, ppos, count)
+                // SAFETY: By the safety requirement.
+                .and_then(|count| unsafe { access::read(&dev, buf, count, ppos) }),
+        )
     }
 
     /// # Safety
@@ -266,6 +267,8 @@ impl<D: Driver> Table<D> {
             Self::check_mmap(&dev, pgoff, len)?;
             // SAFETY: By the safety requirement.
             to_result(unsafe { bindings::vfio_pci_core_mmap(vdev, vma) })?;
+            // SAFETY: As above; the core has just set up `vma`.
+            to_result(unsafe { bindings::vfio_rs_watch_vma(dev.as_core(), vma) })?;
             Ok(0)
         })
     }

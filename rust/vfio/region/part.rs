@@ -37,8 +37,16 @@ impl Part {
         }
     }
 
+    pub(crate) fn start(self) -> u64 {
+        self.start
+    }
+
+    pub(crate) fn len(self) -> u64 {
+        self.end - self.start
+    }
+
     pub(crate) fn is_empty(self) -> bool {
-        self.start == self.end
+        self.len() == 0
     }
 
     pub(crate) fn contains(self, offset: u64) -> bool {
@@ -77,11 +85,22 @@ fn next(range: Range<u64>, offset: u64) -> Option<u64> {
 pub(crate) struct Parts {
     /// Not mapped, and the driver sees what is written there.
     pub(crate) mediated: Part,
+    /// Reached with the watch's knowledge only.
+    pub(crate) watched: Part,
     /// What the core keeps from the user, who writes nothing there and reads ones: the MSI-X table.
     pub(crate) hole: Range<u64>,
 }
 
-/// What comes next in a `write()`.
+/// Which way an access goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Way {
+    /// `read()`
+    Read,
+    /// `write()`
+    Write,
+}
+
+/// What comes next in a `read()` or `write()`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Piece {
     /// So many bytes for the core.
@@ -93,18 +112,32 @@ pub(crate) enum Piece {
 impl Parts {
     /// Whether any of `range` is to be reached by the user's own accesses only.
     pub(crate) fn is_special(&self, range: Range<u64>) -> bool {
-        self.mediated.overlaps(range)
+        self.mediated.overlaps(range.clone()) || self.watched.overlaps(range)
     }
 
-    /// How a write of `count` bytes at `offset` begins.
-    pub(crate) fn piece(&self, offset: u64, count: usize) -> Piece {
-        let edges = [self.mediated.edge(offset), next(self.hole.clone(), offset)];
+    /// Whether there is anything of that kind.
+    pub(crate) fn any_special(&self) -> bool {
+        !self.mediated.is_empty() || !self.watched.is_empty()
+    }
+
+    /// How an access of `count` bytes at `offset` begins.
+    pub(crate) fn piece(&self, way: Way, offset: u64, count: usize) -> Piece {
+        let mediated = match way {
+            Way::Read => Part::default(),
+            Way::Write => self.mediated,
+        };
+        let edges = [
+            mediated.edge(offset),
+            self.watched.edge(offset),
+            next(self.hole.clone(), offset),
+        ];
         let count = edges
             .into_iter()
             .flatten()
             .filter_map(|edge| usize::try_from(edge - offset).ok())
             .fold(count, usize::min);
-        if self.hole.contains(&offset) || !self.mediated.contains(offset) {
+        let own = mediated.contains(offset) || self.watched.contains(offset);
+        if self.hole.contains(&offset) || !own {
             return Piece::Core(count);
         }
         // As wide as the core has it.
@@ -168,16 +201,32 @@ mod tests {
             mediated: part(1, 2),
             ..Parts::default()
         };
-        assert_eq!(parts.piece(0, 16), Piece::Core(16));
-        assert_eq!(parts.piece(PAGE - 4, 16), Piece::Core(4));
-        assert_eq!(parts.piece(PAGE, 16), Piece::Own(8));
-        assert_eq!(parts.piece(PAGE, 7), Piece::Own(4));
-        assert_eq!(parts.piece(PAGE + 4, 16), Piece::Own(4));
-        assert_eq!(parts.piece(PAGE + 2, 16), Piece::Own(2));
-        assert_eq!(parts.piece(PAGE + 1, 16), Piece::Own(1));
-        assert_eq!(parts.piece(3 * PAGE - 1, 16), Piece::Own(1));
-        assert_eq!(parts.piece(3 * PAGE, 16), Piece::Core(16));
-        assert_eq!(Parts::default().piece(0, 16), Piece::Core(16));
+        assert_eq!(parts.piece(Way::Write, 0, 16), Piece::Core(16));
+        assert_eq!(parts.piece(Way::Write, PAGE - 4, 16), Piece::Core(4));
+        assert_eq!(parts.piece(Way::Write, PAGE, 16), Piece::Own(8));
+        assert_eq!(parts.piece(Way::Write, PAGE, 7), Piece::Own(4));
+        assert_eq!(parts.piece(Way::Write, PAGE + 4, 16), Piece::Own(4));
+        assert_eq!(parts.piece(Way::Write, PAGE + 2, 16), Piece::Own(2));
+        assert_eq!(parts.piece(Way::Write, PAGE + 1, 16), Piece::Own(1));
+        assert_eq!(parts.piece(Way::Write, 3 * PAGE - 1, 16), Piece::Own(1));
+        assert_eq!(parts.piece(Way::Write, 3 * PAGE, 16), Piece::Core(16));
+        assert_eq!(Parts::default().piece(Way::Write, 0, 16), Piece::Core(16));
+    }
+
+    #[test]
+    fn only_what_is_watched_is_special_to_a_read() {
+        let parts = Parts {
+            mediated: part(1, 2),
+            watched: part(0, 1),
+            ..Parts::default()
+        };
+        assert_eq!(parts.piece(Way::Read, 8, 16), Piece::Own(8));
+        assert_eq!(parts.piece(Way::Write, 8, 16), Piece::Own(8));
+        assert_eq!(parts.piece(Way::Read, PAGE - 4, 16), Piece::Own(4));
+        assert_eq!(parts.piece(Way::Read, PAGE, 16), Piece::Core(16));
+        assert!(parts.is_special(0..1) && parts.is_special(PAGE..PAGE + 1));
+        assert!(!parts.is_special(3 * PAGE..4 * PAGE));
+        assert!(parts.any_special() && !Parts::default().any_special());
     }
 
     #[test]
@@ -185,11 +234,12 @@ mod tests {
         let parts = Parts {
             mediated: part(0, 4),
             hole: PAGE + 4..PAGE + 0x20,
+            ..Parts::default()
         };
-        assert_eq!(parts.piece(PAGE, 64), Piece::Own(4));
-        assert_eq!(parts.piece(PAGE + 4, 64), Piece::Core(0x1c));
-        assert_eq!(parts.piece(PAGE + 8, 4), Piece::Core(4));
-        assert_eq!(parts.piece(PAGE + 0x20, 64), Piece::Own(8));
+        assert_eq!(parts.piece(Way::Write, PAGE, 64), Piece::Own(4));
+        assert_eq!(parts.piece(Way::Write, PAGE + 4, 64), Piece::Core(0x1c));
+        assert_eq!(parts.piece(Way::Write, PAGE + 8, 4), Piece::Core(4));
+        assert_eq!(parts.piece(Way::Write, PAGE + 0x20, 64), Piece::Own(8));
     }
 
     /// Whatever is written: the pieces are all of it, each is of one kind, and none is empty.
@@ -197,20 +247,26 @@ mod tests {
     fn pieces_cover_a_write() {
         let parts = Parts {
             mediated: part(1, 1),
+            watched: part(2, 1),
             hole: PAGE + 0x100..PAGE + 0x107,
         };
-        for start in (0..3 * PAGE).step_by(13) {
+        let own = |offset| {
+            (parts.mediated.contains(offset) || parts.watched.contains(offset))
+                && !parts.hole.contains(&offset)
+        };
+        for start in (0..4 * PAGE).step_by(13) {
             for len in [1, 8, 300, 4096] {
                 let (mut offset, mut left) = (start, len);
                 while left > 0 {
-                    let own = parts.mediated.contains(offset) && !parts.hole.contains(&offset);
-                    let size = match parts.piece(offset, left) {
+                    let size = match parts.piece(Way::Write, offset, left) {
                         Piece::Core(size) => {
-                            assert!(!own);
+                            assert!(!own(offset));
+                            // CAST: Small.
+                            assert!(!own(offset + size as u64 - 1));
                             size
                         }
                         Piece::Own(size) => {
-                            assert!(own && offset % u64::from(size) == 0);
+                            assert!(own(offset) && offset % u64::from(size) == 0);
                             usize::from(size)
                         }
                     };

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Watched parts of BARs, as Rust sees `watch.c`.
+
+use super::{
+    Driver,
+    OpenDevice, //
+};
+use crate::{
+    bindings,
+    region::Index, //
+};
+use core::marker::PhantomData;
+use kernel::prelude::*;
+
+/// The watched part of a region, which nobody can reach while this lives.
+///
+/// [`OpenDevice::exclude`] makes it.
+pub struct Exclusion<'a> {
+    touched: bool,
+    _open: PhantomData<&'a ()>,
+}
+
+impl Exclusion<'_> {
+    /// Whether the part may have been reached before, as [`OpenDevice::touched`] has it.
+    pub fn was_touched(&self) -> bool {
+        self.touched
+    }
+}
+
+/// Nobody reaches the watched part of a BAR while this lives.
+///
+/// # Invariants
+///
+/// `vfio_rs_watch_exclude()` has been called for the BAR, of a device that is open for `'a`.
+struct Excluded<'a> {
+    core: *mut bindings::vfio_pci_core_device,
+    bar: u32,
+    forget: bool,
+    _open: PhantomData<&'a ()>,
+}
+
+impl Drop for Excluded<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant, and this is dropped once.
+        unsafe { bindings::vfio_rs_watch_release(self.core, self.bar, self.forget) };
+    }
+}
+
+/// An access in the user's name to what is watched; no exclusion while this lives.
+///
+/// # Invariants
+///
+/// `vfio_rs_watch_touch()` has been called, of a device that is open for `'a`.
+pub(super) struct Touch<'a> {
+    core: *mut bindings::vfio_pci_core_device,
+    _open: PhantomData<&'a ()>,
+}
+
+impl<'a> Touch<'a> {
+    /// `bar` is below 6.
+    pub(super) fn new<D: Driver>(dev: &'a OpenDevice<'_, D>, bar: u32) -> Result<Self> {
+        Index::bar(bar).ok_or(EINVAL)?;
+        let core = dev.as_core();
+        // SAFETY: The device is open, and it can have such a BAR.
+        unsafe { bindings::vfio_rs_watch_touch(core, bar) };
+        // INVARIANT: Just called.
+        Ok(Self {
+            core,
+            _open: PhantomData,
+        })
+    }
+}
+
+impl Drop for Touch<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant, and this is dropped once.
+        unsafe { bindings::vfio_rs_watch_touch_end(self.core) };
+    }
+}
+
+impl<D: Driver> OpenDevice<'_, D> {
+    /// The BAR, where part of it is watched.
+    fn watched_bar(&self, index: Index) -> Option<u32> {
+        let watched = self.parts(index)?.watched;
+        index.as_bar().filter(|_| !watched.is_empty())
+    }
+
+    /// Whether the watched part of `index` ([`Driver::watched`]) may have been reached since the last
+    /// exclusion that was good, or since the device was opened. Always `true` where nothing of the
+    /// region is watched.
+    pub fn touched(&self, index: Index) -> bool {
+        self.watched_bar(index).is_none_or(|bar| {
+            // SAFETY: The device is open, and `bar` is one of its.
+            unsafe { bindings::vfio_rs_watch_touched(self.as_core(), bar) }
+        })
+    }
+
+    /// Takes the watched part of `index` away from everybody, runs `f`, and lets them go on. Where `f`
+    /// returns [`Ok`], the part counts as not touched from then on. [`EINVAL`] where nothing of the
+    /// region is watched.
+    ///
+    /// Whoever reaches for the part meanwhile waits in a page fault, or in `read()` or `write()`. So
+    /// `f` must not reach user memory ([`OpenDevice::read_dma`] does), nor take the tracker's lock
+    /// ([`OpenDevice::with_log`] does), nor reset the device: see the locks in [`crate::migration`].
+    ///
+    /// Not kept away are the host's own ways to a BAR (sysfs), and other devices to which the user has
+    /// let the IOMMU map it.
+    pub fn exclude<T>(
+        &self,
+        index: Index,
+        f: impl FnOnce(&Exclusion<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let bar = self.watched_bar(index).ok_or(EINVAL)?;
+        let core = self.as_core();
+        // SAFETY: The device is open, and part of `bar` is watched.
+        unsafe { bindings::vfio_rs_watch_exclude(core, bar) };
+        // INVARIANT: Just called.
+        let mut excluded = Excluded {
+            core,
+            bar,
+            forget: false,
+            _open: PhantomData,
+        };
+        let result = f(&Exclusion {
+            touched: self.touched(index),
+            _open: PhantomData,
+        });
+        excluded.forget = result.is_ok();
+        result
+    }
+}
