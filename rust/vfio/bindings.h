@@ -6,6 +6,7 @@
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
+#include <linux/iommufd.h>
 #include <linux/iova_bitmap.h>
 #include <linux/pci.h>
 #include <linux/ratelimit.h>

@@ -7,6 +7,7 @@
 #include <linux/file.h>
 #include <linux/io.h>
 #include <linux/iommu.h>
+#include <linux/iommufd.h>
 #include <linux/module.h>
 #include <linux/pm_runtime.h>
 #include <linux/ratelimit.h>
@@ -132,6 +133,64 @@ bool vfio_rs_iommu_tracks(struct pci_dev *pdev)
 }
 EXPORT_SYMBOL_GPL(vfio_rs_iommu_tracks);
 
+#if IS_ENABLED(CONFIG_IOMMUFD)
+/* The namespace is this module's: drivers, into which generic code goes, do not import it. */
+
+/* Nothing is pinned, so there is nothing to let go of; but iommufd calls it. */
+static void vfio_rs_access_unmap(void *data, unsigned long iova, unsigned long length)
+{
+}
+
+static const struct iommufd_access_ops vfio_rs_access_ops = {
+	.unmap = vfio_rs_access_unmap,
+};
+
+struct iommufd_access *vfio_rs_access_create(struct iommufd_ctx *ictx)
+{
+	u32 id;
+
+	return iommufd_access_create(ictx, &vfio_rs_access_ops, NULL, &id);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_access_create);
+
+int vfio_rs_access_attach(struct iommufd_access *access, u32 ioas_id)
+{
+	return iommufd_access_attach(access, ioas_id);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_access_attach);
+
+void vfio_rs_access_detach(struct iommufd_access *access)
+{
+	iommufd_access_detach(access);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_access_detach);
+
+void vfio_rs_access_destroy(struct iommufd_access *access)
+{
+	iommufd_access_destroy(access);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_access_destroy);
+#endif
+
+/* By @access, or by the container where there is none. */
+int vfio_rs_dma_read(struct vfio_device *vdev, struct iommufd_access *access, u64 iova,
+		     void *data, size_t len)
+{
+	/*
+	 * Both ways take a task without memory for a thread of the kernel, and borrow the user's. A
+	 * task that is exiting has none either, and must not.
+	 */
+	if (!current->mm && !(current->flags & PF_KTHREAD))
+		return -ESRCH;
+	if (!access)
+		return vfio_dma_rw(vdev, iova, data, len, false);
+	if (iova > ULONG_MAX)
+		return -EINVAL;
+	return iommufd_access_rw(access, iova, data, len,
+				 current->mm ? IOMMUFD_ACCESS_RW_READ : IOMMUFD_ACCESS_RW_KTHREAD);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_dma_read);
+
 void vfio_rs_vma_range(const struct vm_area_struct *vma, u64 *pgoff, u64 *len)
 {
 	*pgoff = vma->vm_pgoff;
@@ -142,6 +201,7 @@ EXPORT_SYMBOL_GPL(vfio_rs_vma_range);
 MODULE_DESCRIPTION("Rust abstractions for VFIO PCI variant drivers");
 MODULE_AUTHOR("The hisi-acc-vfio-rs authors");
 MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS("IOMMUFD");
 
 static int vfio_rs_debug_file_show(struct seq_file *seq, void *unused)
 {

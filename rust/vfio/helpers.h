@@ -6,6 +6,7 @@
 #define VFIO_RS_HELPERS_H
 
 #include <linux/fs.h>
+#include <linux/iommufd.h>
 #include <linux/pci.h>
 #include <linux/ratelimit_types.h>
 #include <linux/seq_file.h>
@@ -53,6 +54,12 @@ bool vfio_rs_is_rciep(struct pci_dev *pdev);
 int vfio_rs_pm_get(struct pci_dev *pdev);
 void vfio_rs_pm_put(struct pci_dev *pdev);
 bool vfio_rs_iommu_tracks(struct pci_dev *pdev);
+struct iommufd_access *vfio_rs_access_create(struct iommufd_ctx *ictx);
+int vfio_rs_access_attach(struct iommufd_access *access, u32 ioas_id);
+void vfio_rs_access_detach(struct iommufd_access *access);
+void vfio_rs_access_destroy(struct iommufd_access *access);
+int vfio_rs_dma_read(struct vfio_device *vdev, struct iommufd_access *access, u64 iova,
+		     void *data, size_t len);
 void vfio_rs_vma_range(const struct vm_area_struct *vma, u64 *pgoff, u64 *len);
 
 /* watch.c */

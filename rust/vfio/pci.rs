@@ -11,6 +11,7 @@
 
 mod access;
 mod device;
+mod dma;
 mod driver;
 mod ops;
 mod topology;

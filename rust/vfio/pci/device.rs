@@ -3,6 +3,7 @@
 //! A `struct vfio_pci_core_device` with the driver's data behind it.
 
 use super::{
+    dma::Dma,
     ops,
     Driver, //
 };
@@ -72,6 +73,7 @@ struct Tail<D> {
     #[pin]
     tracker: Tracker,
     statistics: dirty::Statistics,
+    dma: Dma,
     /// What is special in each BAR. Written by [`OpenDevice::set_parts`] only.
     parts: UnsafeCell<[Parts; BARS]>,
     /// The private data of files in debugfs, which are gone before this is
@@ -148,6 +150,10 @@ impl<D: Driver> Device<D> {
 
     pub(crate) fn tracker(&self) -> &Tracker {
         &self.tail().get_ref().tracker
+    }
+
+    pub(super) fn dma(&self) -> &Dma {
+        &self.tail().get_ref().dma
     }
 
     pub(super) fn as_pdev(&self) -> *mut kbindings::pci_dev {
@@ -286,16 +292,6 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         unsafe { Bar::from_raw(addr, len) }
     }
 
-    /// Reads the user's memory as the device would, at an IOVA. [`ENODEV`] where there is no way to:
-    /// the driver did not want it ([`Driver::reads_dma`](super::Driver::reads_dma)), or the user has
-    /// attached the device to a page table that is not an IOAS's own. Any other error where part of it
-    /// is not mapped, or not readable; what `to` is then is not said.
-    ///
-    /// May wait for user memory.
-    pub fn read_dma(&self, _iova: u64, _to: &mut [u8]) -> Result {
-        Err(ENODEV)
-    }
-
     /// Runs `f` under the tracker's lock, with the log where logging is on.
     ///
     /// The callbacks of [`dirty::Logging`] and
@@ -418,6 +414,7 @@ impl<D: Driver> Registration<D> {
                 ratelimit <- RateLimit::new(),
                 tracker <- Tracker::new(),
                 statistics: dirty::Statistics::new(),
+                dma: Dma::new(),
                 parts: Default::default(),
                 debug: Entry::all::<D>(this.as_ptr())?,
                 data <- data,

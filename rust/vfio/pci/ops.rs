@@ -37,12 +37,12 @@ pub(super) struct Table<D: Driver>(PhantomData<D>);
 /// `VFIO_DEVICE_IOEVENTFD`: `_IO(VFIO_TYPE, VFIO_BASE + 16)`.
 const IOEVENTFD: u32 = kernel::ioctl::_IO(b';' as u32, 100 + 16);
 
-/// A function of the kernel's iommufd glue, which is `NULL` in C where the kernel has no iommufd.
+/// An operation that is `NULL` where the kernel has no iommufd.
 macro_rules! iommufd {
     ($function:ident) => {{
         #[cfg(CONFIG_IOMMUFD)]
         {
-            Some(bindings::$function)
+            Some(Device::<D>::$function)
         }
         #[cfg(not(CONFIG_IOMMUFD))]
         {
@@ -67,10 +67,10 @@ impl<D: Driver> Table<D> {
         request: Some(bindings::vfio_pci_core_request),
         match_: Some(bindings::vfio_pci_core_match),
         match_token_uuid: Some(bindings::vfio_pci_core_match_token_uuid),
-        bind_iommufd: iommufd!(vfio_iommufd_physical_bind),
-        unbind_iommufd: iommufd!(vfio_iommufd_physical_unbind),
-        attach_ioas: iommufd!(vfio_iommufd_physical_attach_ioas),
-        detach_ioas: iommufd!(vfio_iommufd_physical_detach_ioas),
+        bind_iommufd: iommufd!(bind_iommufd),
+        unbind_iommufd: iommufd!(unbind_iommufd),
+        attach_ioas: iommufd!(attach_ioas),
+        detach_ioas: iommufd!(detach_ioas),
         pasid_attach_ioas: None,
         pasid_detach_ioas: None,
         dma_unmap: None,
