@@ -18,9 +18,18 @@
 //! [`include/linux/iova_bitmap.h`](srctree/include/linux/iova_bitmap.h),
 //! [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
 
+mod fifo;
+mod flight;
 mod log;
+mod ops;
+mod pages;
+mod set;
+mod span;
 mod statistics;
 mod tracker;
+
+#[cfg(CONFIG_KUNIT)]
+mod testing;
 
 pub use self::log::{
     Entry,
@@ -28,6 +37,7 @@ pub use self::log::{
 };
 pub use self::statistics::Statistics;
 
+pub(crate) use self::ops::Table;
 pub(crate) use self::tracker::Tracker;
 
 use crate::pci::{

@@ -5,9 +5,11 @@
  */
 #include <linux/debugfs.h>
 #include <linux/file.h>
+#include <linux/interval_tree.h>
 #include <linux/io.h>
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
+#include <linux/iova_bitmap.h>
 #include <linux/module.h>
 #include <linux/pm_runtime.h>
 #include <linux/ratelimit.h>
@@ -190,6 +192,30 @@ int vfio_rs_dma_read(struct vfio_device *vdev, struct iommufd_access *access, u6
 				 current->mm ? IOMMUFD_ACCESS_RW_READ : IOMMUFD_ACCESS_RW_KTHREAD);
 }
 EXPORT_SYMBOL_GPL(vfio_rs_dma_read);
+
+/* The range after @at, which becomes @at; the first where that is NULL. False behind the last one. */
+bool vfio_rs_next_range(struct rb_root_cached *root, void **at, u64 *start, u64 *last)
+{
+	struct interval_tree_node *node;
+
+	if (*at)
+		node = interval_tree_iter_next(*at, 0, ULONG_MAX);
+	else
+		node = interval_tree_iter_first(root, 0, ULONG_MAX);
+	if (!node)
+		return false;
+	*at = node;
+	*start = node->start;
+	*last = node->last;
+	return true;
+}
+EXPORT_SYMBOL_GPL(vfio_rs_next_range);
+
+void vfio_rs_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova, size_t len)
+{
+	iova_bitmap_set(bitmap, iova, len);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_bitmap_set);
 
 void vfio_rs_vma_range(const struct vm_area_struct *vma, u64 *pgoff, u64 *len)
 {

@@ -7,6 +7,7 @@
 
 #include <linux/fs.h>
 #include <linux/iommufd.h>
+#include <linux/iova_bitmap.h>
 #include <linux/pci.h>
 #include <linux/ratelimit_types.h>
 #include <linux/seq_file.h>
@@ -60,6 +61,8 @@ void vfio_rs_access_detach(struct iommufd_access *access);
 void vfio_rs_access_destroy(struct iommufd_access *access);
 int vfio_rs_dma_read(struct vfio_device *vdev, struct iommufd_access *access, u64 iova,
 		     void *data, size_t len);
+bool vfio_rs_next_range(struct rb_root_cached *root, void **at, u64 *start, u64 *last);
+void vfio_rs_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova, size_t len);
 void vfio_rs_vma_range(const struct vm_area_struct *vma, u64 *pgoff, u64 *len);
 
 /* watch.c */
@@ -80,6 +83,7 @@ void vfio_rs_seq_hex_dump(struct seq_file *seq, const char *prefix, const void *
 
 void vfio_rs_trace_state(struct pci_dev *pdev, u32 from, u32 to, int error);
 void vfio_rs_trace_stream(struct pci_dev *pdev, const char *what, u64 bytes);
+void vfio_rs_trace_dirty(struct pci_dev *pdev, const char *what, u32 why, u64 address, u64 bytes);
 void vfio_rs_trace_command(struct pci_dev *pdev, u32 command, u64 argument, int error);
 
 #endif

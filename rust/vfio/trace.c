@@ -19,6 +19,12 @@ void vfio_rs_trace_stream(struct pci_dev *pdev, const char *what, u64 bytes)
 }
 EXPORT_SYMBOL_GPL(vfio_rs_trace_stream);
 
+void vfio_rs_trace_dirty(struct pci_dev *pdev, const char *what, u32 why, u64 address, u64 bytes)
+{
+	trace_vfio_rs_dirty(pci_name(pdev), what, why, address, bytes);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_trace_dirty);
+
 void vfio_rs_trace_command(struct pci_dev *pdev, u32 command, u64 argument, int error)
 {
 	trace_vfio_rs_command(pci_name(pdev), command, argument, error);

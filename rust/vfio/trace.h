@@ -54,6 +54,27 @@ TRACE_EVENT(vfio_rs_stream,
 	TP_printk("%s %s %llu bytes", __get_str(device), __get_str(what), __entry->bytes)
 );
 
+TRACE_EVENT(vfio_rs_dirty,
+	TP_PROTO(const char *device, const char *what, u32 why, u64 address, u64 bytes),
+	TP_ARGS(device, what, why, address, bytes),
+	TP_STRUCT__entry(
+		__string(device, device)
+		__string(what, what)
+		__field(u32, why)
+		__field(u64, address)
+		__field(u64, bytes)
+	),
+	TP_fast_assign(
+		__assign_str(device);
+		__assign_str(what);
+		__entry->why = why;
+		__entry->address = address;
+		__entry->bytes = bytes;
+	),
+	TP_printk("%s %s why=%u %#llx+%#llx", __get_str(device), __get_str(what), __entry->why,
+		  __entry->address, __entry->bytes)
+);
+
 TRACE_EVENT(vfio_rs_command,
 	TP_PROTO(const char *device, u32 command, u64 argument, int error),
 	TP_ARGS(device, command, argument, error),

@@ -2,35 +2,156 @@
 
 //! The log of one device, from `START` to `STOP`.
 
-use core::marker::PhantomData;
+use super::{
+    flight::{
+        Flight,
+        Unknown, //
+    },
+    set::{
+        Overflow,
+        Set, //
+    },
+    span::Span,
+    statistics::Statistics, //
+};
+use crate::bindings;
+use core::ptr;
+use kernel::{
+    bindings as kbindings, pci,
+    prelude::*,
+    sync::{
+        aref::ARef,
+        Arc, //
+    },
+};
+
+/// Why all that is logged is dirty, where the reason is none of the driver's: no room.
+const NO_ROOM: u32 = u32::MAX;
 
 /// What is known of the pages that the device writes; exists while logging is on.
 ///
 /// Addresses are IOVAs. What lies outside the ranges that the user logs is ignored. Memory is
 /// bounded, and charged to whoever calls; where there is none, or no room, all that is logged is
 /// dirty: none of these can fail.
+///
+/// Reasons are the driver's own numbers; [`Statistics`] counts them, and the tracepoint
+/// `vfio_rs_dirty` shows them.
 pub struct Log {
-    _todo: (),
+    dirty: Set,
+    flight: Flight,
+    shift: u32,
+    statistics: Arc<Statistics>,
+    /// For the tracepoint; none in a test.
+    pdev: Option<ARef<pci::Device>>,
 }
 
 impl Log {
+    /// Logs `logged`, spans of whole pages of `1 << shift` bytes; there are at most `count` of them.
+    pub(super) fn new(
+        logged: impl Iterator<Item = Span>,
+        count: usize,
+        shift: u32,
+        statistics: Arc<Statistics>,
+        pdev: Option<ARef<pci::Device>>,
+    ) -> Result<Self> {
+        let log = Self {
+            dirty: Set::new(logged, count, shift)?,
+            flight: Flight::new(),
+            shift,
+            statistics,
+            pdev,
+        };
+        for span in log.dirty.logged() {
+            log.trace(c"start", 0, span.start(), span.len());
+        }
+        Ok(log)
+    }
+
+    /// How many bytes a page has, in what is noted here.
+    pub fn page_size(&self) -> u64 {
+        1 << self.shift
+    }
+
+    fn trace(&self, what: &CStr, why: u32, address: u64, bytes: u64) {
+        if let Some(pdev) = &self.pdev {
+            let pdev = ptr::from_ref::<pci::Device>(pdev).cast_mut();
+            // SAFETY: The device and the string are valid; `pci::Device` is transparent.
+            unsafe {
+                bindings::vfio_rs_trace_dirty(
+                    pdev.cast::<kbindings::pci_dev>(),
+                    what.as_char_ptr(),
+                    why,
+                    address,
+                    bytes,
+                );
+            }
+        }
+    }
+
+    /// Tells of how much there is.
+    fn gauge(&self) {
+        self.statistics.hold(
+            self.flight.entries(),
+            self.flight.ranges(),
+            self.dirty.chunks(),
+        );
+    }
+
+    /// All that is logged is dirty, or will be, for `why`.
+    fn count_whole(&self, what: &CStr, why: u32) {
+        self.statistics.count_whole((why != NO_ROOM).then_some(why));
+        self.trace(what, why, 0, 0);
+    }
+
+    fn mark_span(&mut self, span: Span) {
+        self.trace(c"dirty", 0, span.start(), span.len());
+        if let Overflow(true) = self.dirty.mark(span) {
+            self.count_whole(c"all", NO_ROOM);
+        }
+    }
+
     /// Bytes that the device may have written before now, and does not write any more: they are dirty
     /// in the next report. A range that wraps ends where the address space does.
-    pub fn mark(&mut self, _address: u64, _len: u64) {}
+    pub fn mark(&mut self, address: u64, len: u64) {
+        if let Some(span) = Span::of_len(address, len) {
+            self.mark_span(span);
+            self.gauge();
+        }
+    }
 
-    /// All that is logged is dirty in the next report of each part of it. `why` is the driver's.
-    pub fn mark_all(&mut self, _why: u32) {}
+    /// All that is logged is dirty in the next report of each part of it.
+    pub fn mark_all(&mut self, why: u32) {
+        self.dirty.mark_all();
+        self.count_whole(c"all", why);
+        self.gauge();
+    }
 
     /// Begins an entry: something that the device is about to be told to do, with the number `index`
     /// by which [`Log::complete`] finds it. It is behind all that is in flight in `queue`. An entry
-    /// with no range writes nothing.
-    pub fn submit(&mut self, _queue: u32, _index: u32) -> Entry<'_> {
-        Entry { _log: PhantomData }
+    /// with no range writes nothing. Where there is no room for it, `queue` loses it ([`Log::lose`]).
+    ///
+    /// Some memory stays with each number of a queue that was ever given; it is the driver's to see
+    /// to it that there are not more of them than the device has.
+    pub fn submit(&mut self, queue: u32, index: u32) -> Entry<'_> {
+        if self.flight.submit(queue, index).is_err() {
+            self.count_whole(c"lost", NO_ROOM);
+            return Entry {
+                log: self,
+                queue: None,
+            };
+        }
+        Entry {
+            log: self,
+            queue: Some(queue),
+        }
     }
 
-    /// Something unknown is in flight in `queue` that has no number: all that is logged is dirty in
-    /// each report till [`Log::abandon`].
-    pub fn lose(&mut self, _queue: u32, _why: u32) {}
+    /// Something unknown is in flight in `queue` that is no entry: all that is logged is dirty in each
+    /// report till [`Log::abandon`], and in the one after.
+    pub fn lose(&mut self, queue: u32, why: u32) {
+        self.flight.lose(queue);
+        self.count_whole(c"lost", why);
+    }
 
     /// All entries of `queue` from the oldest up to and with the oldest that has the number `index`
     /// are complete: their ranges become dirty. For each, `clip` is asked with its number how many
@@ -40,43 +161,314 @@ impl Log {
     /// `false`, and nothing is done, where there is no such entry.
     pub fn complete(
         &mut self,
-        _queue: u32,
-        _index: u32,
-        _clip: impl FnMut(u32) -> Option<u64>,
+        queue: u32,
+        index: u32,
+        clip: impl FnMut(u32) -> Option<u64>,
     ) -> bool {
-        false
+        let Self { dirty, flight, .. } = self;
+        let mut full = false;
+        let Some(unknown) = flight.complete(queue, index, clip, landing(dirty, &mut full)) else {
+            return false;
+        };
+        self.landed(full, unknown);
+        true
     }
 
     /// The device is known not to work on anything in `queue` any more: all that was in flight in it
     /// becomes dirty.
-    pub fn abandon(&mut self, _queue: u32) {}
+    pub fn abandon(&mut self, queue: u32) {
+        let Self { dirty, flight, .. } = self;
+        let mut full = false;
+        let unknown = flight.abandon(queue, landing(dirty, &mut full));
+        self.landed(full, unknown);
+    }
 
     /// The same for all queues.
-    pub fn abandon_all(&mut self) {}
+    pub fn abandon_all(&mut self) {
+        let Self { dirty, flight, .. } = self;
+        let mut full = false;
+        let unknown = flight.abandon_all(landing(dirty, &mut full));
+        self.landed(full, unknown);
+    }
+
+    /// Something is not in flight any more.
+    fn landed(&mut self, full: bool, unknown: Unknown) {
+        if full {
+            self.count_whole(c"all", NO_ROOM);
+        }
+        if let Unknown(true) = unknown {
+            // It was counted when it was submitted.
+            self.dirty.mark_all();
+            self.trace(c"landed", 0, 0, 0);
+        }
+        self.gauge();
+    }
 
     /// How many entries are in flight in `queue`. What has been lost is not among them.
-    pub fn in_flight(&self, _queue: u32) -> usize {
-        0
+    pub fn in_flight(&self, queue: u32) -> usize {
+        self.flight.in_queue(queue)
     }
 
     /// Whether something unknown is in flight in `queue`.
-    pub fn is_unknown(&self, _queue: u32) -> bool {
-        true
+    pub fn is_unknown(&self, queue: u32) -> bool {
+        self.flight.is_queue_unknown(queue)
+    }
+
+    /// Whether all of `span` is logged.
+    pub(super) fn covers(&self, span: Span) -> bool {
+        self.dirty.covers(span)
+    }
+
+    /// Tells of all that is dirty in `span` and of all that is in flight there, in a few passes, each
+    /// in order. What is dirty is not dirty any more.
+    pub(super) fn report(&mut self, span: Span, mut each: impl FnMut(Span)) {
+        let mut bytes = 0;
+        let mut tell = |span: Span| {
+            bytes += span.len();
+            each(span);
+        };
+        let mut full = false;
+        if self.flight.is_unknown() {
+            Overflow(full) = self.dirty.take(span, |_| {});
+            tell(span);
+        } else {
+            let Self { dirty, flight, .. } = self;
+            // As if it were dirty: it is in order then, and what is there twice is told of once.
+            flight.for_each(|in_flight| {
+                if let Some(part) = in_flight.and(span) {
+                    let Overflow(no_room) = dirty.mark(part);
+                    full |= no_room;
+                }
+            });
+            let Overflow(no_room) = self.dirty.take(span, tell);
+            full |= no_room;
+        }
+        if full {
+            self.count_whole(c"all", NO_ROOM);
+        }
+        self.statistics.count_report(bytes >> self.shift);
+        self.trace(c"report", 0, span.start(), bytes);
+        self.gauge();
+    }
+}
+
+/// Makes dirty what is not in flight any more.
+fn landing<'a>(dirty: &'a mut Set, full: &'a mut bool) -> impl FnMut(Span) + 'a {
+    |span| {
+        let Overflow(no_room) = dirty.mark(span);
+        *full |= no_room;
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.trace(c"stop", 0, 0, 0);
+        self.statistics.hold(0, 0, 0);
     }
 }
 
 /// An entry to which ranges can be added.
 pub struct Entry<'a> {
-    _log: PhantomData<&'a mut Log>,
+    log: &'a mut Log,
+    /// `None` where it is lost already.
+    queue: Option<u32>,
 }
 
 impl Entry<'_> {
     /// Bytes that the device may write. `clippable`: they are part of an output that it writes from
     /// its beginning, and that may turn out shorter. A range that wraps ends where the address space
-    /// does.
-    pub fn range(&mut self, _clippable: bool, _address: u64, _len: u64) {}
+    /// does. Where there is no room for it the entry is unknown.
+    pub fn range(&mut self, clippable: bool, address: u64, len: u64) {
+        let (Some(queue), Some(span)) = (self.queue, Span::of_len(address, len)) else {
+            return;
+        };
+        self.log.trace(c"in flight", 0, address, span.len());
+        if self.log.flight.range(queue, clippable, span).is_err() {
+            self.log.count_whole(c"unknown", NO_ROOM);
+        }
+    }
 
     /// It is not known what the device will write: all that is logged is dirty in each report till the
     /// entry is complete, and in the one after.
-    pub fn unknown(&mut self, _why: u32) {}
+    pub fn unknown(&mut self, why: u32) {
+        if let Some(queue) = self.queue {
+            self.log.flight.unknown(queue);
+        }
+        self.log.count_whole(c"unknown", why);
+    }
+}
+
+impl Drop for Entry<'_> {
+    fn drop(&mut self) {
+        self.log.gauge();
+    }
+}
+
+#[kunit_tests(vfio_rs_dirty_log)]
+mod tests {
+    use super::{
+        super::testing::Random,
+        *, //
+    };
+
+    const WHOLE: u64 = 1 << 26;
+
+    fn log() -> Result<Log> {
+        let logged = Span::new(0, WHOLE);
+        let statistics = Arc::new(Statistics::new(), GFP_KERNEL)?;
+        Log::new(logged.into_iter(), 1, 12, statistics, None)
+    }
+
+    /// How many bytes are told of between the two addresses.
+    fn reported(log: &mut Log, start: u64, end: u64) -> u64 {
+        let mut bytes = 0;
+        if let Some(span) = Span::new(start, end) {
+            log.report(span, |dirty| bytes += dirty.len());
+        }
+        bytes
+    }
+
+    #[test]
+    fn in_flight_is_in_each_report_and_once_after() -> Result {
+        let mut log = log()?;
+        log.submit(0, 1).range(false, 0x5010, 0x10);
+        log.mark(0x8000, 1);
+        assert_eq!(reported(&mut log, 0, WHOLE), 0x2000);
+        assert_eq!(reported(&mut log, 0, WHOLE), 0x1000);
+        assert!(log.complete(0, 1, |_| None));
+        assert_eq!(reported(&mut log, 0, WHOLE), 0x1000);
+        assert_eq!(reported(&mut log, 0, WHOLE), 0);
+        assert!(!log.complete(0, 1, |_| None));
+        Ok(())
+    }
+
+    #[test]
+    fn in_flight_elsewhere_is_not_told_of_here() -> Result {
+        let mut log = log()?;
+        log.submit(0, 1).range(false, 0x5000, 0x4000);
+        assert_eq!(reported(&mut log, 0, 0x6000), 0x1000);
+        assert_eq!(reported(&mut log, 0x8000, WHOLE), 0x1000);
+        assert_eq!(reported(&mut log, 0x9000, WHOLE), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn the_unknown_is_all_in_each_report_and_once_after() -> Result {
+        let mut log = log()?;
+        log.submit(0, 1).unknown(3);
+        log.mark(0x8000, 1);
+        for _ in 0..3 {
+            assert_eq!(reported(&mut log, 0, WHOLE / 2), WHOLE / 2);
+        }
+        assert!(log.is_unknown(0));
+        assert!(log.complete(0, 1, |_| None));
+        assert!(!log.is_unknown(0));
+        assert_eq!(reported(&mut log, 0, WHOLE), WHOLE);
+        assert_eq!(reported(&mut log, 0, WHOLE), 0);
+        assert_eq!(log.statistics.whole(3), 1);
+        assert_eq!(log.statistics.whole(0), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_abandoned_is_dirty_once() -> Result {
+        let mut log = log()?;
+        log.submit(0, 1).range(true, 0x5000, 0x1000);
+        log.submit(1, 1).range(true, 0x7000, 0x1000);
+        log.abandon(0);
+        assert_eq!(reported(&mut log, 0, WHOLE), 0x2000);
+        assert_eq!(reported(&mut log, 0, WHOLE), 0x1000);
+        log.abandon_all();
+        assert_eq!(reported(&mut log, 0, WHOLE), 0x1000);
+        assert_eq!(reported(&mut log, 0, WHOLE), 0);
+        log.lose(2, 1);
+        assert_eq!(reported(&mut log, 0, WHOLE), WHOLE);
+        log.abandon_all();
+        assert_eq!(reported(&mut log, 0, WHOLE), WHOLE);
+        assert_eq!(reported(&mut log, 0, WHOLE), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn statistics_count() -> Result {
+        let mut log = log()?;
+        {
+            let mut entry = log.submit(0, 1);
+            entry.range(false, 0x5000, 0x1000);
+            entry.range(false, 0x7000, 0x1000);
+        }
+        let statistics = log.statistics.clone();
+        assert_eq!((statistics.entries(), statistics.ranges()), (1, 2));
+        log.mark_all(70);
+        assert_eq!(reported(&mut log, 0, WHOLE), WHOLE);
+        assert_eq!((statistics.reports(), statistics.pages()), (1, WHOLE >> 12));
+        assert_eq!(statistics.whole(63), 1);
+        drop(log);
+        assert_eq!((statistics.entries(), statistics.ranges()), (0, 0));
+        Ok(())
+    }
+
+    /// A device that writes at random what it was told to write, some time between submission and
+    /// completion: no page that it writes is missing in the reports that come after.
+    #[test]
+    fn nothing_written_is_lost() -> Result {
+        const QUEUES: usize = 3;
+
+        let mut random = Random::new(23);
+        let mut log = log()?;
+        // By queue: number and page of what is in flight.
+        let mut jobs: [KVec<(u32, u64)>; QUEUES] = [const { KVec::new() }; QUEUES];
+        // Written and not told of since, and whether it was told of at all.
+        let mut written: KVec<u64> = KVec::new();
+        let mut next = 0;
+        for _ in 0..20_000 {
+            // CAST: Small, all that are in here.
+            let queue = random.below(QUEUES as u64) as usize;
+            let in_queue = jobs.get_mut(queue).ok_or(EINVAL)?;
+            match random.below(6) {
+                0 | 1 => {
+                    let page = random.below(WHOLE >> 12);
+                    next += 1;
+                    let mut entry = log.submit(queue as u32, next);
+                    if random.below(200) == 0 {
+                        entry.unknown(0);
+                    } else {
+                        entry.range(random.below(2) == 0, page << 12, 0x1000);
+                    }
+                    drop(entry);
+                    in_queue.push((next, page), GFP_KERNEL)?;
+                }
+                2 | 3 => {
+                    let at = random.below(in_queue.len() as u64 + 1) as usize;
+                    if let Some((_, page)) = in_queue.get(at) {
+                        written.push(*page, GFP_KERNEL)?;
+                    }
+                }
+                4 => {
+                    let at = random.below(in_queue.len() as u64 + 1) as usize;
+                    if let Some(&(index, _)) = in_queue.get(at) {
+                        assert!(log.complete(queue as u32, index, |_| None));
+                        in_queue.retain(|job| job.0 > index);
+                    }
+                }
+                _ => {
+                    let start = random.below(WHOLE >> 13) << 12;
+                    let span = Span::new(start, start + WHOLE / 2).ok_or(EINVAL)?;
+                    log.report(span, |told| {
+                        written.retain(|page| {
+                            Span::of_len(*page << 12, 1)
+                                .and_then(|p| p.and(told))
+                                .is_none()
+                        });
+                    });
+                    let missing = written
+                        .iter()
+                        .filter_map(|page| Span::of_len(*page << 12, 1)?.and(span))
+                        .count();
+                    assert_eq!(missing, 0);
+                }
+            }
+        }
+        Ok(())
+    }
 }

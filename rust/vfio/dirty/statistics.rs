@@ -13,12 +13,13 @@ pub struct Statistics {
     pages: Atomic<u64>,
     whole: [Atomic<u64>; Self::REASONS],
     full: Atomic<u64>,
-    entries: Atomic<u64>,
-    ranges: Atomic<u64>,
+    entries: Atomic<usize>,
+    ranges: Atomic<usize>,
+    chunks: Atomic<usize>,
 }
 
 impl Statistics {
-    /// How many reasons are told apart; all above are counted as the last one.
+    /// How many reasons are told apart: those from the last one on are counted together.
     pub const REASONS: usize = 64;
 
     pub(crate) const fn new() -> Self {
@@ -29,7 +30,33 @@ impl Statistics {
             full: Atomic::new(0),
             entries: Atomic::new(0),
             ranges: Atomic::new(0),
+            chunks: Atomic::new(0),
         }
+    }
+
+    fn counter(&self, why: u32) -> &Atomic<u64> {
+        let last = Self::REASONS - 1;
+        let why = usize::try_from(why).map_or(last, |why| why.min(last));
+        self.whole.get(why).unwrap_or(&self.full)
+    }
+
+    /// A report of so many pages.
+    pub(super) fn count_report(&self, pages: u64) {
+        self.reports.add(1, Relaxed);
+        self.pages.add(pages, Relaxed);
+    }
+
+    /// All was dirty, for a reason of the driver's or for want of room.
+    pub(super) fn count_whole(&self, why: Option<u32>) {
+        let counter = why.map_or(&self.full, |why| self.counter(why));
+        counter.add(1, Relaxed);
+    }
+
+    /// So much is held now.
+    pub(super) fn hold(&self, entries: usize, ranges: usize, chunks: usize) {
+        self.entries.store(entries, Relaxed);
+        self.ranges.store(ranges, Relaxed);
+        self.chunks.store(chunks, Relaxed);
     }
 
     /// How many `REPORT` ioctls were answered.
@@ -37,18 +64,14 @@ impl Statistics {
         self.reports.load(Relaxed)
     }
 
-    /// How many pages, of the size that logging was started with, they have told of.
+    /// How many pages they have told of, of the size that the log has, and each time anew.
     pub fn pages(&self) -> u64 {
         self.pages.load(Relaxed)
     }
 
-    /// How often all that is logged was dirty for the driver's reason `why`.
+    /// How often something came that made all that is logged dirty, for the driver's reason `why`.
     pub fn whole(&self, why: u32) -> u64 {
-        let last = Self::REASONS - 1;
-        let why = usize::try_from(why).map_or(last, |why| why.min(last));
-        self.whole
-            .get(why)
-            .map_or(0, |counter| counter.load(Relaxed))
+        self.counter(why).load(Relaxed)
     }
 
     /// How often all that is logged was dirty since there was no room, or no memory, to note less.
@@ -57,12 +80,17 @@ impl Statistics {
     }
 
     /// How many entries are in flight.
-    pub fn entries(&self) -> u64 {
+    pub fn entries(&self) -> usize {
         self.entries.load(Relaxed)
     }
 
     /// How many ranges they have.
-    pub fn ranges(&self) -> u64 {
+    pub fn ranges(&self) -> usize {
         self.ranges.load(Relaxed)
+    }
+
+    /// How many chunks of the map of dirty pages there are, 4 KiB of memory each.
+    pub fn chunks(&self) -> usize {
+        self.chunks.load(Relaxed)
     }
 }

@@ -102,6 +102,18 @@ impl Tracker {
         result
     }
 
+    /// Ends logging; says whether it was on.
+    pub(crate) fn stop<D: Driver>(&self, dev: &OpenDevice<'_, D>) -> bool {
+        self.with(dev, |slot| match slot.as_mut() {
+            Some(log) => {
+                D::Logging::stop(dev, log);
+                *slot = None;
+                true
+            }
+            None => false,
+        })
+    }
+
     /// A write to a mediated part: the driver sees it, then the device by `write`, and nothing comes
     /// between the two but a reset. After one the driver sees it again: it may have taken what it
     /// entered for the access to be gone, where the device has got it after the reset.

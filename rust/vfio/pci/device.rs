@@ -54,6 +54,7 @@ use kernel::{
     },
     pci,
     prelude::*,
+    sync::Arc,
     types::Opaque, //
 };
 
@@ -72,7 +73,7 @@ struct Tail<D> {
     ratelimit: RateLimit,
     #[pin]
     tracker: Tracker,
-    statistics: dirty::Statistics,
+    statistics: Arc<dirty::Statistics>,
     dma: Dma,
     /// What is special in each BAR. Written by [`OpenDevice::set_parts`] only.
     parts: UnsafeCell<[Parts; BARS]>,
@@ -199,6 +200,10 @@ impl<D: Driver> Device<D> {
     /// What DMA logging has done so far.
     pub fn dirty_statistics(&self) -> &dirty::Statistics {
         &self.tail().get_ref().statistics
+    }
+
+    pub(crate) fn statistics(&self) -> Arc<dirty::Statistics> {
+        self.tail().get_ref().statistics.clone()
     }
 
     /// How much of a region of `len` bytes the user sees.
@@ -343,6 +348,24 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         unsafe { *self.tail().get_ref().parts.get() = parts };
     }
 
+    /// Whether the user has DMA logging (`VFIO_DEVICE_FEATURE_DMA_LOGGING_*`).
+    ///
+    /// # Safety
+    ///
+    /// As [`OpenDevice::set_parts`].
+    pub(super) unsafe fn set_logging(&self, on: bool) {
+        let ops: *const _ = if on {
+            &dirty::Table::<D>::OPS
+        } else {
+            ptr::null()
+        };
+        // The core says that it is set before the device is registered and stays; all that looks at it
+        // is ioctls, by the safety requirement there are none, and a file in debugfs, which looks at
+        // whether it is null.
+        // SAFETY: The device is valid.
+        unsafe { (&raw mut (*self.as_vfio()).log_ops).write_volatile(ops) };
+    }
+
     /// What is special in a region, where it is a BAR.
     pub(crate) fn parts(&self, index: region::Index) -> Option<&Parts> {
         let slot = usize::try_from(index.as_bar()?).ok()?;
@@ -413,7 +436,7 @@ impl<D: Driver> Registration<D> {
                 machine <- Machine::new(),
                 ratelimit <- RateLimit::new(),
                 tracker <- Tracker::new(),
-                statistics: dirty::Statistics::new(),
+                statistics: Arc::new(dirty::Statistics::new(), GFP_KERNEL_ACCOUNT)?,
                 dma: Dma::new(),
                 parts: Default::default(),
                 debug: Entry::all::<D>(this.as_ptr())?,

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     bindings,
+    dirty::Logging,
     region::{
         self,
         Position, //
@@ -94,6 +95,10 @@ impl<D: Driver> Table<D> {
             }
             // SAFETY: Nobody but us reaches the device before this has returned.
             unsafe { open.set_parts() };
+            // Without this option the core gives us no bitmap to report by.
+            let logs = cfg!(CONFIG_IOMMUFD_DRIVER) && D::Logging::offered(dev.data());
+            // SAFETY: As above.
+            unsafe { open.set_logging(logs) };
             dev.machine().open(dev);
             // SAFETY: Enabled above.
             unsafe { bindings::vfio_pci_core_finish_enable(dev.as_core()) };
@@ -108,6 +113,9 @@ impl<D: Driver> Table<D> {
         // SAFETY: By the safety requirement; the device is open till the call at the end.
         let open = unsafe { OpenDevice::<D>::from_vfio(vdev) };
         open.machine().close(&open);
+        open.tracker().stop(&open);
+        // SAFETY: Nobody uses the device any more.
+        unsafe { open.set_logging(false) };
         D::close(&open);
         // SAFETY: The device is open.
         unsafe { bindings::vfio_pci_core_close_device(vdev) };

@@ -14,6 +14,13 @@ pub fn vfio_rs() -> Result<()> {
         "vfio_rs_region",
         "vfio_rs_region_part",
         "vfio_rs_migration_state",
+        "vfio_rs_dirty_span",
+        "vfio_rs_dirty_fifo",
+        "vfio_rs_dirty_pages",
+        "vfio_rs_dirty_set",
+        "vfio_rs_dirty_flight",
+        "vfio_rs_dirty_log",
+        "vfio_rs_dirty_ops",
     ] {
         let result = log
             .lines()

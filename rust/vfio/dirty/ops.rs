@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `struct vfio_log_ops` of a driver.
+//!
+//! VFIO's core has looked at what the user gives it only so far as all devices agree: that ranges do
+//! not overlap and end within the address space, that they begin and end where the page size says,
+//! and what is formally right. What is left is decided here:
+//!
+//! - `START` while logging is on, `STOP` and `REPORT` while it is off: [`EINVAL`];
+//! - the page size is a hint: a power of two, at least 4 KiB, else [`EINVAL`]. It is taken, up to
+//!   2 MiB, which is what a larger one becomes. `REPORT` may have any other;
+//! - a range of no length: [`EINVAL`];
+//! - `REPORT` of what is not logged, in whole or in part: [`EINVAL`]. To say nothing of it would be to
+//!   say that it is clean.
+//!
+//! A bit that cannot be set since the user has no memory there is lost: `iova_bitmap_set()` does not
+//! tell.
+
+use super::{
+    span::Span,
+    Log,
+    Logging, //
+};
+use crate::{
+    bindings, dev_warn_ratelimited,
+    pci::{
+        Driver,
+        OpenDevice, //
+    },
+};
+use core::{
+    marker::PhantomData,
+    ptr, //
+};
+use kernel::{
+    bindings as kbindings,
+    error::from_result,
+    prelude::*,
+    sizes::{
+        SZ_2M,
+        SZ_4K, //
+    },
+    sync::aref::ARef, //
+};
+
+/// The page size for a hint.
+fn page_shift(hint: u64) -> Result<u32> {
+    // CAST: Widens.
+    if !hint.is_power_of_two() || hint < SZ_4K as u64 {
+        return Err(EINVAL);
+    }
+    Ok(hint.min(SZ_2M as u64).ilog2())
+}
+
+/// The ranges that the user wants logged, in order.
+///
+/// # Invariants
+///
+/// `root` is a tree of ranges that does not change while this lives, and `at` null or a node of it.
+struct Ranges {
+    root: *mut kbindings::rb_root_cached,
+    at: *mut c_void,
+}
+
+impl Iterator for Ranges {
+    /// [`None`] for a range of no length.
+    type Item = Option<Span>;
+
+    fn next(&mut self) -> Option<Option<Span>> {
+        let (mut start, mut last) = (0, 0);
+        // INVARIANT: It is a node, or the end.
+        // SAFETY: By the type invariant; the places are valid for writing.
+        let more =
+            unsafe { bindings::vfio_rs_next_range(self.root, &mut self.at, &mut start, &mut last) };
+        // The core has the last address of each, which for no length is the one before the first. It
+        // sees to it that no range ends at the end of the address space.
+        more.then(|| last.checked_add(1).and_then(|end| Span::new(start, end)))
+    }
+}
+
+/// The callbacks, for one driver type.
+pub(crate) struct Table<D: Driver>(PhantomData<D>);
+
+impl<D: Driver> Table<D> {
+    /// The table.
+    pub(crate) const OPS: bindings::vfio_log_ops = bindings::vfio_log_ops {
+        log_start: Some(Self::start),
+        log_stop: Some(Self::stop),
+        log_read_and_clear: Some(Self::read_and_clear),
+    };
+
+    /// # Safety
+    ///
+    /// To be called by the VFIO core for an open device of this driver; `ranges` must be its tree of
+    /// them, and `page_size` valid for reading and writing.
+    unsafe extern "C" fn start(
+        vdev: *mut bindings::vfio_device,
+        ranges: *mut kbindings::rb_root_cached,
+        count: u32,
+        page_size: *mut u64,
+    ) -> c_int {
+        // SAFETY: By the safety requirement.
+        let (dev, hint) = unsafe { (OpenDevice::<D>::from_vfio(vdev), *page_size) };
+        // INVARIANT: By the safety requirement; before the first.
+        let ranges = || Ranges {
+            root: ranges,
+            at: ptr::null_mut(),
+        };
+        from_result(|| {
+            let count = usize::try_from(count).map_err(|_| EINVAL)?;
+            let shift = page_shift(hint).inspect_err(|_| {
+                dev_warn_ratelimited!(dev, "no DMA logging by pages of {:#x} bytes\n", hint);
+            })?;
+            if ranges().flatten().count() != count {
+                dev_warn_ratelimited!(dev, "no DMA logging of an empty range\n");
+                return Err(EINVAL);
+            }
+            dev.tracker().with(&dev, |slot| {
+                if slot.is_some() {
+                    dev_warn_ratelimited!(dev, "DMA logging is on already\n");
+                    return Err(EINVAL);
+                }
+                let pdev = ARef::from(dev.as_pci());
+                let statistics = dev.statistics();
+                let mut log = Log::new(ranges().flatten(), count, shift, statistics, Some(pdev))?;
+                D::Logging::start(&dev, &mut log)?;
+                *slot = Some(log);
+                Ok(())
+            })?;
+            // SAFETY: By the safety requirement.
+            unsafe { *page_size = 1 << shift };
+            Ok(0)
+        })
+    }
+
+    /// # Safety
+    ///
+    /// To be called by the VFIO core for an open device of this driver.
+    unsafe extern "C" fn stop(vdev: *mut bindings::vfio_device) -> c_int {
+        // SAFETY: By the safety requirement.
+        let dev = unsafe { OpenDevice::<D>::from_vfio(vdev) };
+        from_result(|| dev.tracker().stop(&dev).then_some(0).ok_or(EINVAL))
+    }
+
+    /// # Safety
+    ///
+    /// To be called by the VFIO core for an open device of this driver, `bitmap` being the user's.
+    unsafe extern "C" fn read_and_clear(
+        vdev: *mut bindings::vfio_device,
+        iova: c_ulong,
+        length: c_ulong,
+        bitmap: *mut bindings::iova_bitmap,
+    ) -> c_int {
+        // SAFETY: By the safety requirement.
+        let dev = unsafe { OpenDevice::<D>::from_vfio(vdev) };
+        from_result(|| {
+            dev.tracker().with(&dev, |slot| {
+                let log = slot.as_mut().ok_or(EINVAL)?;
+                // CAST: `usize` is no wider than `u64`.
+                let span =
+                    Span::of_len(iova as u64, length as u64).filter(|span| log.covers(*span));
+                let Some(span) = span else {
+                    dev_warn_ratelimited!(
+                        dev,
+                        "no report of {:#x} bytes at {:#x}: they are not logged\n",
+                        length,
+                        iova
+                    );
+                    return Err(EINVAL);
+                };
+                D::Logging::report(&dev, log)?;
+                log.report(span, |dirty| {
+                    // CAST: Within what the user gave as `unsigned long`.
+                    let (start, len) = (dirty.start() as usize, dirty.len() as usize);
+                    // SAFETY: The bitmap is valid, by the safety requirement, and for all of `span`.
+                    unsafe { bindings::vfio_rs_bitmap_set(bitmap, start, len) };
+                });
+                Ok(0)
+            })
+        })
+    }
+}
+
+#[kunit_tests(vfio_rs_dirty_ops)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_size_is_a_hint() {
+        assert_eq!(page_shift(0x1000).ok(), Some(12));
+        assert_eq!(page_shift(0x1_0000).ok(), Some(16));
+        assert_eq!(page_shift(1 << 21).ok(), Some(21));
+        assert_eq!(page_shift(1 << 22).ok(), Some(21));
+        assert_eq!(page_shift(1 << 63).ok(), Some(21));
+        for hint in [0, 1, 0x800, 0xfff, 0x1001, 0x3000, u64::MAX] {
+            assert!(page_shift(hint).is_err());
+        }
+    }
+}
