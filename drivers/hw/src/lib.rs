@@ -15,11 +15,13 @@
 // No `#![no_std]`: the kernel's build gives it, and so proves that nothing more is needed.
 
 pub mod context;
+pub mod dma;
 pub mod doorbell;
 pub mod hpre;
 pub mod ids;
 pub mod mailbox;
 pub mod regs;
+pub mod ring;
 pub mod sec;
 pub mod sgl;
 pub mod stream;
