@@ -94,8 +94,8 @@ impl Xqc {
         put(&mut self.0, 16, &value.to_le_bytes());
     }
 
-    /// `w11`: bit 6 is the phase of the tail (`QM_SQ_TAIL_IDX`), or disables the queue
-    /// (`QM_SQC_DISABLE_QP`) in a request
+    /// `w11`: bit 6 is the phase of the tail (`QM_SQ_TAIL_IDX`, `QM_CQ_TAIL_IDX`), and there is
+    /// `QM_QC_PASID_ENABLE`
     pub fn w11(&self) -> u16 {
         get16(&self.0, 22)
     }
@@ -115,7 +115,8 @@ impl Xqc {
         put(&mut self.0, 24, &value.to_le_bytes());
     }
 
-    /// SQC: `w13`: priority, orders, algorithm type (`QM_MK_SQC_W13`)
+    /// SQC: `w13`: priority, orders, algorithm type (`QM_MK_SQC_W13`); bit 6 disables the queue
+    /// (`QM_SQC_DISABLE_QP`)
     pub fn w13(&self) -> u16 {
         get16(&self.0, 26)
     }

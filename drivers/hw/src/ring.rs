@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Rings of a queue, as its contexts describe them. (Signatures; what is refused follows.)
+//! Rings of a queue, as its contexts describe them.
+//!
+//! Source: `qm_sq_ctx_cfg()`, `qm_cq_ctx_cfg()` and what they are made of, `QM_MK_SQC_DW3_V2`,
+//! `QM_MK_CQC_DW3_V2`, `QM_MK_SQC_W13` and the shifts, of `qm.c`; `struct qm_cqe` of `qm_common.h`.
+//!
+//! For dirty tracking, so all that those do not make is refused ([`Why`]).
 
 use crate::{
     context::{
@@ -14,7 +19,26 @@ use crate::{
     },
 };
 
+/// `QM_SQ_TAIL_IDX`, `QM_CQ_TAIL_IDX`: the phase of the tail, in w11
+const TAIL_PHASE: u16 = 1 << 6;
+/// `QM_QC_PASID_ENABLE << QM_QC_PASID_ENABLE_SHIFT`: in w11 of an SQC
+const SQC_PASID: u16 = 1 << 7;
+/// The same of a CQC, where `qm_cq_ctx_cfg()` does not shift it: both
+const CQC_PASID: u16 = SQC_PASID | 1;
+
+/// `QM_SQ_ORDERS_SHIFT`, in w13: completions come in the order of the requests
+const ORDERS: u16 = 1 << 4;
+/// `QM_SQC_DISABLE_QP`, in w13
+const DISABLE: u16 = 1 << 6;
+/// Bits of w13 that have no name: all but priority, orders, `QM_SQC_DISABLE_QP` and the type
+const UNKNOWN: u16 = !(0xf | ORDERS | DISABLE | (0xf << 8));
+
+/// `QM_QC_CQE_SIZE`: the size of a CQE as a power of two
+const CQE_SHIFT: u8 = CQE_SIZE.trailing_zeros() as u8;
+
 /// The rings of a queue: its SQ, and the CQ of the same number.
+///
+/// Neither goes beyond the end of the address space.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ring {
     /// Where the SQ is
@@ -31,55 +55,120 @@ pub struct Ring {
     pub sq_tail: u16,
     /// The CQC's tail: where the next completion goes
     pub cq_tail: u16,
-    idle: bool,
+    /// Whether the phases of both tails are the same
+    in_phase: bool,
 }
 
 impl Ring {
     /// From the contexts of queue `queue`, or why they are not understood.
-    pub fn from_contexts(engine: Engine, _queue: u16, sqc: &Xqc, cqc: &Xqc) -> Result<Self, Why> {
+    pub fn from_contexts(engine: Engine, queue: u16, sqc: &Xqc, cqc: &Xqc) -> Result<Self, Why> {
+        if sqc.w13() & DISABLE != 0 {
+            return Err(Why::QueueDisabled);
+        }
+        // CAST: masked to four bits.
+        let alg_type = ((sqc.w13() >> 8) & 0xf) as u8;
+        if sqc.w13() & UNKNOWN != 0 || !engine.takes_queue_type(alg_type) {
+            return Err(Why::QueueType);
+        }
+        if sqc.w13() & ORDERS == 0 {
+            return Err(Why::QueueOrders);
+        }
+        if sqc.cq_num() != queue {
+            return Err(Why::QueueCq);
+        }
+        if sqc.w11() & SQC_PASID != 0 || cqc.w11() & CQC_PASID != 0 {
+            return Err(Why::QueuePasid);
+        }
+        let sqe_size = engine.sqe_size();
+        // CAST: less than 64.
+        let sq_depth = ring(sqc, sqe_size.trailing_zeros() as u8)?;
+        let cq_depth = ring(cqc, CQE_SHIFT)?;
         Ok(Self {
             sq_base: sqc.base(),
-            sq_depth: SqcDw3::from_raw(sqc.dw3()).depth,
-            sqe_size: engine.sqe_size(),
+            sq_depth,
+            sqe_size,
             cq_base: cqc.base(),
-            cq_depth: SqcDw3::from_raw(cqc.dw3()).depth,
+            cq_depth,
             sq_tail: sqc.tail(),
             cq_tail: cqc.tail(),
-            idle: false,
+            in_phase: (sqc.w11() ^ cqc.w11()) & TAIL_PHASE == 0,
         })
     }
 
     /// The address of an SQE, `None` where the SQ has no such entry.
-    pub fn sqe_address(&self, index: u16) -> Option<u64> {
-        (index < self.sq_depth)
-            .then(|| u64::from(index).checked_mul(self.sqe_size as u64))
-            .flatten()
-            .and_then(|offset| self.sq_base.checked_add(offset))
+    pub const fn sqe_address(&self, index: u16) -> Option<u64> {
+        // CAST: 128 at most.
+        entry(self.sq_base, self.sq_depth, self.sqe_size as u64, index)
     }
 
     /// The address of a CQE, `None` where the CQ has no such entry.
-    pub fn cqe_address(&self, index: u16) -> Option<u64> {
-        (index < self.cq_depth)
-            .then(|| u64::from(index).checked_mul(CQE_SIZE as u64))
-            .flatten()
-            .and_then(|offset| self.cq_base.checked_add(offset))
+    pub const fn cqe_address(&self, index: u16) -> Option<u64> {
+        // CAST: 16.
+        entry(self.cq_base, self.cq_depth, CQE_SIZE as u64, index)
     }
 
-    /// Whether nothing that was submitted is incomplete, as far as contexts can tell; `false` where
-    /// they cannot.
+    /// The length of the SQ, in bytes: not 0.
+    pub const fn sq_len(&self) -> u64 {
+        // CAST: 16 bits, and 128 at most.
+        self.sq_depth as u64 * self.sqe_size as u64
+    }
+
+    /// The length of the CQ, in bytes: not 0.
+    pub const fn cq_len(&self) -> u64 {
+        // CAST: 16 bits, and 16.
+        self.cq_depth as u64 * CQE_SIZE as u64
+    }
+
+    /// Whether all that was submitted is complete, as `qm_wait_qp_empty()` tells it: both tails have
+    /// come as far. `false` where they cannot be compared, since the rings are not of one depth.
+    ///
+    /// Whether the driver has seen the completions is another question.
     pub const fn is_idle(&self) -> bool {
-        self.idle
+        self.sq_depth == self.cq_depth && self.sq_tail == self.cq_tail && self.in_phase
+    }
+}
+
+/// Checks what SQC and CQC have in common; says how many entries there are.
+fn ring(context: &Xqc, entry_shift: u8) -> Result<u16, Why> {
+    let dw3 = SqcDw3::from_raw(context.dw3());
+    // What is above the size had no name yet in V1 either.
+    if dw3.entry_shift != entry_shift || context.dw3() >> 16 != 0 {
+        return Err(Why::QueueEntrySize);
+    }
+    // A ring keeps one entry free; one of a single entry takes nothing.
+    if dw3.depth < 2 {
+        return Err(Why::QueueDepth);
+    }
+    if context.head() >= dw3.depth || context.tail() >= dw3.depth {
+        return Err(Why::QueueIndex);
+    }
+    // Neither wraps: 12 bits, and 7 at most.
+    let len = u64::from(dw3.depth) << entry_shift;
+    let base = context.base();
+    if base == 0 || base & ((1 << entry_shift) - 1) != 0 || base.checked_add(len).is_none() {
+        return Err(Why::QueueBase);
+    }
+    Ok(dw3.depth)
+}
+
+const fn entry(base: u64, depth: u16, size: u64, index: u16) -> Option<u64> {
+    if index < depth {
+        // CAST: widen. It does not wrap: the ring does not.
+        Some(base + index as u64 * size)
+    } else {
+        None
     }
 }
 
 /// An entry of a completion queue.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cqe {
-    /// The index of the SQE that is done
+    /// `sq_head`: the index of the SQE that is done
     pub sq_head: u16,
-    /// The SQ that it is of
+    /// `sq_num`: the SQ that it is of
     pub sq_num: u16,
-    /// Turns with each round of the CQ: tells a new entry from an old one
+    /// `QM_CQE_PHASE` of `w7`: turns with each round of the CQ, and so tells a new entry from an old
+    /// one
     pub phase: bool,
 }
 
@@ -90,6 +179,187 @@ impl Cqe {
             sq_head: u16::from_le_bytes([b[8], b[9]]),
             sq_num: u16::from_le_bytes([b[10], b[11]]),
             phase: b[14] & 1 != 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const QUEUE: u16 = 5;
+
+    /// As `qm_sq_ctx_cfg()` and `qm_cq_ctx_cfg()` make them, for a device in a guest.
+    fn contexts(engine: Engine) -> (Xqc, Xqc) {
+        let mut sqc = Xqc::zeroed();
+        sqc.set_base(0x1_2345_6000);
+        // (depth - 1) | ilog2(sqe_size) << QM_SQ_SQE_SIZE_SHIFT
+        let shift = if engine == Engine::Hpre { 6 } else { 7 };
+        sqc.set_dw3(1023 | (shift << 12));
+        sqc.set_cq_num(QUEUE);
+        // orders 1, type 0
+        sqc.set_w13(1 << 4);
+        let mut cqc = Xqc::zeroed();
+        cqc.set_base(0x1_2347_6000);
+        cqc.set_dw3(1023 | (4 << 12));
+        cqc.set_cqc_dw6(3);
+        (sqc, cqc)
+    }
+
+    const ENGINES: [Engine; 3] = [Engine::Zip, Engine::Sec, Engine::Hpre];
+
+    #[test]
+    fn what_the_driver_makes() {
+        for engine in ENGINES {
+            let (mut sqc, mut cqc) = contexts(engine);
+            let ring = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
+            let size = engine.sqe_size() as u64;
+            assert_eq!((ring.sq_depth, ring.cq_depth), (1024, 1024));
+            assert_eq!((ring.sq_len(), ring.cq_len()), (1024 * size, 1024 * 16));
+            assert_eq!(ring.sqe_address(0), Some(0x1_2345_6000));
+            assert_eq!(ring.sqe_address(1023), Some(0x1_2345_6000 + 1023 * size));
+            assert_eq!(ring.sqe_address(1024), None);
+            assert_eq!(ring.cqe_address(3), Some(0x1_2347_6030));
+            assert_eq!(ring.cqe_address(u16::MAX), None);
+            assert!(ring.is_idle());
+
+            // A request is on its way; it is done; all of the ring is on its way.
+            sqc.set_tail(7);
+            let busy = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
+            assert!(!busy.is_idle());
+            assert_eq!((busy.sq_tail, busy.cq_tail), (7, 0));
+            cqc.set_tail(7);
+            let done = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
+            assert!(done.is_idle());
+            sqc.set_w11(1 << 6);
+            let full = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
+            assert!(!full.is_idle());
+            cqc.set_w11(1 << 6);
+            let wrapped = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
+            assert!(wrapped.is_idle());
+            // Tails of rings of two depths say nothing.
+            cqc.set_dw3(2047 | (4 << 12));
+            let uneven = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
+            assert!(!uneven.is_idle());
+        }
+    }
+
+    #[test]
+    fn what_is_refused() {
+        for engine in ENGINES {
+            let refused = |change: fn(&mut Xqc, &mut Xqc), why| {
+                let (mut sqc, mut cqc) = contexts(engine);
+                change(&mut sqc, &mut cqc);
+                let ring = Ring::from_contexts(engine, QUEUE, &sqc, &cqc);
+                assert_eq!(ring, Err(why), "{engine:?}");
+            };
+            let depth = |c: &mut Xqc, depth: u32| {
+                let shift = c.dw3() & 0xf000;
+                c.set_dw3((depth - 1) | shift);
+            };
+            refused(|s, _| s.set_w13(0), Why::QueueOrders);
+            refused(|s, _| s.set_w13(s.w13() | (1 << 6)), Why::QueueDisabled);
+            // What qm_invalid_queues() leaves
+            refused(|s, _| s.set_w13(1 << 6), Why::QueueDisabled);
+            refused(|s, _| s.set_w13(s.w13() | (1 << 5)), Why::QueueType);
+            refused(|s, _| s.set_w13(s.w13() | (1 << 12)), Why::QueueType);
+            refused(|s, _| s.set_w13(s.w13() | (2 << 8)), Why::QueueType);
+            refused(|s, _| s.set_cq_num(QUEUE + 1), Why::QueueCq);
+            refused(|s, _| s.set_w11(1 << 7), Why::QueuePasid);
+            refused(|_, c| c.set_w11(1), Why::QueuePasid);
+            refused(|_, c| c.set_w11(1 << 7), Why::QueuePasid);
+            refused(|s, _| s.set_base(0), Why::QueueBase);
+            refused(|_, c| c.set_base(0), Why::QueueBase);
+            refused(|s, _| s.set_base(s.base() + 32), Why::QueueBase);
+            refused(|_, c| c.set_base(c.base() + 8), Why::QueueBase);
+            refused(|s, _| s.set_base(u64::MAX & !0xffff), Why::QueueBase);
+            refused(|_, c| c.set_base(u64::MAX & !0x3fff), Why::QueueBase);
+            refused(|s, _| s.set_dw3(s.dw3() ^ (1 << 12)), Why::QueueEntrySize);
+            refused(|_, c| c.set_dw3(1023), Why::QueueEntrySize);
+            refused(|s, _| s.set_dw3(s.dw3() | (1 << 16)), Why::QueueEntrySize);
+            refused(|s, _| s.set_dw3(s.dw3() & 0xf000), Why::QueueDepth);
+            refused(|_, c| c.set_dw3(c.dw3() & 0xf000), Why::QueueDepth);
+            refused(|s, _| s.set_tail(1024), Why::QueueIndex);
+            refused(|_, c| c.set_head(1024), Why::QueueIndex);
+            // The deepest, and one at the very end
+            let (mut sqc, mut cqc) = contexts(engine);
+            depth(&mut sqc, 4096);
+            sqc.set_base(u64::MAX - 4096 * engine.sqe_size() as u64 + 1 - 0x1000);
+            depth(&mut cqc, 2);
+            let ring = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
+            assert_eq!((ring.sq_depth, ring.cq_depth), (4096, 2));
+        }
+    }
+
+    #[test]
+    fn types_of_queues() {
+        for (engine, types) in [
+            (Engine::Zip, &[0, 1][..]),
+            (Engine::Sec, &[0]),
+            (Engine::Hpre, &[0, 1]),
+        ] {
+            for alg_type in 0..16 {
+                let (mut sqc, cqc) = contexts(engine);
+                sqc.set_w13((1 << 4) | (alg_type << 8) | 3);
+                let ring = Ring::from_contexts(engine, QUEUE, &sqc, &cqc);
+                assert_eq!(ring.is_ok(), types.contains(&alg_type), "{engine:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn completion_as_qm_common_h_has_it() {
+        let mut raw = [0; CQE_SIZE];
+        raw[8..10].copy_from_slice(&0x1234u16.to_le_bytes());
+        raw[10..12].copy_from_slice(&0x0567u16.to_le_bytes());
+        let old = Cqe::from_bytes(&raw);
+        assert_eq!((old.sq_head, old.sq_num, old.phase), (0x1234, 0x567, false));
+        raw[14] = 1;
+        assert!(Cqe::from_bytes(&raw).phase);
+    }
+
+    proptest! {
+        /// Nothing panics, and all addresses are those of whole entries.
+        #[test]
+        fn any_context(
+            sqc: [u8; 32],
+            cqc: [u8; 32],
+            nearly in prop::array::uniform4(any::<bool>()),
+            index: u16,
+        ) {
+            let (mut sqc, mut cqc) = (Xqc(sqc), Xqc(cqc));
+            let (right_sqc, right_cqc) = contexts(Engine::Sec);
+            if nearly[0] {
+                sqc.set_w13(right_sqc.w13());
+                sqc.set_cq_num(QUEUE);
+            }
+            if nearly[1] {
+                sqc.set_w11(sqc.w11() & !(1 << 7));
+                cqc.set_w11(cqc.w11() & !0x81);
+            }
+            if nearly[2] {
+                sqc.set_dw3((sqc.dw3() & 0xfff) | (7 << 12));
+                cqc.set_dw3(right_cqc.dw3());
+            }
+            if nearly[3] {
+                for c in [&mut sqc, &mut cqc] {
+                    c.set_word(0, 0x0001_0001);
+                    c.set_base(c.base() & !0x7f);
+                }
+            }
+            if let Ok(ring) = Ring::from_contexts(Engine::Sec, QUEUE, &sqc, &cqc) {
+                let end = ring.sq_base.checked_add(ring.sq_len()).unwrap();
+                match ring.sqe_address(index) {
+                    Some(at) => prop_assert!(at >= ring.sq_base && at <= end - 128),
+                    None => prop_assert!(index >= ring.sq_depth),
+                }
+                let end = ring.cq_base.checked_add(ring.cq_len()).unwrap();
+                match ring.cqe_address(index) {
+                    Some(at) => prop_assert!(at >= ring.cq_base && at <= end - 16),
+                    None => prop_assert!(index >= ring.cq_depth),
+                }
+            }
         }
     }
 }
