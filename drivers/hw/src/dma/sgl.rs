@@ -55,7 +55,7 @@ pub(super) fn chain<M: Memory>(
     let end = skip + u64::from(len);
     let middle = if data { skip } else { end };
     // Bytes of the chain before the entry
-    let mut position = 0;
+    let mut position = 0u64;
     let mut list = address;
     let mut budget = SGES_MAX;
     for _ in 0..LISTS_MAX {
@@ -82,8 +82,8 @@ pub(super) fn chain<M: Memory>(
                     continue;
                 };
                 let sge = Sge::from_bytes(raw);
-                // All are 32 bits, `SGES_MAX` of them: no sum wraps.
-                let next = position + u64::from(sge.len);
+                // It never gets so far: all are of 32 bits, and there are `SGES_MAX` of them.
+                let next = position.saturating_add(sge.len.into());
                 let mut piece = |output, from: u64, to: u64| {
                     let first = from.max(position);
                     let last = to.min(next);

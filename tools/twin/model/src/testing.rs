@@ -4,15 +4,18 @@
 //!
 //! - [`requests`]: descriptors of the engines, right and nearly right;
 //! - [`named`]: what memory a descriptor names, and so all that an engine may touch;
+//! - [`outputs`]: whether what is known of descriptors covers what engines write;
 //! - [`registers`]: operations on a whole device.
 //!
 //! A fuzzer's input is taken for [`Wishes`], so that tests can have random bytes instead.
 
 pub mod named;
+pub mod outputs;
 pub mod registers;
 pub mod requests;
 
 pub use named::fuzz_engine;
+pub use outputs::fuzz_outputs;
 pub use registers::fuzz;
 
 use crate::{Bus, Fault, Generation, Kind, Twin, BAR2};

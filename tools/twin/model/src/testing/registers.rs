@@ -20,19 +20,19 @@ use hisi_acc_hw::{
 use std::collections::BTreeMap;
 
 /// The function that is set up.
-const VF: usize = 1;
+pub(super) const VF: usize = 1;
 /// Where what is of its driver is, in the lower half of memory.
-const EQ: u64 = MEMORY;
+pub(super) const EQ: u64 = MEMORY;
 const AEQ: u64 = MEMORY + 0x800;
 const CONTEXT: u64 = MEMORY + 0x1000;
-const SQC: u64 = MEMORY + 0x2000;
-const CQC: u64 = MEMORY + 0x3000;
+pub(super) const SQC: u64 = MEMORY + 0x2000;
+pub(super) const CQC: u64 = MEMORY + 0x3000;
 const SQ: u64 = MEMORY + 0x4000;
 const CQ: u64 = MEMORY + 0x6000;
 /// Entries of SQ and CQ
-const DEPTH: u16 = 8;
+pub(super) const DEPTH: u16 = 8;
 /// Entries of EQ and AEQ
-const EVENTS: u32 = 16;
+pub(super) const EVENTS: u32 = 16;
 
 /// The size of the trap.
 const TRAP: u64 = 0x1_0000;
@@ -128,16 +128,8 @@ pub fn play(data: &[u8]) -> Reached {
     let Some(kind) = Kind::from_ids(pf, revision) else {
         return Reached::default();
     };
-    let mut machine = Machine::new();
-    machine.trap = trap(data);
-    let twin = device(&mut machine, kind, 2);
-    let mut game = Game {
-        machine,
-        twin,
-        now: 0,
-        tail: 0,
-        reached: Reached::default(),
-    };
+    let mut game = Game::new(kind);
+    game.machine.trap = trap(data);
     game.set_up((first >> 4) & 1);
     while game.step(&mut wishes).is_some() {}
     game.end()
@@ -152,17 +144,30 @@ fn trap(data: &[u8]) -> std::ops::Range<u64> {
     at..at + TRAP
 }
 
-struct Game {
-    machine: Machine,
-    twin: Twin,
+/// A device, and the driver of [`VF`].
+pub(super) struct Game {
+    pub(super) machine: Machine,
+    pub(super) twin: Twin,
     now: u64,
     /// Where the driver of [`VF`] puts its next request
-    tail: u16,
+    pub(super) tail: u16,
     reached: Reached,
 }
 
 impl Game {
-    fn write(&mut self, f: usize, offset: u64, value: u64, size: u32) {
+    pub(super) fn new(kind: Kind) -> Self {
+        let mut machine = Machine::new();
+        let twin = device(&mut machine, kind, 2);
+        Self {
+            machine,
+            twin,
+            now: 0,
+            tail: 0,
+            reached: Reached::default(),
+        }
+    }
+
+    pub(super) fn write(&mut self, f: usize, offset: u64, value: u64, size: u32) {
         self.twin
             .write(&mut self.machine, f, BAR2, offset, value, size);
     }
@@ -189,7 +194,7 @@ impl Game {
         self.mailbox(VF, Message::request(command, CONTEXT, 0, false));
     }
 
-    fn ring(&mut self, kind: Ring, index: u16, priority: u16) {
+    pub(super) fn ring(&mut self, kind: Ring, index: u16, priority: u16) {
         let doorbell = Doorbell {
             queue: 0,
             kind,
@@ -205,7 +210,7 @@ impl Game {
     }
 
     /// What a driver does first: EQ, AEQ, tables, and queue 0.
-    fn set_up(&mut self, alg_type: u8) {
+    pub(super) fn set_up(&mut self, alg_type: u8) {
         let events = EqcDw6 {
             depth: EVENTS,
             phase: true,
@@ -227,7 +232,8 @@ impl Game {
             entry_shift: size.trailing_zeros() as u8,
         };
         context.set_dw3(dw3.into_raw());
-        context.set_w13(u16::from(alg_type) << 8);
+        // QM_MK_SQC_W13(0, 1, alg_type)
+        context.set_w13((1 << 4) | (u16::from(alg_type) << 8));
         self.set_context(Command::Sqc, context);
         let mut context = Xqc::zeroed();
         context.set_base(CQ);
@@ -269,7 +275,7 @@ impl Game {
         Some(())
     }
 
-    fn run(&mut self) {
+    pub(super) fn run(&mut self) {
         if let Some(next) = self.twin.run(&mut self.machine, self.now) {
             assert!(next >= self.now, "time does not go back");
         }

@@ -134,9 +134,13 @@ fn type2(r: &Request) -> sec::Sqe {
     sqe
 }
 
-/// Lays out a hardware SGL at `at`, in lists of at most `room` entries each, one behind the other.
+/// What lists are aligned to (`HISI_ACC_SGL_ALIGN_SIZE`), in bytes.
+const SGL_ALIGN: u64 = 64;
+
+/// Lays out a hardware SGL at `at`, in lists of at most `room` entries each, one behind the other as
+/// `hisi_acc_create_sgl_pool()` has them.
 pub fn put_sgl(machine: &mut Machine, at: u64, pieces: &[Sge], room: usize) {
-    let step = (SGL_HEAD + room * SGE_SIZE) as u64;
+    let step = ((SGL_HEAD + room * SGE_SIZE) as u64).next_multiple_of(SGL_ALIGN);
     let lists: Vec<&[Sge]> = pieces.chunks(room).collect();
     for (n, list) in (1..).zip(&lists) {
         let list_at = at + (n - 1) * step;
@@ -181,6 +185,11 @@ fn buffer(
             Some(at)
         };
     }
+    let at = if wishes.seldom(16)? {
+        at
+    } else {
+        at & !(SGL_ALIGN - 1)
+    };
     let mut data = vec![0; offset];
     data.extend_from_slice(content);
     let mut rest = &data[..];
