@@ -188,7 +188,7 @@ pub fn fuzz_outputs(accelerator: Accelerator, data: &[u8]) -> Compared {
     compared
 }
 
-/// An entry: the very bytes of the input, and memory behind them, or one that makes more sense.
+/// An entry: the very bytes of the input and memory of more, or one that makes more sense.
 fn entry(
     wishes: &mut Wishes<'_>,
     machine: &mut Machine,
@@ -197,12 +197,32 @@ fn entry(
     if !wishes.seldom(3)? {
         return requests::any(wishes, machine, accelerator);
     }
-    let size = engine_of(accelerator).sqe_size();
-    let raw: Option<Vec<u8>> = (0..size).map(|_| wishes.byte()).collect();
+    let raw = with_addresses(wishes, engine_of(accelerator).sqe_size())?;
     let len = usize::from(wishes.byte()?);
-    let memory: Option<Vec<u8>> = (0..len).map(|_| wishes.byte()).collect();
-    machine.put(MEMORY, &memory?);
-    Some((wishes.byte()? % 3, raw?))
+    let memory = with_addresses(wishes, len)?;
+    machine.put(MEMORY, &memory);
+    Some((wishes.byte()? % 3, raw))
+}
+
+/// So many bytes of the input; some of the eight that could be addresses are.
+fn with_addresses(wishes: &mut Wishes<'_>, len: usize) -> Option<Vec<u8>> {
+    let bytes: Option<Vec<u8>> = (0..len).map(|_| wishes.byte()).collect();
+    let mut bytes = bytes?;
+    for _ in 0..wishes.byte()? % 8 {
+        let word = usize::from(wishes.byte()?);
+        // All of memory, or a list at its begin
+        let address = match word & 0x80 {
+            0 => wishes.address()?,
+            _ => MEMORY + 64 * (wishes.number(1)? % 4),
+        };
+        if let Some(at) = bytes.chunks_exact_mut(4).nth(word & 0x7f) {
+            at.copy_from_slice(&address.to_le_bytes()[..4]);
+        }
+        if let Some(at) = bytes.chunks_exact_mut(4).nth((word & 0x7f) + 1) {
+            at.copy_from_slice(&address.to_le_bytes()[4..]);
+        }
+    }
+    Some(bytes)
 }
 
 /// Puts requests through a queue of a device as `data` says, one after the other, and looks at its

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What entries of the SEC engine are told to write, and what it writes.
+
+#![no_main]
+
+use acc_twin::{testing::fuzz_outputs, Accelerator};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    fuzz_outputs(Accelerator::Sec, data);
+});
