@@ -11,7 +11,7 @@
 //!   number without a name, every option that neither the in-tree drivers nor UADK ever set, and
 //!   every bit that they leave 0 and that could name a buffer or lengthen one.
 //! - Where it is not known how much is written, it is the most that it can be.
-//! - Entries and lists come from memory that anybody may write at any time. Each byte is read once,
+//! - Entries and lists come from memory that anybody may write at any time. What is met is read once,
 //!   into a copy, and nothing but the copy is looked at. No arithmetic wraps, no work is without a
 //!   bound ([`READS_MAX`]).
 //!
@@ -19,9 +19,9 @@
 //! `drivers/crypto/hisilicon/`. In user space: UADK (`drv/hisi_comp.c`, `drv/hisi_sec.c`,
 //! `drv/hisi_hpre.c`, and what was before them in `v1/drv/`), whose queues a guest can have as well.
 //!
-//! That an engine writes what its own descriptor format has as an output, as far as it says how long
-//! it is, and nowhere else, is what all this rests on; `Guess:` marks where a driver does not show
-//! even that.
+//! What all this rests on: an engine writes what its descriptor has as an output, as far as that
+//! says how long it is, and nothing else; so that lists, keys and inputs are read only, as no driver
+//! ever looks at them again. `Guess:` marks where drivers do not show even that much.
 
 mod hpre;
 mod sec;

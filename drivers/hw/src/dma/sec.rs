@@ -21,8 +21,10 @@
 //! - The MAC, where there is one, in all directions: where it is to be checked it is likely only
 //!   read. Its length is not to be relied on: the requests of a hash in parts have the length 0 or
 //!   1 and write the hash's whole state, of which the longest is that of SHA-512.
-//! - Drivers work out the next initial value by themselves (`sec_update_iv()`), so the engine does
-//!   not seem to write them back. Nothing shows that it does not, and a page costs little.
+//! - The in-tree driver works out the next initial value by itself (`sec_update_iv()`) and maps it
+//!   `DMA_TO_DEVICE` where it maps it for a request (`sec_cipher_map()`), so the engine does not seem
+//!   to write any back. That is of the modes of that driver; for all others nobody says so, and a
+//!   page costs little.
 //!
 //! Not understood: scenes other than none, IPsec (which is what UADK says for what is plain), stream
 //! and storage; in them padding, checksums, headers, keys that are wrapped or from elsewhere,
