@@ -11,7 +11,8 @@
 //! - [`region`]: how much of a region user space may see, enforced on every way to it;
 //! - [`migration`]: the v2 migration protocol, its state machine and its files;
 //! - [`dirty`]: which pages of its user's memory a device has written;
-//! - [`debug`]: files in debugfs, tracepoints.
+//! - [`debug`]: files in debugfs, tracepoints;
+//! - [`sysfs`]: attributes of its devices.
 //!
 //! Nothing in it knows any particular device. A small driver on it, which explains what it does, is
 //! `samples/vfio_edu/`.
@@ -28,6 +29,7 @@ pub mod migration;
 pub mod pci;
 pub mod ratelimit;
 pub mod region;
+pub mod sysfs;
 
 /// What `pr_*!` of this crate put before their text.
 const __LOG_PREFIX: &[u8] = b"vfio_rs\0";

@@ -113,7 +113,7 @@ impl<D: Driver> Device<D> {
     /// # Safety
     ///
     /// `pdev` must be bound to this driver, its probe done and its remove not.
-    pub(super) unsafe fn from_pci<'a>(pdev: *mut kbindings::pci_dev) -> &'a Self {
+    pub(crate) unsafe fn from_pci<'a>(pdev: *mut kbindings::pci_dev) -> &'a Self {
         // SAFETY: `pdev` is valid by the safety requirement.
         let drvdata = unsafe { kbindings::dev_get_drvdata(&raw mut (*pdev).dev) };
         // SAFETY: `Registration::new` put the core's structure there, which is at offset 0.

@@ -12,7 +12,8 @@ use crate::{
     debug,
     dirty,
     migration,
-    region, //
+    region,
+    sysfs, //
 };
 use core::ops::Range;
 use kernel::{
@@ -138,6 +139,9 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// What it shows of its migrating devices in debugfs.
     const DEBUG: Option<debug::Directory<Self>> = None;
 
+    /// The attributes that it adds to its devices in sysfs, at most [`sysfs::MAX`].
+    const ATTRIBUTES: &'static [sysfs::Attribute<Self>] = &[];
+
     /// The PCI core found a device, by `driver_override`. Returns the data of it; the layer
     /// registers it with VFIO then.
     fn probe<'a>(
@@ -227,6 +231,7 @@ unsafe impl<D: Driver> driver::RegistrationOps for Adapter<D> {
             (*pdrv).remove = Some(Self::remove_callback);
             (*pdrv).id_table = D::ID_TABLE.as_ptr();
             (*pdrv).err_handler = &Self::ERROR_HANDLERS;
+            (*pdrv).dev_groups = sysfs::Table::<D>::GROUPS.as_ptr().cast_mut();
             // The user owns the DMA of the device: the group's default domain is not for us.
             (*pdrv).driver_managed_dma = true;
         }
