@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! What a VF shows in debugfs: the files of hisi-acc-vfio-pci, by the same names
-//! (`Documentation/ABI/testing/debugfs-hisi-migration` of the kernel).
+//! (`Documentation/ABI/testing/debugfs-hisi-migration` of the kernel), and `dirty_tracking`.
 
 use crate::{
     device::AccVf,
+    dirty::reason::Reason,
     migration,
     qm::Qm, //
 };
 use hisi_acc_hw::{
+    dma::Why,
     regs,
     stream::Stream, //
 };
@@ -41,6 +43,10 @@ pub(crate) const DIRECTORY: Directory<AccVf> = Directory {
         File {
             name: c"cmd_state",
             show: cmd_state,
+        },
+        File {
+            name: c"dirty_tracking",
+            show: dirty_tracking,
         },
     ],
 };
@@ -98,4 +104,27 @@ fn cmd_state(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
         seq_print!(seq, "mailbox cmd channel ready!\n");
         Ok(())
     })
+}
+
+/// What DMA logging has come to since the driver was bound: what it told of, and for which reasons all
+/// memory counted as written.
+fn dirty_tracking(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
+    let statistics = view.device().dirty_statistics();
+    seq_print!(seq, "reports: {}\n", statistics.reports());
+    seq_print!(seq, "pages: {}\n", statistics.pages());
+    seq_print!(seq, "entries in flight: {}\n", statistics.entries());
+    seq_print!(seq, "ranges in flight: {}\n", statistics.ranges());
+    seq_print!(
+        seq,
+        "all memory, no room to note less: {}\n",
+        statistics.full()
+    );
+    let understood = Why::ALL.iter().map(|why| Reason::Why(*why));
+    for reason in Iterator::chain(understood, Reason::own().map(|(_, reason)| reason)) {
+        let times = statistics.whole(reason.number());
+        if times != 0 {
+            seq_print!(seq, "all memory, {}: {}\n", reason, times);
+        }
+    }
+    Ok(())
 }

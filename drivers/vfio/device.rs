@@ -5,10 +5,21 @@
 use crate::{
     context::Control,
     debug,
+    dirty::{
+        self,
+        policy::{
+            self,
+            Mode,
+            Policy, //
+        },
+        Queues,
+        Tracking, //
+    },
     links,
     migration::Migration,
     qm::Qm, //
 };
+use core::ops::Range;
 use hisi_acc_hw::{
     ids,
     regs,
@@ -21,25 +32,33 @@ use kernel::{
     pci,
     prelude::*,
     sync::{
+        atomic::Atomic,
         Arc,
         Mutex, //
     }, //
 };
 use vfio::{
     debug::Directory,
-    dirty::NotLogging,
+    dirty::Log,
     pci::{
+        iommu_tracks_dirty_pages,
         is_integrated_endpoint,
         DeviceId,
         IdTable,
         OpenDevice,
         VirtualFunction, //
     },
-    region, //
+    region::{
+        self,
+        Access, //
+    },
+    sysfs::Attribute, //
 };
 
 /// The BAR of the QM.
-const BAR2: u32 = 2;
+pub(crate) const BAR2: u32 = 2;
+/// The BAR of the isolated doorbells.
+pub(crate) const BAR4: u32 = 4;
 
 /// What is known of a VF while it is used.
 #[derive(Default)]
@@ -64,6 +83,15 @@ pub(crate) struct AccVf {
     pub(crate) control: Control,
     #[pin]
     pub(crate) known: Mutex<Known>,
+    /// Held over each command to its mailbox that is ours.
+    #[pin]
+    pub(crate) mailbox: Mutex<()>,
+    #[pin]
+    pub(crate) policy: Mutex<Policy>,
+    #[pin]
+    pub(crate) queues: Mutex<Queues>,
+    /// It was reset, and `queues` does not say so yet.
+    pub(crate) queues_lost: Atomic<bool>,
 }
 
 /// What there is to know of a VF that can migrate.
@@ -117,6 +145,23 @@ impl AccVf {
         })
     }
 
+    /// Whether its doorbells are mediated while it is open now.
+    fn decide_tracking(&self, dev: &OpenDevice<'_, Self>) -> Result {
+        let possible = self.pf.is_some() && policy::POSSIBLE;
+        let mut policy = self.policy.lock();
+        let wanted = match policy.mode {
+            Mode::Auto => !iommu_tracks_dirty_pages(dev.as_pci()),
+            Mode::On => true,
+            Mode::Off => false,
+        };
+        if wanted && possible {
+            let num = self.pf_qm()?.vft(self.function)?.num;
+            self.queues.lock().open(num)?;
+        }
+        policy.open(wanted && possible);
+        Ok(())
+    }
+
     /// The QM of an open VF.
     pub(crate) fn qm<'a>(dev: &'a OpenDevice<'_, Self>) -> Result<Qm<'a>> {
         Ok(Qm::new(dev, dev.bar(BAR2)?))
@@ -166,9 +211,11 @@ impl vfio::pci::Driver for AccVf {
 
     type Migration = Migration;
 
-    type Logging = NotLogging;
+    type Logging = Tracking;
 
     const DEBUG: Option<Directory<Self>> = Some(debug::DIRECTORY);
+
+    const ATTRIBUTES: &'static [Attribute<Self>] = &[policy::ATTRIBUTE];
 
     fn probe<'a>(
         pdev: &'a pci::Device<Core<'_>>,
@@ -187,12 +234,57 @@ impl vfio::pci::Driver for AccVf {
             pf,
             control,
             known <- new_mutex!(Known::default(), "hisi_acc_vfio::known"),
+            mailbox <- new_mutex!((), "hisi_acc_vfio::mailbox"),
+            policy <- new_mutex!(Policy::new(Mode::of_module()), "hisi_acc_vfio::policy"),
+            queues <- new_mutex!(Queues::default(), "hisi_acc_vfio::queues"),
+            queues_lost: Atomic::new(false),
         }? Error)
     }
 
     fn open(dev: &OpenDevice<'_, Self>) -> Result {
-        dev.data().known.lock().ready = false;
-        Ok(())
+        let data = dev.data();
+        data.known.lock().ready = false;
+        data.decide_tracking(dev)
+    }
+
+    fn close(dev: &OpenDevice<'_, Self>) {
+        let data = dev.data();
+        data.policy.lock().close();
+        data.queues.lock().close();
+    }
+
+    /// Doorbells, where what the VF writes is tracked: those of BAR2, and all of BAR4.
+    fn mediated(self: Pin<&Self>, index: region::Index, len: u64) -> Option<Range<u64>> {
+        if !self.policy.lock().mediates {
+            return None;
+        }
+        match index.as_bar()? {
+            BAR2 => {
+                Some(u64::from(regs::QM_DOORBELL_SQ_CQ_BASE_V2)..u64::from(regs::QM_DOORBELL_END))
+            }
+            BAR4 => Some(0..len),
+            _ => None,
+        }
+    }
+
+    fn write_mediated(
+        dev: &OpenDevice<'_, Self>,
+        index: region::Index,
+        access: Access,
+        log: Option<&mut Log>,
+    ) {
+        dirty::written(dev, index, &access, log);
+    }
+
+    /// Descriptors, where what it writes is tracked.
+    fn reads_dma(self: Pin<&Self>) -> bool {
+        self.pf.is_some() && policy::POSSIBLE && self.policy.lock().mode != Mode::Off
+    }
+
+    /// The page of the mailbox.
+    fn watched(self: Pin<&Self>, index: region::Index, _len: u64) -> Option<Range<u64>> {
+        let watches = index.as_bar() == Some(BAR2) && self.policy.lock().mediates;
+        watches.then_some(0..u64::from(regs::QM_DOORBELL_SQ_CQ_BASE_V2))
     }
 
     /// The upper half of BAR2 holds the migration registers, where they are not in the PF's; they are

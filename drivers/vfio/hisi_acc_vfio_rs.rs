@@ -5,6 +5,7 @@
 //! - [`device`]: a VF, and what it is as a VFIO device;
 //! - [`qm`]: the registers and the mailbox of a VF's queue manager;
 //! - [`migration`]: what the migration states mean for it;
+//! - [`dirty`]: what it writes, for hosts whose IOMMU cannot tell;
 //! - [`links`]: the PFs' queue managers, as `hisi_acc_link` publishes them.
 //!
 //! Each PF is driven by its in-tree driver all the while. Lock order: the VFIO layer's
@@ -13,6 +14,7 @@
 mod context;
 mod debug;
 mod device;
+mod dirty;
 mod links;
 mod migration;
 mod qm;

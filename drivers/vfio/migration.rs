@@ -266,6 +266,7 @@ impl Operations<AccVf> for Migration {
             return Ok(());
         };
         let qm = AccVf::qm(dev)?;
+        data.queues.lock().lose();
         if let Err(e) = write_state(&data, &qm, &stream.head, &state) {
             dev_warn_ratelimited!(dev, "the state cannot be loaded ({:?}): reset\n", e);
             // What is half loaded cannot work: better nothing than a mixture.

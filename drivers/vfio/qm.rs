@@ -95,6 +95,8 @@ impl<'a> Qm<'a> {
     }
 
     fn exchange(&self, cmd: Command, base: u64, queue: u16, read: bool) -> Result<Message> {
+        let data = self.dev.data();
+        let _ours = data.mailbox.lock();
         self.wait_mailbox()?;
         let request = Message::request(cmd, base, queue, read);
         self.bar2.try_write128(

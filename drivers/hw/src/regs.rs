@@ -46,6 +46,10 @@ pub const QM_PF2VF_VF_R: u32 = 0x380;
 pub const QM_DOORBELL_SQ_CQ_BASE_V2: u32 = 0x1000;
 /// EQ and AEQ doorbells
 pub const QM_DOORBELL_EQ_AEQ_BASE_V2: u32 = 0x2000;
+/// Where the pages of doorbells end: each kind has 4 KiB
+pub const QM_DOORBELL_END: u32 = 0x3000;
+/// `QM_QP_DB_INTERVAL`: in BAR4, from the doorbells of a queue to those of the next
+pub const QM_QP_DB_INTERVAL: u64 = 0x10000;
 
 // --- migration registers: the upper half of a V3 VF's BAR2 (hisi_acc_vfio_pci.h) ---
 

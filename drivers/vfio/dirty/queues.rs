@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What is known of the queues of a VF whose doorbells are mediated.
+
+use super::{
+    reason::Reason,
+    tables::Tables,
+    Vf, //
+};
+use crate::device::BAR2;
+use hisi_acc_hw::{
+    context::CQE_SIZE,
+    dma::{
+        self,
+        Engine,
+        Memory,
+        Output,
+        Unreadable, //
+    },
+    doorbell::{
+        Doorbell,
+        Kind, //
+    },
+    ring::{
+        Cqe,
+        Ring, //
+    },
+};
+use kernel::prelude::*;
+use vfio::{
+    dirty::Log,
+    region, //
+};
+
+/// The queue of a log that what cannot be said of any queue is put down to. A doorbell has 12 bits for
+/// the number.
+const NO_QUEUE: u32 = 0x1_0000;
+
+/// The user's memory as the hardware sees it.
+struct UserMemory<'a, 'b>(&'a Vf<'b>);
+
+impl Memory for UserMemory<'_, '_> {
+    fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Unreadable> {
+        self.0.read_dma(address, to).map_err(|_| Unreadable)
+    }
+}
+
+/// A queue pair.
+#[derive(Clone, Copy, Default)]
+struct Queue {
+    /// The index that the last doorbell of each kind had, logged or not
+    noted_sq: Option<u16>,
+    noted_cq: Option<u16>,
+    /// Where its entries are; `None` for a queue that is not set up, or not understood
+    ring: Option<Ring>,
+    /// Where new entries begin
+    tail: Option<u16>,
+    /// Something was submitted or completed since the last report
+    active: bool,
+}
+
+/// Why what is in flight is not all in the log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Lost {
+    /// It has just been switched on: what was written before does not count
+    Started,
+    /// The VF was reset, or its state was loaded: where rings and tables were is forgotten
+    Reset,
+}
+
+/// All queues of a VF. Under a lock of its own, below that of the log.
+#[derive(Default)]
+pub(crate) struct Queues {
+    queues: KVVec<Queue>,
+    tables: Tables,
+    /// `tables`, and what the queues have of rings and tails, are those of the hardware, unless the
+    /// user has touched the mailbox since
+    valid: bool,
+    /// What is in flight is not all in the log
+    lost: Option<Lost>,
+    /// Something was written that nobody can say what it does
+    odd: bool,
+}
+
+impl Queues {
+    /// The VF was opened: [`ENOMEM`] where there is no room for `num` queues.
+    pub(crate) fn open(&mut self, num: u32) -> Result {
+        let num = usize::try_from(num)?;
+        *self = Self {
+            queues: KVVec::from_elem(Queue::default(), num, GFP_KERNEL_ACCOUNT)?,
+            ..Self::default()
+        };
+        Ok(())
+    }
+
+    /// The VF was closed.
+    pub(crate) fn close(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The VF was reset, or a state was loaded: nothing that was known holds.
+    pub(crate) fn lose(&mut self) {
+        for queue in &mut self.queues {
+            *queue = Queue::default();
+        }
+        self.tables = Tables::default();
+        self.valid = false;
+        self.lost = Some(Lost::Reset);
+        self.odd = false;
+    }
+
+    fn get(&mut self, queue: u16) -> Option<&mut Queue> {
+        self.queues.get_mut(usize::from(queue))
+    }
+
+    /// A doorbell is rung while there is no log.
+    pub(super) fn note(&mut self, doorbell: &Doorbell) {
+        let Some(queue) = self.get(doorbell.queue) else {
+            return;
+        };
+        match doorbell.kind {
+            Kind::Sq => queue.noted_sq = Some(doorbell.index),
+            Kind::Cq => queue.noted_cq = Some(doorbell.index),
+            Kind::Eq | Kind::Aeq => {}
+        }
+    }
+
+    /// Something else is written while there is no log.
+    pub(super) fn odd(&mut self) {
+        self.odd = true;
+    }
+
+    /// Something else is written: till the next reset nobody knows what the VF writes.
+    pub(super) fn unknown_write(&mut self, log: &mut Log) {
+        log.lose(NO_QUEUE, Reason::OddWrite.number());
+    }
+
+    /// Logging begins.
+    pub(super) fn start(&mut self, dev: &Vf<'_>, log: &mut Log) -> Result {
+        self.valid = false;
+        self.lost = Some(Lost::Started);
+        if self.odd {
+            self.unknown_write(log);
+        }
+        self.settle(dev, log);
+        Ok(())
+    }
+
+    /// It ends.
+    pub(super) fn stop(&mut self) {
+        self.valid = false;
+        for queue in &mut self.queues {
+            queue.ring = None;
+            queue.tail = None;
+            queue.active = false;
+        }
+    }
+
+    /// Makes sure that the rings are known. Where they are not, because the user has had a chance to
+    /// use the mailbox, all memory may have been written by it: contexts can be dumped anywhere.
+    fn settle(&mut self, dev: &Vf<'_>, log: &mut Log) {
+        if self.valid && !dev.touched(region::Index::from_raw(BAR2)) {
+            return;
+        }
+        match self.lost {
+            Some(Lost::Started) => {}
+            Some(Lost::Reset) => log.mark_all(Reason::Reset.number()),
+            None => log.mark_all(Reason::Mailbox.number()),
+        }
+        if self.ask(dev, log).is_err() {
+            self.valid = false;
+            log.mark_all(Reason::NoContexts.number());
+            // What comes from now on counts.
+            self.lost = self.lost.map(|_| Lost::Reset);
+        }
+    }
+
+    fn ask(&mut self, dev: &Vf<'_>, log: &mut Log) -> Result {
+        let engine = Engine::of_device(dev.data().device_id).ok_or(EINVAL)?;
+        for queue in &mut self.queues {
+            queue.ring = None;
+            queue.tail = None;
+        }
+        self.tables = Tables::ask(dev)?;
+        let (tables, lost) = (self.tables, self.lost.is_some());
+        tables.look(dev, engine, |number, ring| {
+            let Some(queue) = self.queues.get_mut(usize::from(number)) else {
+                return;
+            };
+            let ring = ring.ok();
+            queue.ring = ring;
+            // The doorbells and the context must agree: else the queue is another one than it was.
+            queue.tail = ring
+                .map(|ring| ring.sq_tail)
+                .filter(|tail| queue.noted_sq.is_none_or(|noted| noted == *tail));
+            if !lost {
+                return;
+            }
+            let idle = match ring {
+                Some(ring) => {
+                    ring.is_idle() && queue.tail.is_some() && queue.noted_sq == queue.noted_cq
+                }
+                None => queue.noted_sq.is_none(),
+            };
+            if !idle {
+                let last = ring
+                    .and_then(|ring| before(queue.noted_sq.unwrap_or(ring.sq_tail), ring.sq_depth));
+                unknown(log, number, last, Reason::Before);
+            }
+        })?;
+        // Contexts that changed while they were read are not these.
+        if dev.touched(region::Index::from_raw(BAR2)) {
+            return Err(EAGAIN);
+        }
+        self.valid = true;
+        self.lost = None;
+        Ok(())
+    }
+}
+
+/// Doorbells and reports, while there is a log.
+impl Queues {
+    /// New entries of a submission queue, up to `tail`: told before the hardware is.
+    pub(super) fn submitted(&mut self, dev: &Vf<'_>, log: &mut Log, number: u16, tail: u16) {
+        self.settle(dev, log);
+        let Some(queue) = self.get(number) else {
+            // It is none of the VF's, as the PF's VFT has it; who knows.
+            log.lose(NO_QUEUE, Reason::NoQueue.number());
+            return;
+        };
+        queue.active = true;
+        queue.noted_sq = Some(tail);
+        let (ring, first) = (queue.ring, queue.tail);
+        let Some(ring) = ring.filter(|ring| tail < ring.sq_depth) else {
+            queue.tail = None;
+            unknown(log, number, None, Reason::NoRing);
+            return;
+        };
+        queue.tail = Some(tail);
+        let decoded = match first {
+            Some(first) => decode(dev, log, number, &ring, first, tail),
+            None => Err(Reason::NoTail),
+        };
+        if let Err(reason) = decoded {
+            unknown(log, number, before(tail, ring.sq_depth), reason);
+        }
+    }
+
+    /// The user has taken completions, up to `head`: told before the hardware is.
+    pub(super) fn consumed(&mut self, dev: &Vf<'_>, log: &mut Log, number: u16, head: u16) {
+        self.settle(dev, log);
+        let Some(queue) = self.get(number) else {
+            return;
+        };
+        queue.active = true;
+        queue.noted_cq = Some(head);
+        let (ring, submitted) = (queue.ring, queue.noted_sq);
+        let Some(ring) = ring else {
+            return;
+        };
+        let Some(address) = before(head, ring.cq_depth).and_then(|index| ring.cqe_address(index))
+        else {
+            return;
+        };
+        let mut raw = [0; CQE_SIZE];
+        if dev.read_dma(address, &mut raw).is_err() {
+            // It stays in flight, and so dirty.
+            return;
+        }
+        let cqe = Cqe::from_bytes(&raw);
+        if cqe.sq_num != number {
+            return;
+        }
+        let last = submitted.and_then(|tail| before(tail, ring.sq_depth));
+        let Some(engine) = Engine::of_device(dev.data().device_id) else {
+            return;
+        };
+        log.complete(u32::from(number), u32::from(cqe.sq_head), |index| {
+            let address = ring.sqe_address(u16::try_from(index).ok()?)?;
+            let mut raw = [0; dma::SQE_MAX];
+            let sqe = raw.get_mut(..engine.sqe_size())?;
+            dev.read_dma(address, sqe).ok()?;
+            dma::produced(engine, sqe)
+        });
+        // The last of all: whatever was in flight there, known or not, is done.
+        if last == Some(cqe.sq_head) {
+            log.abandon(u32::from(number));
+        }
+    }
+
+    /// What the hardware may have written that no descriptor names.
+    pub(super) fn report(&mut self, dev: &Vf<'_>, log: &mut Log) {
+        self.settle(dev, log);
+        for range in self.tables.ranges() {
+            log.mark(range.address, range.len);
+        }
+        for (number, queue) in (0..).zip(&mut self.queues) {
+            let busy = log.in_flight(number) != 0 || log.is_unknown(number);
+            let Some(ring) = queue.ring else {
+                continue;
+            };
+            if queue.active || busy {
+                // CAST: Widens.
+                log.mark(ring.cq_base, u64::from(ring.cq_depth) * CQE_SIZE as u64);
+            }
+            queue.active = busy;
+        }
+    }
+}
+
+/// Entries read at once.
+const BATCH: u16 = 16;
+
+/// The index before `index` in a ring; `None` where it has no such index.
+fn before(index: u16, depth: u16) -> Option<u16> {
+    if index >= depth {
+        return None;
+    }
+    Some(index.checked_sub(1).unwrap_or(depth - 1))
+}
+
+/// Something unknown is in flight in a queue, up to the entry `last`.
+fn unknown(log: &mut Log, number: u16, last: Option<u16>, reason: Reason) {
+    match last {
+        Some(last) => log
+            .submit(u32::from(number), u32::from(last))
+            .unknown(reason.number()),
+        None => log.lose(u32::from(number), reason.number()),
+    }
+}
+
+/// Puts the entries from `first` to before `tail` in flight, where the engine writes them back and what
+/// they tell it to write. On error, those that were not are unknown.
+fn decode(
+    dev: &Vf<'_>,
+    log: &mut Log,
+    number: u16,
+    ring: &Ring,
+    first: u16,
+    tail: u16,
+) -> Result<(), Reason> {
+    let engine = Engine::of_device(dev.data().device_id).ok_or(Reason::NoQueue)?;
+    let size = engine.sqe_size();
+    let mut bytes = [0u8; dma::SQE_MAX * BATCH as usize];
+    let mut index = first;
+    while index != tail {
+        // Up to the tail, or to the end of the ring.
+        let end = if tail > index { tail } else { ring.sq_depth };
+        let count = end.saturating_sub(index).min(BATCH);
+        let next = index.saturating_add(count);
+        let address = ring.sqe_address(index).ok_or(Reason::NoRing)?;
+        let batch = bytes
+            .get_mut(..size.saturating_mul(usize::from(count)))
+            .ok_or(Reason::NoRing)?;
+        dev.read_dma(address, batch)
+            .map_err(|_| Reason::Unreadable)?;
+        for (index, sqe) in (index..next).zip(batch.chunks_exact(size)) {
+            let mut entry = log.submit(u32::from(number), u32::from(index));
+            match ring.sqe_address(index) {
+                // CAST: Widens.
+                Some(address) => entry.range(false, address, size as u64),
+                None => entry.unknown(Reason::NoRing.number()),
+            }
+            let decoded = dma::outputs(engine, sqe, &UserMemory(dev), &mut |output, range| {
+                entry.range(output == Output::Data, range.address, range.len);
+                Ok(())
+            });
+            if let Err(why) = decoded {
+                entry.unknown(Reason::Why(why).number());
+            }
+        }
+        index = if next >= ring.sq_depth { 0 } else { next };
+    }
+    Ok(())
+}

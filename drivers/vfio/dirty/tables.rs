@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where the contexts of a VF's queues are in its user's memory, and what is in them.
+
+use super::Vf;
+use crate::{
+    context::Context,
+    device::{
+        AccVf,
+        BAR2, //
+    },
+};
+use hisi_acc_hw::{
+    context::{
+        EqcDw6,
+        Xqc,
+        EQE_SIZE,
+        XQC_SIZE, //
+    },
+    dma::{
+        Engine,
+        Range,
+        Why, //
+    },
+    mailbox::Command,
+    ring::Ring,
+    stream, //
+};
+use kernel::prelude::*;
+use vfio::region;
+
+/// Contexts read at once.
+const BATCH: usize = 64;
+
+/// The tables of contexts, and the rings of the two event queues.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Tables {
+    /// `QM_MB_CMD_SQC_BT`, 0 where there is none
+    sqc: u64,
+    /// `QM_MB_CMD_CQC_BT`
+    cqc: u64,
+    /// How many queues the VF has, by the PF's VFT
+    pub(super) num: u32,
+    events: [Option<Range>; 2],
+}
+
+impl Tables {
+    /// Asks the VF, whose user is held off its registers meanwhile. What is cached of the contexts is
+    /// in memory then.
+    pub(super) fn ask(dev: &Vf<'_>) -> Result<Self> {
+        let data = dev.data();
+        let num = data.pf_qm()?.vft(data.function)?.num;
+        dev.exclude(region::Index::from_raw(BAR2), |_| {
+            let qm = AccVf::qm(dev)?;
+            // A command that the user gave, which may write to memory, is done then.
+            qm.wait_mailbox()?;
+            let sqc = qm.query(Command::SqcBt)?;
+            let cqc = qm.query(Command::CqcBt)?;
+            qm.write_back()?;
+            let events = [
+                event_ring(&data.read_context(&qm, Context::Eq)?),
+                event_ring(&data.read_context(&qm, Context::Aeq)?),
+            ];
+            Ok(Self {
+                sqc,
+                cqc,
+                num,
+                events,
+            })
+        })
+    }
+
+    /// What the hardware writes at any time: the tables, when it has other use for its cache, and
+    /// events.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = Range> + '_ {
+        // CAST: Widen.
+        let len = u64::from(self.num) * XQC_SIZE as u64;
+        let tables = [self.sqc, self.cqc]
+            .into_iter()
+            .filter(|address| *address != 0)
+            .map(move |address| Range { address, len });
+        Iterator::chain(tables, self.events.iter().flatten().copied())
+    }
+
+    /// Whether there are any.
+    fn exist(&self) -> bool {
+        self.sqc != 0 && self.cqc != 0
+    }
+
+    /// Looks at all queues: gives `each` what its two contexts say. [`EFAULT`], or what else reading
+    /// them gives, where memory cannot be read.
+    pub(super) fn look(
+        &self,
+        dev: &Vf<'_>,
+        engine: Engine,
+        mut each: impl FnMut(u16, Result<Ring, Why>),
+    ) -> Result {
+        if !self.exist() {
+            return Ok(());
+        }
+        let mut sqcs = KVec::from_elem([0u8; XQC_SIZE], BATCH, GFP_KERNEL)?;
+        let mut cqcs = KVec::from_elem([0u8; XQC_SIZE], BATCH, GFP_KERNEL)?;
+        let mut first = 0u32;
+        while first < self.num {
+            let count = usize::try_from(self.num - first)?.min(BATCH);
+            read(dev, self.sqc, first, sqcs.get_mut(..count).ok_or(EINVAL)?)?;
+            read(dev, self.cqc, first, cqcs.get_mut(..count).ok_or(EINVAL)?)?;
+            for (queue, (sqc, cqc)) in (first..).zip(sqcs.iter().zip(&cqcs).take(count)) {
+                let queue = u16::try_from(queue)?;
+                each(
+                    queue,
+                    Ring::from_contexts(engine, queue, &Xqc(*sqc), &Xqc(*cqc)),
+                );
+            }
+            first = first.saturating_add(u32::try_from(count)?);
+        }
+        Ok(())
+    }
+}
+
+/// Reads contexts of a table, from that of the queue `first` on.
+fn read(dev: &Vf<'_>, table: u64, first: u32, to: &mut [[u8; XQC_SIZE]]) -> Result {
+    // CAST: Widens.
+    let offset = u64::from(first) * XQC_SIZE as u64;
+    let address = table.checked_add(offset).ok_or(EFAULT)?;
+    dev.read_dma(address, to.as_flattened_mut())
+}
+
+/// The ring of an event queue, by its context's words.
+fn event_ring(words: &crate::context::XqcWords) -> Option<Range> {
+    let [.., dw6] = *words;
+    let address = stream::context_address(words);
+    if address == 0 {
+        return None;
+    }
+    // CAST: Widens.
+    let len = u64::from(EqcDw6::from_raw(dw6).depth) * EQE_SIZE as u64;
+    Some(Range { address, len })
+}
