@@ -122,15 +122,21 @@ static void run(void *opaque)
 		timer_mod_ns(pf->timer, next);
 }
 
+/*
+ * Guess: what is narrower than a register does nothing. It is no error for who makes the access: writes
+ * are posted, and a read has an answer.
+ */
 static uint64_t bar_read(struct function *f, uint8_t bar, hwaddr addr, unsigned int size)
 {
+	if (size < 4)
+		return 0;
 	return f->pf ? twin_read(f->pf->twin, f->number, bar, addr, size) : ~0ULL;
 }
 
 static void bar_write(struct function *f, uint8_t bar, hwaddr addr, uint64_t value,
 		      unsigned int size)
 {
-	if (!f->pf)
+	if (!f->pf || size < 4)
 		return;
 	twin_write(f->pf->twin, f->number, bar, addr, value, size);
 	qemu_bh_schedule(f->pf->bh);
@@ -160,16 +166,16 @@ static const MemoryRegionOps bar2_ops = {
 	.read = bar2_read,
 	.write = bar2_write,
 	.endianness = DEVICE_LITTLE_ENDIAN,
-	.valid = { .min_access_size = 4, .max_access_size = 8 },
-	.impl = { .min_access_size = 4, .max_access_size = 8 },
+	.valid = { .min_access_size = 1, .max_access_size = 8 },
+	.impl = { .min_access_size = 1, .max_access_size = 8 },
 };
 
 static const MemoryRegionOps bar4_ops = {
 	.read = bar4_read,
 	.write = bar4_write,
 	.endianness = DEVICE_LITTLE_ENDIAN,
-	.valid = { .min_access_size = 4, .max_access_size = 8 },
-	.impl = { .min_access_size = 4, .max_access_size = 8 },
+	.valid = { .min_access_size = 1, .max_access_size = 8 },
+	.impl = { .min_access_size = 1, .max_access_size = 8 },
 };
 
 static const struct accelerator *accelerator(uint16_t pf_id)
