@@ -9,6 +9,8 @@ pub struct Needs {
     pub hw: Option<u32>,
     /// QEMU's `-m` (`memory=2G`)
     pub memory: Option<String>,
+    /// How many VFs each PF can have, if not 8 (`vfs=63`)
+    pub vfs: Option<u32>,
     /// For the kernel's command line (`kernel=kunit.enable=1`), as often as it is said
     pub kernel: Vec<String>,
     /// No other case runs in it (`fresh`)
@@ -52,6 +54,12 @@ impl Case {
                         .parse()
                         .map_err(|_| format!("{}: hw={value}", case.name))?;
                     case.needs.hw = Some(hw);
+                }
+                ("vfs", value) => {
+                    let vfs = value
+                        .parse()
+                        .map_err(|_| format!("{}: vfs={value}", case.name))?;
+                    case.needs.vfs = Some(vfs);
                 }
                 ("memory", value) => case.needs.memory = Some(value.to_owned()),
                 ("kernel", value) => case.needs.kernel.push(value.to_owned()),
@@ -138,7 +146,7 @@ mod tests {
     #[test]
     fn attributes() {
         let case = Case::read(
-            "a.b:c:v5\thw=5\tmemory=2G\tkernel=x=1\tkernel=y\tfresh\tnested\tsplat=BUG: no\tknown=f+0x",
+            "a.b:c:v5\thw=5\tvfs=63\tmemory=2G\tkernel=x=1\tkernel=y\tfresh\tnested\tsplat=BUG: no\tknown=f+0x",
         );
         assert_eq!(
             case,
@@ -147,6 +155,7 @@ mod tests {
                 needs: Needs {
                     hw: Some(5),
                     memory: Some("2G".to_owned()),
+                    vfs: Some(63),
                     kernel: vec!["x=1".to_owned(), "y".to_owned()],
                     fresh: true,
                     nested: true,

@@ -233,6 +233,7 @@ impl Machine {
             .args(["-device", "pcie-root-port,id=rp,chassis=1,addr=5.0"])
             .args(["-device", "edu,bus=rp"]);
         let hw = needs.hw.unwrap_or(3);
+        let vfs = needs.vfs.unwrap_or(8);
         // Each PF is device 0 of its bus: hisi_qm takes a function's devfn for its number
         // (qm_get_qos_value()). Errors are reported to the port above.
         for (n, kind) in ["zip", "sec", "hpre"].iter().enumerate() {
@@ -245,7 +246,7 @@ impl Machine {
                 ))
                 .arg("-device")
                 .arg(format!(
-                    "hisi-{kind}-pf,id={kind},bus={port},addr=0.0,vfs=8,hw={hw}"
+                    "hisi-{kind}-pf,id={kind},bus={port},addr=0.0,vfs={vfs},hw={hw}"
                 ));
         }
         if needs.nested {
