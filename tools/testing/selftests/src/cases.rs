@@ -6,6 +6,7 @@ mod aer;
 mod bare;
 mod bus;
 mod debug;
+mod dirty;
 mod ends;
 mod fault;
 mod flr;
@@ -106,6 +107,20 @@ const PLAIN: &[(&str, Case)] = &[
     ("p2p.two_vfs", p2p::two_vfs),
     ("hidden.ioeventfd", hidden::ioeventfd),
     ("trace.events", seen::events),
+    ("dirty.uapi", dirty::uapi),
+    ("dirty.policy", dirty::policy),
+    ("dirty.before_start", dirty::before_start),
+    ("dirty.target_is_source", dirty::target_is_source),
+    ("dirty.mailbox", dirty::mailbox),
+    ("dirty.reset", dirty::reset),
+    ("dirty.ways_in", dirty::ways_in),
+    ("dirty.again", dirty::again),
+    ("dirty.hostile_rings", dirty::rings),
+    ("dirty.hostile_descriptors", dirty::descriptors),
+    ("dirty.hostile_doorbells", dirty::doorbells),
+    ("dirty.hostile_changing", dirty::changing),
+    ("dirty.hostile_unmapped", dirty::unmapped),
+    ("dirty.hostile_many_vfs", dirty::many_vfs),
     ("qemu.libvirt_alias", qemu::libvirt_alias),
     ("kunit.vfio_rs", kunit::vfio_rs),
     ("link.alias", link::alias),
@@ -175,6 +190,10 @@ const REMARKS: &[(&str, RemarkCase)] = &[
 
 /// The same for ours only.
 const RUST_REMARKS: &[(&str, RemarkCase)] = &[
+    ("dirty.off_is_free", dirty::off_is_free),
+    ("dirty.superset_zip", dirty::superset_zip),
+    ("dirty.superset_sec", dirty::superset_sec),
+    ("dirty.superset_hpre", dirty::superset_hpre),
     ("qemu.ping_pong", qemu::ping_pong),
     ("qemu.sec_vf", qemu::sec_vf),
     ("qemu.hpre_vf", qemu::hpre_vf),
@@ -229,6 +248,7 @@ const NEEDS: &[(&str, &str)] = &[
     // QEMU runs in the guest, and guests in that: with the kernel that the guest has, which with KASAN
     // is too much for an emulated machine in an emulated machine.
     ("qemu.", "\tnested\tmemory=3G\tflavour="),
+    ("dirty.hostile_many_vfs", "\tvfs=63"),
     // Each spoils its guest.
     ("debug.", "\tfresh\tflavour=debug"),
 ];
@@ -346,12 +366,21 @@ impl Bench {
 
     /// VF n of an accelerator is bound to `drivers[n]`.
     pub fn of(accelerator: Accelerator, drivers: &[Driver]) -> Result<Self> {
+        Self::with_memory(accelerator, drivers, 32 << 20)
+    }
+
+    /// The same, with so many bytes of memory.
+    pub fn with_memory(
+        accelerator: Accelerator,
+        drivers: &[Driver],
+        memory: usize,
+    ) -> Result<Self> {
         let vfs = accelerator.vfs(VFS)?;
         for (vf, driver) in vfs.iter().zip(drivers) {
             host::bind(vf, *driver)?;
         }
         let iommufd = Iommufd::new()?;
-        let memory = Memory::new(&iommufd, 32 << 20)?;
+        let memory = Memory::new(&iommufd, memory)?;
         let twin = Twin::open_device(accelerator.name)?;
         // What an earlier case has ordered and not taken back, since it failed.
         for function in (1..=VFS).map(|n| format!("vf{n}")).chain(["pf".into()]) {

@@ -18,14 +18,14 @@ use std::{
 /// Where PCI devices are.
 const DEVICES: &str = "/sys/bus/pci/devices";
 
-fn read(path: impl AsRef<Path>) -> Result<String> {
+pub fn read(path: impl AsRef<Path>) -> Result<String> {
     let path = path.as_ref();
     fs::read_to_string(path)
         .map(|text| text.trim().to_owned())
         .map_err(|e| format!("{}: {e}", path.display()).into())
 }
 
-fn write(path: impl AsRef<Path>, value: &str) -> Result<()> {
+pub fn write(path: impl AsRef<Path>, value: &str) -> Result<()> {
     let path = path.as_ref();
     fs::write(path, value).map_err(|e| format!("{} <- {value}: {e}", path.display()).into())
 }

@@ -59,6 +59,11 @@ impl Memory {
         IOVA + at as u64
     }
 
+    /// Where this process has what devices have there.
+    pub fn address(&self, iova: u64) -> *mut u8 {
+        self.at(iova, 1)
+    }
+
     fn at(&self, iova: u64, len: usize) -> *mut u8 {
         let offset = (iova - IOVA) as usize;
         assert!(offset + len <= self.len, "outside the DMA arena");

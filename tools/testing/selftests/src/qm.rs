@@ -8,7 +8,7 @@
 use crate::{
     host,
     memory::Memory,
-    vfio::{Device, Mapping},
+    vfio::{Device, Mapping, Region},
     work::Engine,
     Result,
 };
@@ -19,6 +19,7 @@ use hisi_acc_hw::{
     regs,
 };
 use std::{
+    cell::Cell,
     os::fd::AsRawFd,
     sync::atomic::{fence, Ordering},
     time::Instant,
@@ -32,38 +33,88 @@ const QUEUE_DEPTH: u16 = 0x400;
 /// MSI vectors of a VF (0x311c, rounded up to a power of two).
 const VECTORS: usize = 4;
 /// A queue's page in BAR4 (`QM_QP_DB_INTERVAL`).
-const DOORBELL_PAGE: usize = 0x1_0000;
+const DOORBELL_PAGE: u64 = 0x1_0000;
 
-/// The registers of a VF: its mapped BARs, its interrupts.
+/// A BAR: what of it can be mapped is; the rest is written by `write()`.
+struct Bar {
+    device: Device,
+    region: Region,
+    areas: Vec<(u64, Mapping)>,
+    /// How often `write()` was called
+    writes: Cell<u64>,
+}
+
+impl Bar {
+    /// The first `len` bytes of a BAR.
+    fn new(device: &Device, index: u32, len: u64) -> Result<Self> {
+        let region = device.region(index)?;
+        let mut areas = Vec::new();
+        for area in device.mmap_areas(&region)? {
+            let end = area.end.min(len);
+            if area.start < end {
+                let len = (end - area.start) as usize;
+                areas.push((area.start, device.mmap(&region, area.start, len)?));
+            }
+        }
+        Ok(Self {
+            device: device.try_clone()?,
+            region,
+            areas,
+            writes: Cell::new(0),
+        })
+    }
+
+    /// Where `len` bytes at `offset` are mapped, if they are.
+    fn at(&self, offset: u64, len: u64) -> Option<*mut u8> {
+        let (start, mapping) = self.areas.iter().find(|(start, mapping)| {
+            (*start..*start + mapping.len as u64).contains(&offset)
+                && offset + len <= *start + mapping.len as u64
+        })?;
+        // SAFETY: Within the mapping.
+        Some(unsafe { mapping.address.add((offset - start) as usize) })
+    }
+
+    fn write64(&self, offset: u64, value: u64) {
+        match self.at(offset, 8) {
+            // SAFETY: Mapped.
+            Some(at) => unsafe { at.cast::<u64>().write_volatile(value) },
+            None => {
+                self.writes.set(self.writes.get() + 1);
+                let bytes = value.to_ne_bytes();
+                let written = self.device.write_at(&self.region, offset, &bytes);
+                assert_eq!(written.expect("a doorbell"), bytes.len());
+            }
+        }
+    }
+}
+
+/// The registers of a VF: its BARs, its interrupts.
 struct Registers {
-    bar2: Mapping,
-    bar4: Mapping,
+    bar2: Bar,
+    bar4: Bar,
     interrupts: Vec<EventFd>,
 }
 
 impl Registers {
     fn new(device: &Device, queues: usize) -> Result<Self> {
         device.set_bus_master(true)?;
-        let bar2 = device.region(2)?;
-        let bar4 = device.region(4)?;
-        let len = (queues * DOORBELL_PAGE).min(bar4.size as usize);
         let interrupts = (0..VECTORS)
             .map(|_| EventFd::new(libc::EFD_NONBLOCK))
             .collect::<std::io::Result<Vec<_>>>()?;
         let fds: Vec<_> = interrupts.iter().map(AsRawFd::as_raw_fd).collect();
         device.set_msi(&fds)?;
         Ok(Self {
-            bar2: device.mmap(&bar2, 0, bar2.size.min(0x8000) as usize)?,
-            bar4: device.mmap(&bar4, 0, len)?,
+            bar2: Bar::new(device, 2, 0x8000)?,
+            bar4: Bar::new(device, 4, queues as u64 * DOORBELL_PAGE)?,
             interrupts,
         })
     }
 
     /// Where a register of BAR2 is mapped.
     fn at(&self, reg: u32) -> *mut u32 {
-        assert!((reg as usize) < self.bar2.len);
-        // SAFETY: Within the mapping.
-        unsafe { self.bar2.address.add(reg as usize).cast() }
+        let at = self.bar2.at(reg.into(), 4);
+        at.expect("registers other than doorbells are mapped")
+            .cast()
     }
 
     fn read(&self, reg: u32) -> u32 {
@@ -83,18 +134,14 @@ impl Registers {
     /// Rings on the page of a queue, which may be another one's.
     fn ring_on(&self, page: u16, doorbell: Doorbell) {
         fence(Ordering::SeqCst);
-        let at = match doorbell.kind {
-            Kind::Sq | Kind::Cq => {
-                let at =
-                    usize::from(page) * DOORBELL_PAGE + regs::QM_DOORBELL_SQ_CQ_BASE_V2 as usize;
-                assert!(at < self.bar4.len);
-                // SAFETY: Within the mapping.
-                unsafe { self.bar4.address.add(at) }
-            }
-            Kind::Eq | Kind::Aeq => self.at(regs::QM_DOORBELL_EQ_AEQ_BASE_V2).cast(),
+        let (bar, at) = match doorbell.kind {
+            Kind::Sq | Kind::Cq => (
+                &self.bar4,
+                u64::from(page) * DOORBELL_PAGE + u64::from(regs::QM_DOORBELL_SQ_CQ_BASE_V2),
+            ),
+            Kind::Eq | Kind::Aeq => (&self.bar2, regs::QM_DOORBELL_EQ_AEQ_BASE_V2.into()),
         };
-        // SAFETY: As above.
-        unsafe { at.cast::<u64>().write_volatile(doorbell.into_raw()) };
+        bar.write64(at, doorbell.into_raw());
     }
 
     #[cfg(target_arch = "aarch64")]
@@ -146,14 +193,56 @@ impl Registers {
 struct Queue {
     sq: u64,
     cq: u64,
+    alg_type: u8,
     tail: u16,
     head: u16,
     phase: bool,
 }
 
+/// Has the hardware make a queue pair, as `qm_sq_ctx_cfg()` and `qm_cq_ctx_cfg()` do.
+fn make(
+    registers: &Registers,
+    memory: &Memory,
+    buffer: u64,
+    entry_size: usize,
+    number: u16,
+    queue: &Queue,
+) -> Result<()> {
+    let depth = QUEUE_DEPTH;
+    let mut context = Xqc::zeroed();
+    context.set_base(queue.sq);
+    context.set_dw3(
+        SqcDw3 {
+            depth,
+            entry_shift: entry_size.ilog2() as u8,
+        }
+        .into_raw(),
+    );
+    context.set_w13((1 << 4) | (u16::from(queue.alg_type) << 8));
+    context.set_cq_num(number);
+    memory.write(buffer, &context.0);
+    registers.mailbox(Command::Sqc, buffer, number, false)?;
+    let mut context = Xqc::zeroed();
+    context.set_base(queue.cq);
+    context.set_dw3(
+        SqcDw3 {
+            depth,
+            entry_shift: 4,
+        }
+        .into_raw(),
+    );
+    // phase, and an event is wanted
+    context.set_cqc_dw6(0b11);
+    memory.write(buffer, &context.0);
+    registers.mailbox(Command::Cqc, buffer, number, false)?;
+    Ok(())
+}
+
 /// The queue manager.
 pub struct Qm {
     registers: Registers,
+    /// Where contexts are put for the mailbox
+    buffer: u64,
     eq: u64,
     eq_head: u16,
     eq_phase: bool,
@@ -221,43 +310,26 @@ impl Qm {
         for (number, alg_type) in (0u16..).zip(types) {
             let sq = memory.alloc(usize::from(QUEUE_DEPTH) * entry_size);
             let cq = memory.alloc(usize::from(QUEUE_DEPTH) * CQE_SIZE);
-            let depth = QUEUE_DEPTH;
-            let mut context = Xqc::zeroed();
-            context.set_base(sq);
-            context.set_dw3(
-                SqcDw3 {
-                    depth,
-                    entry_shift: entry_size.ilog2() as u8,
-                }
-                .into_raw(),
-            );
-            context.set_w13((1 << 4) | (u16::from(*alg_type) << 8));
-            context.set_cq_num(number);
-            memory.write(buffer, &context.0);
-            registers.mailbox(Command::Sqc, buffer, number, false)?;
-            let mut context = Xqc::zeroed();
-            context.set_base(cq);
-            context.set_dw3(
-                SqcDw3 {
-                    depth,
-                    entry_shift: 4,
-                }
-                .into_raw(),
-            );
-            // phase, and an event is wanted
-            context.set_cqc_dw6(0b11);
-            memory.write(buffer, &context.0);
-            registers.mailbox(Command::Cqc, buffer, number, false)?;
             queues.push(Queue {
                 sq,
                 cq,
+                alg_type: *alg_type,
                 tail: 0,
                 head: 0,
                 phase: true,
             });
+            make(
+                &registers,
+                memory,
+                buffer,
+                entry_size,
+                number,
+                &queues[usize::from(number)],
+            )?;
         }
         Ok(Self {
             registers,
+            buffer,
             eq,
             eq_head: 0,
             eq_phase: true,
@@ -268,6 +340,36 @@ impl Qm {
             interrupts: 0,
             vf_queues,
         })
+    }
+
+    /// Makes a queue anew, over `sq` if that is given; nothing must be in flight there.
+    pub fn remake(&mut self, memory: &Memory, number: u16, sq: Option<u64>) -> Result<()> {
+        let queue = &mut self.queues[usize::from(number)];
+        queue.sq = sq.unwrap_or(queue.sq);
+        queue.tail = 0;
+        queue.head = 0;
+        queue.phase = true;
+        // The phase of what was completed there before is that of what will be.
+        memory.write(queue.cq, &vec![0; usize::from(QUEUE_DEPTH) * CQE_SIZE]);
+        make(
+            &self.registers,
+            memory,
+            self.buffer,
+            self.entry_size,
+            number,
+            queue,
+        )
+    }
+
+    /// Has the hardware write the SQC of a queue somewhere.
+    pub fn dump(&self, number: u16, to: u64) -> Result<()> {
+        self.registers.mailbox(Command::Sqc, to, number, true)?;
+        Ok(())
+    }
+
+    /// Rings any doorbell on the page of a queue.
+    pub fn ring_raw(&self, page: u16, doorbell: Doorbell) {
+        self.registers.ring_on(page, doorbell);
     }
 
     /// Goes on over the registers of another VF.
@@ -326,6 +428,11 @@ impl Qm {
     /// A mailbox command that asks for something.
     pub fn query(&self, command: Command) -> Result<u64> {
         self.registers.mailbox(command, 0, 0, true)
+    }
+
+    /// How many doorbells were rung by `write()`.
+    pub fn writes(&self) -> u64 {
+        self.registers.bar2.writes.get() + self.registers.bar4.writes.get()
     }
 
     /// Sees interrupts that have come, without looking at what they are about yet.

@@ -15,6 +15,7 @@ use std::{
     fs::{File, OpenOptions},
     io::{Error, Result},
     mem::size_of,
+    ops::Range,
     os::{
         fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
         unix::fs::FileExt,
@@ -215,6 +216,47 @@ impl Device {
         })
     }
 
+    /// The parts of a region that can be mapped: by its VFIO_REGION_INFO_CAP_SPARSE_MMAP, or all of it,
+    /// or nothing.
+    pub fn mmap_areas(&self, region: &Region) -> Result<Vec<Range<u64>>> {
+        if !region.can_mmap() {
+            return Ok(Vec::new());
+        }
+        let mut buffer = vec![0u32; 1024];
+        buffer[0] = 4096;
+        buffer[2] = region.index;
+        // SAFETY: The buffer is as long as its first word says.
+        unsafe { ioctl(self.fd(), GET_REGION_INFO, buffer.as_mut_ptr())? };
+        let bytes: Vec<u8> = buffer.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        let (word, long) = (
+            |at: usize| u32::from_ne_bytes(bytes[at..at + 4].try_into().unwrap()),
+            |at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap()),
+        );
+        // struct vfio_region_info: flags at 4, cap_offset at 12
+        let mut at = match word(4) & abi::VFIO_REGION_INFO_FLAG_CAPS {
+            0 => 0,
+            _ => word(12) as usize,
+        };
+        while at != 0 {
+            // struct vfio_info_cap_header: id, version, next
+            if word(at) & 0xffff == abi::VFIO_REGION_INFO_CAP_SPARSE_MMAP {
+                let areas = (0..word(at + 8) as usize).map(|n| at + 16 + 16 * n);
+                let areas = areas.map(|at| long(at)..long(at) + long(at + 8));
+                return Ok(areas.collect());
+            }
+            at = word(at + 4) as usize;
+        }
+        Ok(vec![0..region.size])
+    }
+
+    /// The open file once more.
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(Self {
+            file: self.file.try_clone()?,
+            id: self.id,
+        })
+    }
+
     pub fn mmap(&self, region: &Region, at: u64, len: usize) -> Result<Mapping> {
         let protection = libc::PROT_READ | libc::PROT_WRITE;
         Mapping::new(&self.file, region.offset + at, len, protection)
@@ -339,6 +381,66 @@ impl Device {
         let fd = unsafe { ioctl(self.fd(), FEATURE, buffer.as_mut_ptr())? };
         // SAFETY: The kernel has just installed it for us.
         Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+    }
+
+    /// `VFIO_DEVICE_FEATURE_DMA_LOGGING_START` for ranges of IOVA.
+    pub fn start_logging(&self, page_size: u64, ranges: &[Range<u64>]) -> Result<()> {
+        let ranges: Vec<u64> = ranges
+            .iter()
+            .flat_map(|r| [r.start, r.end - r.start])
+            .collect();
+        self.start_logging_at(page_size, (ranges.len() / 2) as u32, ranges.as_ptr())
+    }
+
+    /// The same, with the ranges wherever the user says that they are.
+    pub fn start_logging_at(&self, page_size: u64, count: u32, ranges: *const u64) -> Result<()> {
+        // struct vfio_device_feature_dma_logging_control
+        let address = ranges as u64;
+        let mut data = [
+            page_size as u32,
+            (page_size >> 32) as u32,
+            count,
+            0,
+            address as u32,
+            (address >> 32) as u32,
+        ];
+        let flags = abi::VFIO_DEVICE_FEATURE_SET | abi::VFIO_DEVICE_FEATURE_DMA_LOGGING_START;
+        self.feature(flags, &mut data)
+    }
+
+    /// `VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP`
+    pub fn stop_logging(&self) -> Result<()> {
+        let flags = abi::VFIO_DEVICE_FEATURE_SET | abi::VFIO_DEVICE_FEATURE_DMA_LOGGING_STOP;
+        self.feature(flags, &mut [])
+    }
+
+    /// `VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT`: sets the bits of what is dirty in `bitmap`.
+    pub fn report_logging(
+        &self,
+        page_size: u64,
+        range: Range<u64>,
+        bitmap: &mut [u64],
+    ) -> Result<()> {
+        let address = bitmap.as_mut_ptr() as u64;
+        let length = range.end - range.start;
+        assert!(bitmap.len() as u64 * 64 * page_size >= length);
+        let mut data = [0; 8];
+        for (pair, value) in data
+            .chunks_exact_mut(2)
+            .zip([range.start, length, page_size, address])
+        {
+            pair.copy_from_slice(&[value as u32, (value >> 32) as u32]);
+        }
+        let flags = abi::VFIO_DEVICE_FEATURE_GET | abi::VFIO_DEVICE_FEATURE_DMA_LOGGING_REPORT;
+        self.feature(flags, &mut data)
+    }
+
+    /// Whether it offers DMA logging.
+    pub fn has_logging(&self) -> bool {
+        let flags = abi::VFIO_DEVICE_FEATURE_PROBE
+            | abi::VFIO_DEVICE_FEATURE_SET
+            | abi::VFIO_DEVICE_FEATURE_DMA_LOGGING_START;
+        self.feature(flags, &mut []).is_ok()
     }
 
     /// `VFIO_DEVICE_FEATURE_MIGRATION`

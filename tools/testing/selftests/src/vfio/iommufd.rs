@@ -12,9 +12,10 @@ use std::{
     os::fd::{AsRawFd, RawFd},
 };
 
-/// `_IO(IOMMUFD_TYPE, n)` for IOMMU_IOAS_ALLOC, IOMMU_IOAS_MAP and IOMMU_HWPT_ALLOC
+/// `_IO(IOMMUFD_TYPE, n)` for IOMMU_IOAS_ALLOC, _MAP, _UNMAP and IOMMU_HWPT_ALLOC
 const IOAS_ALLOC: libc::c_ulong = ((b';' as libc::c_ulong) << 8) | 0x81;
 const IOAS_MAP: libc::c_ulong = ((b';' as libc::c_ulong) << 8) | 0x85;
+const IOAS_UNMAP: libc::c_ulong = ((b';' as libc::c_ulong) << 8) | 0x86;
 const HWPT_ALLOC: libc::c_ulong = ((b';' as libc::c_ulong) << 8) | 0x89;
 
 /// Memory of this process, mapped for DMA at the IOVA that is given.
@@ -52,6 +53,18 @@ impl Iommufd {
     /// The number of its address space.
     pub fn ioas(&self) -> u32 {
         self.ioas
+    }
+
+    /// Takes a mapping away.
+    pub fn unmap(&self, iova: u64, len: usize) -> Result<()> {
+        // SAFETY: A structure of integers.
+        let mut unmap: fd_abi::iommu_ioas_unmap = unsafe { std::mem::zeroed() };
+        unmap.size = size_of::<fd_abi::iommu_ioas_unmap>() as u32;
+        unmap.ioas_id = self.ioas;
+        unmap.iova = iova;
+        unmap.length = len as u64;
+        // SAFETY: The structure is the request's.
+        unsafe { ioctl(self.fd(), IOAS_UNMAP, &mut unmap).map(|_| ()) }
     }
 
     /// A page table of the address space's, made for a device: its number.

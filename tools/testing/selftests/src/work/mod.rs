@@ -217,6 +217,11 @@ impl Workload {
         self.pending.clear();
     }
 
+    /// How many are on their way.
+    pub fn on_their_way(&self) -> usize {
+        self.pending.len()
+    }
+
     /// Submits one more job.
     pub fn submit(&mut self, qm: &mut Qm, memory: &Memory) -> Result<()> {
         let slots = self.slots as u64;
