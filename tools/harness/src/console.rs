@@ -56,6 +56,11 @@ pub enum Line<'a> {
     },
     /// Says why one failed
     Diagnostic(&'a str),
+    /// What the case that runs has measured: JSON, for the results' file of that name
+    Data {
+        file: &'a str,
+        json: &'a str,
+    },
     /// The kernel complains, or a program that looked at it
     Splat,
     /// The kernel says something else
@@ -72,6 +77,8 @@ pub const END: &str = "acc-selftest: end";
 const COMPLAINT: &str = "acc-selftest: complaint: ";
 /// What it says behind the first line of it.
 pub const GOES_ON: &str = "acc-selftest: complaint:  ";
+/// With this a case hands over what it has measured.
+const DATA: &str = "acc-selftest: data ";
 
 /// Where the kernel begins to speak in a line, and what it says behind its time stamp
 /// (`[    1.234567] `). The stamp need not be at the line's begin, for a program may have written
@@ -135,6 +142,12 @@ pub fn read(line: &str) -> Line<'_> {
     if line.contains(END) {
         return Line::End;
     }
+    if let Some((file, json)) = line
+        .strip_prefix(DATA)
+        .and_then(|rest| rest.split_once(' '))
+    {
+        return Line::Data { file, json };
+    }
     for (prefix, passed) in [("ok ", true), ("not ok ", false)] {
         if let Some((_, name)) = line
             .strip_prefix(prefix)
@@ -193,6 +206,13 @@ mod tests {
             }
         );
         assert_eq!(read("# errno 0"), Line::Diagnostic("errno 0"));
+        assert_eq!(
+            read("acc-selftest: data qemu {\"a\":[1.5]}"),
+            Line::Data {
+                file: "qemu",
+                json: "{\"a\":[1.5]}"
+            }
+        );
         assert_eq!(read("[    1.0] WARNING: fs/x.c:1 at f"), Line::Splat);
         assert_eq!(read("[    1.0] ok 1 - kunit"), Line::Kernel);
         assert_eq!(read("half a l[    1.0] BUG: at f"), Line::Splat);

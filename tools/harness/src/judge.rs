@@ -96,6 +96,8 @@ pub struct Judge {
     /// A result that is not reported yet: what comes after it may speak against it
     last: Option<(Case, Outcome)>,
     complaints: BTreeMap<String, Complaints>,
+    /// What the case that runs has measured
+    data: Vec<(String, String)>,
     tail: VecDeque<String>,
     ended: bool,
     first: String,
@@ -108,6 +110,7 @@ impl Judge {
             current: None,
             last: None,
             complaints: BTreeMap::new(),
+            data: Vec::new(),
             tail: VecDeque::new(),
             ended: false,
             first: cases.first().map(|c| c.name.clone()).unwrap_or_default(),
@@ -159,6 +162,7 @@ impl Judge {
             Line::Begin(name) => {
                 let settled = self.settle();
                 self.current = Some((name.to_owned(), Instant::now()));
+                self.data.clear();
                 return settled;
             }
             Line::Result {
@@ -171,6 +175,7 @@ impl Judge {
                 let case = self.left.remove(at);
                 let mut outcome = self.outcome(&case);
                 outcome.remark = remark.to_owned();
+                outcome.data = mem::take(&mut self.data);
                 if !passed {
                     outcome.why.push("failed in the guest:".to_owned());
                 }
@@ -184,6 +189,7 @@ impl Judge {
                     }
                 }
             }
+            Line::Data { file, json } => self.data.push((file.to_owned(), json.to_owned())),
             Line::Splat => {
                 let name = self.concerned();
                 self.complaints.entry(name).or_default().begin(line);
@@ -294,6 +300,28 @@ acc-selftest: end
         assert!(
             outcomes.iter().all(|(_, why)| why.is_empty()),
             "{outcomes:?}"
+        );
+    }
+
+    #[test]
+    fn data_are_the_cases() {
+        let console = GOOD
+            .replace("ok 1", "acc-selftest: data x {\"n\":1}\nok 1")
+            .replace(
+                "ok 2",
+                "acc-selftest: data x 2\nacc-selftest: data y 3\nok 2",
+            );
+        let mut judge = Judge::new(&[Case::new("a.one"), Case::new("a.two")]);
+        let mut outcomes: Vec<Outcome> = console
+            .lines()
+            .filter_map(|line| judge.line(line))
+            .collect();
+        outcomes.extend(judge.end(End::Gone));
+        let data: Vec<_> = outcomes.into_iter().map(|o| o.data).collect();
+        let of = |file: &str, json: &str| (file.to_owned(), json.to_owned());
+        assert_eq!(
+            data,
+            [vec![of("x", "{\"n\":1}")], vec![of("x", "2"), of("y", "3")]]
         );
     }
 

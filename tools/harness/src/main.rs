@@ -10,6 +10,7 @@ mod judge;
 mod machine;
 mod report;
 mod select;
+mod table;
 
 use case::Case;
 use clap::{Parser, Subcommand};

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The report: TAP on standard output and in tap.txt, and results.json beside it.
+//! The report: TAP on standard output and in tap.txt, results.json beside it, and what cases have
+//! measured in files of its own.
 
-use crate::{case::Case, Result};
+use crate::{case::Case, table, Result};
+use serde_json::Value;
 use std::{
+    collections::BTreeMap,
     fmt::Write as _,
     fs::{self, File},
     io::Write,
@@ -18,6 +21,8 @@ pub struct Outcome {
     /// What it has to say beside its result, or nothing
     pub remark: String,
     pub took: Duration,
+    /// What it has measured: the file's name, and JSON
+    pub data: Vec<(String, String)>,
     /// What there is to say against it; it has passed where that is nothing
     pub why: Vec<String>,
 }
@@ -25,20 +30,38 @@ pub struct Outcome {
 /// Results as they come.
 pub struct Report {
     tap: File,
-    json: PathBuf,
+    folder: PathBuf,
     flavour: String,
     planned: usize,
     outcomes: Vec<Outcome>,
+    /// What cases have measured, by file
+    data: BTreeMap<String, Vec<Value>>,
+}
+
+/// What a case has measured, with its name and its driver's; or what is wrong with it.
+fn measured(name: &str, file: &str, json: &str) -> std::result::Result<Value, String> {
+    let wrong = |why: &str| Err(format!("what it has measured for '{file}' {why}: {json}"));
+    if file.is_empty() || !file.bytes().all(|b| b.is_ascii_lowercase()) {
+        return wrong("has no file's name");
+    }
+    let Ok(Value::Object(mut run)) = serde_json::from_str(json) else {
+        return wrong("is no object of JSON");
+    };
+    let case = Case::new(name);
+    run.insert("case".into(), name.split(':').next().unwrap_or(name).into());
+    run.insert("driver".into(), case.driver().into());
+    Ok(Value::Object(run))
 }
 
 impl Report {
     pub fn new(results: &Path, flavour: &str, planned: usize) -> Result<Self> {
         let mut report = Self {
             tap: File::create(results.join("tap.txt"))?,
-            json: results.join("results.json"),
+            folder: results.to_owned(),
             flavour: flavour.to_owned(),
             planned,
             outcomes: Vec::new(),
+            data: BTreeMap::new(),
         };
         report.say("TAP version 14");
         report.say(&format!("1..{planned}"));
@@ -51,7 +74,13 @@ impl Report {
         let _ = writeln!(self.tap, "{line}");
     }
 
-    pub fn add(&mut self, outcome: Outcome) {
+    pub fn add(&mut self, mut outcome: Outcome) {
+        for (file, json) in &outcome.data {
+            match measured(&outcome.name, file, json) {
+                Ok(run) => self.data.entry(file.clone()).or_default().push(run),
+                Err(why) => outcome.why.push(why),
+            }
+        }
         let number = self.outcomes.len() + 1;
         let name = match outcome.remark.as_str() {
             "" => outcome.name.clone(),
@@ -68,7 +97,16 @@ impl Report {
         }
         self.outcomes.push(outcome);
         // As it stands, in case that this run is broken off.
-        let _ = fs::write(&self.json, self.json());
+        let _ = fs::write(self.folder.join("results.json"), self.json());
+        for (file, runs) in &self.data {
+            let runs: Vec<String> = runs.iter().map(|run| format!("    {run}")).collect();
+            let text = format!(
+                "{{\n  \"flavour\": {},\n  \"runs\": [\n{}\n  ]\n}}\n",
+                quote(&self.flavour),
+                runs.join(",\n")
+            );
+            let _ = fs::write(self.folder.join(file).with_extension("json"), text);
+        }
     }
 
     fn counts(&self) -> (usize, usize) {
@@ -106,11 +144,15 @@ impl Report {
         text
     }
 
-    /// The last line; whether all passed.
+    /// What was measured, and the last line; whether all passed.
     pub fn finish(&mut self) -> Result<bool> {
         let missing = self.planned - self.outcomes.len();
         if missing != 0 {
             return Err(format!("{missing} cases have no result").into());
+        }
+        let migrations = self.data.get("qemu").map(|runs| table::migrations(runs));
+        for line in migrations.unwrap_or_default() {
+            self.say(&format!("# {line}"));
         }
         let (passed, failed) = self.counts();
         self.say(&format!("{passed} passed, {failed} failed"));
@@ -171,5 +213,35 @@ mod tests {
 }
 "#
         );
+    }
+
+    #[test]
+    fn data() {
+        let folder = std::env::temp_dir().join(format!("acc-data-{}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let mut report = Report::new(&folder, "", 3).unwrap();
+        for (name, json) in [("a.b:c", "{\"n\":1}"), ("a.d", "{\"n\":[2]}"), ("a.e", "{")] {
+            report.add(Outcome {
+                name: name.to_owned(),
+                data: vec![("x".to_owned(), json.to_owned())],
+                ..Outcome::default()
+            });
+        }
+        // The last one's are none.
+        assert!(!report.finish().unwrap());
+        let json = fs::read_to_string(folder.join("x.json")).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(
+            json,
+            r#"{
+  "flavour": "",
+  "runs": [
+    {"case":"a.b","driver":"c","n":1},
+    {"case":"a.d","driver":null,"n":[2]}
+  ]
+}
+"#
+        );
+        assert!(measured("a.b", "../x", "{}").is_err());
     }
 }

@@ -226,6 +226,11 @@ impl Function {
         })
     }
 
+    pub fn device_id(&self) -> Result<u16> {
+        let text = read(self.path().join("device"))?;
+        Ok(u16::from_str_radix(text.trim_start_matches("0x"), 16)?)
+    }
+
     /// A word of its configuration space, and writing one: past its driver.
     pub fn config(&self, at: u64) -> Result<u32> {
         let mut raw = [0; 4];

@@ -2,6 +2,12 @@
 
 //! Guests of this guest: QEMU, unmodified, with VFs handed on to it by vfio-pci, and spoken to by QMP.
 
+mod outcome;
+mod record;
+
+pub use outcome::Outcome;
+pub use record::Record;
+
 use crate::{host, host::Function, Result};
 use serde_json::{json, Value};
 use std::{
@@ -91,39 +97,32 @@ impl Default for Config {
     }
 }
 
+/// How long anything may take.
+const LIMIT: Duration = Duration::from_secs(90);
+
 /// A QEMU.
 pub struct Vm {
     name: String,
+    pub config: Config,
+    /// Its VFs
+    pub vfs: Vec<Function>,
     child: Child,
     qmp: BufReader<UnixStream>,
     serial: fs::File,
+    /// How long its trace was when it was last told to migrate
+    traced: usize,
 }
 
-/// What a migration came to.
-#[derive(Clone, Debug, Default)]
-pub struct Outcome {
-    pub status: String,
-    pub error: String,
-    pub downtime_ms: u64,
-    pub total_ms: u64,
-    pub ram_bytes: u64,
-    pub vfio_bytes: u64,
-    pub iterations: u64,
-}
-
-impl std::fmt::Display for Outcome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "downtime {} ms, {} KiB of RAM and {} bytes of VFIO in {} iterations, {} ms in all",
-            self.downtime_ms,
-            self.ram_bytes >> 10,
-            self.vfio_bytes,
-            self.iterations,
-            self.total_ms
-        )
-    }
-}
+/// What QEMU traces: states of VFs, what is sent of them, when vCPUs stop and go on, and the pages
+/// that are dirty by what the VFs write.
+const TRACED: &[&str] = &[
+    "vfio_migration_set_device_state",
+    "vfio_save_block",
+    "vfio_save_complete_precopy_start",
+    "vfio_get_dirty_bitmap",
+    "migration_bitmap_sync_start",
+    "vmstate_downtime_checkpoint",
+];
 
 impl Vm {
     /// Starts one with VFs; with `incoming` it waits there for a migration.
@@ -136,7 +135,7 @@ impl Vm {
         set_up()?;
         let path = |kind: &str| format!("{RUN}/{name}.{kind}");
         let outside = |kind: &str| PathBuf::from(format!("{ROOT}{}", path(kind)));
-        for kind in ["qmp", "in", "log"] {
+        for kind in ["qmp", "in", "log", "trace"] {
             let _ = fs::remove_file(outside(kind));
         }
         // What is typed on its console. Opened for both, so that no side waits for the other.
@@ -168,7 +167,11 @@ impl Vm {
                 path("log"),
                 path("in")
             ))
-            .args(["-serial", "chardev:serial"]);
+            .args(["-serial", "chardev:serial"])
+            .args(["-msg", "timestamp=on", "-D", &path("trace")]);
+        for event in TRACED {
+            command.args(["-trace", event]);
+        }
         if config.way == Way::Iommufd {
             command.args(["-object", "iommufd,id=iommufd0"]);
         }
@@ -211,13 +214,22 @@ impl Vm {
         qmp.set_read_timeout(Some(Duration::from_secs(120)))?;
         let mut vm = Self {
             name: name.to_owned(),
+            config: config.clone(),
+            vfs: vfs.iter().map(|vf| (*vf).clone()).collect(),
             child: ended.0.take().ok_or("no QEMU")?,
             qmp: BufReader::new(qmp),
             serial,
+            traced: 0,
         };
         // The greeting, then out of the negotiation.
         vm.read()?;
         vm.qmp("qmp_capabilities", json!({}))?;
+        // The source hears from the target whether it could load all, as libvirt has it.
+        let wanted = json!([{ "capability": "return-path", "state": true }]);
+        vm.qmp(
+            "migrate-set-capabilities",
+            json!({ "capabilities": wanted }),
+        )?;
         Ok(vm)
     }
 
@@ -297,7 +309,7 @@ impl Vm {
         while !ready(self) {
             let why = match self.child.try_wait()? {
                 Some(status) => format!("QEMU ended: {status}"),
-                None if begin.elapsed() > Duration::from_secs(90) => "not in time".to_owned(),
+                None if begin.elapsed() > LIMIT => "not in time".to_owned(),
                 None => {
                     sleep(Duration::from_millis(100));
                     continue;
@@ -311,11 +323,17 @@ impl Vm {
         Ok(())
     }
 
+    /// What it has traced.
+    pub fn trace(&self) -> String {
+        fs::read_to_string(self.file("trace")).unwrap_or_default()
+    }
+
     /// Begins a migration to where another one waits. Where nothing tracks what the VF writes, all of
     /// RAM is dirty for ever: the guest has to be stopped with all of it to do.
     pub fn migrate(&mut self, to: &str) -> Result<()> {
         let parameters = json!({ "downtime-limit": 60_000, "max-bandwidth": 4u64 << 30 });
         self.qmp("migrate-set-parameters", parameters)?;
+        self.traced = self.trace().len();
         self.qmp("migrate", json!({ "uri": to }))?;
         Ok(())
     }
@@ -323,25 +341,31 @@ impl Vm {
     /// Waits till the migration has ended, one way or another.
     pub fn migrated(&mut self) -> Result<Outcome> {
         let begin = Instant::now();
+        let mut outcome = Outcome::default();
         loop {
             let info = self.qmp("query-migrate", json!({}))?;
-            let status = info["status"].as_str().unwrap_or("none").to_owned();
-            if ["completed", "failed", "cancelled"].contains(&status.as_str()) {
-                return Ok(Outcome {
-                    status,
-                    error: info["error-desc"].as_str().unwrap_or_default().to_owned(),
-                    downtime_ms: info["downtime"].as_u64().unwrap_or(0),
-                    total_ms: info["total-time"].as_u64().unwrap_or(0),
-                    ram_bytes: info["ram"]["transferred"].as_u64().unwrap_or(0),
-                    vfio_bytes: info["vfio"]["transferred"].as_u64().unwrap_or(0),
-                    iterations: info["ram"]["dirty-sync-count"].as_u64().unwrap_or(0),
-                });
+            outcome.read(&info);
+            if outcome.is_over() {
+                outcome.read_trace(self.trace().get(self.traced..).unwrap_or_default());
+                return Ok(outcome);
             }
-            if begin.elapsed() > Duration::from_secs(90) {
+            if begin.elapsed() > LIMIT {
                 return Err(format!("{}: the migration does not end: {info}", self.name).into());
             }
             sleep(Duration::from_millis(50));
         }
+    }
+
+    /// Waits till a guest has come in, and its VFs are what they were.
+    pub fn came_in(&mut self) -> Result<()> {
+        let begin = Instant::now();
+        while self.qmp("query-status", json!({}))?["status"] == "inmigrate" {
+            if begin.elapsed() > LIMIT {
+                return Err(format!("{}: the guest does not come in", self.name).into());
+            }
+            sleep(Duration::from_millis(20));
+        }
+        Ok(())
     }
 
     /// Ends it in good order.

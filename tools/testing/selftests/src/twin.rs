@@ -7,6 +7,7 @@ use crate::{
     host::{self, Function},
     Result,
 };
+use hisi_acc_hw::regs;
 use std::{collections::BTreeMap, fs::OpenOptions, os::fd::AsRawFd, ptr};
 
 const LEN: usize = 0x10000;
@@ -44,9 +45,36 @@ impl Counts {
             .sum()
     }
 
+    /// The mailbox commands of a function, and how many of each.
+    pub fn mailbox(&self, function: &str) -> Vec<(&str, u64)> {
+        let of = self.0.iter().filter(|((f, _), _)| f == function);
+        of.filter_map(|((_, key), n)| Some((key.strip_prefix("mailbox.")?, *n)))
+            .collect()
+    }
+
     /// All register accesses of a function.
     pub fn accesses(&self, function: &str) -> u64 {
         self.with_prefix(function, "reg_")
+    }
+}
+
+/// How often a register was read or written.
+#[derive(Clone, Copy, Debug)]
+pub struct Register {
+    pub write: bool,
+    pub bar: u8,
+    pub offset: u64,
+    pub count: u64,
+}
+
+impl Register {
+    /// Whether it is a doorbell: a VF's BAR4 has nothing else.
+    pub fn is_doorbell(&self) -> bool {
+        let doorbells = [
+            regs::QM_DOORBELL_SQ_CQ_BASE_V2,
+            regs::QM_DOORBELL_EQ_AEQ_BASE_V2,
+        ];
+        self.bar == 4 || (self.bar == 2 && doorbells.map(u64::from).contains(&self.offset))
     }
 }
 
@@ -145,15 +173,32 @@ impl Twin {
             .collect()
     }
 
+    /// How often which of a function's registers were accessed since the mark.
+    pub fn registers(&self, function: &str) -> Result<Vec<Register>> {
+        let text = self.ask(&format!("ledger registers {function}"))?;
+        let read = |line: &str| -> Option<Register> {
+            let [what, bar, offset, count] = line.split(' ').collect::<Vec<_>>()[..] else {
+                return None;
+            };
+            Some(Register {
+                write: what == "write",
+                bar: bar.parse().ok()?,
+                offset: u64::from_str_radix(offset.strip_prefix("0x")?, 16).ok()?,
+                count: count.parse().ok()?,
+            })
+        };
+        text.lines()
+            .map(|line| read(line).ok_or_else(|| format!("no register: {line}").into()))
+            .collect()
+    }
+
     /// How often a function's register was read (`write`: written) since the mark.
     pub fn register(&self, function: &str, write: bool, bar: u8, offset: u64) -> Result<u64> {
-        let what = if write { "write" } else { "read" };
-        let line = format!("{what} {bar} {offset:#x} ");
-        let text = self.ask(&format!("ledger registers {function}"))?;
-        match text.lines().find_map(|l| l.strip_prefix(&line)) {
-            Some(n) => Ok(n.parse()?),
-            None => Ok(0),
-        }
+        let registers = self.registers(function)?;
+        let found = registers
+            .iter()
+            .find(|r| (r.write, r.bar, r.offset) == (write, bar, offset));
+        Ok(found.map_or(0, |r| r.count))
     }
 
     /// Counts begin anew.

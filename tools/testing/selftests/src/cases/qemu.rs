@@ -5,7 +5,7 @@
 use super::ensure;
 use crate::{
     host::{self, Accelerator, Function, HPRE, SEC, ZIP},
-    nested::{Config, Outcome, Vm, Way},
+    nested::{Config, Outcome, Record, Vm, Way},
     twin::Twin,
     Driver, Result,
 };
@@ -65,11 +65,17 @@ fn waiting(name: &str, config: &Config, vfs: &[&Function]) -> Result<(Vm, String
     Ok((Vm::new(name, config, vfs, Some(&socket))?, socket))
 }
 
-/// Moves a guest to other VFs of the same host; the target.
+/// Moves a guest to other VFs of the same host, and records what that took; the target.
 fn moved(source: &mut Vm, name: &str, config: &Config, vfs: &[&Function]) -> Result<(Vm, Outcome)> {
-    let (target, socket) = waiting(name, config, vfs)?;
+    let (mut target, socket) = waiting(name, config, vfs)?;
+    let record = Record::begin(source, &target)?;
     source.migrate(&socket)?;
-    let outcome = source.migrated()?;
+    let mut outcome = source.migrated()?;
+    if outcome.status == "completed" {
+        target.came_in()?;
+        outcome.read_target(&target.trace());
+        record.end(source, &outcome)?;
+    }
     Ok((target, outcome))
 }
 

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a migration came to, as QEMU has it: by `query-migrate`, and by its trace.
+
+use serde_json::{json, Value};
+
+/// Bytes of a migration.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Bytes {
+    pub all: u64,
+    /// Of these, those that were sent while the guest stood
+    pub stop: u64,
+}
+
+/// What a migration came to.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    pub status: String,
+    pub error: String,
+    /// From the stop of the vCPUs till the target has loaded all
+    pub downtime_ms: u64,
+    pub total_ms: u64,
+    /// The whole stream
+    pub stream_bytes: u64,
+    /// Pages, with their headers (`precopy-bytes` and `downtime-bytes`)
+    pub ram: Bytes,
+    /// What was read from the VFs' migration files
+    pub vfio: Bytes,
+    /// How often it was asked which pages are dirty
+    pub iterations: u64,
+    /// Pages of 4 KiB that became dirty in a second, as it was last told; QEMU tells it of iterations
+    /// that take longer than a second
+    pub dirty_rate: Option<u64>,
+    /// How many pages were dirty by what VFs had written, each time it was asked
+    pub vf_dirty: Vec<u64>,
+    /// When it entered which state: VF, state, milliseconds since the first
+    pub states: Vec<(String, String, f64)>,
+    /// When the vCPUs were stopped, by the host's clock
+    stopped_at: Option<f64>,
+    /// How long no vCPU ran, on the source or on the target
+    pub stood_ms: Option<f64>,
+}
+
+/// A line of a trace: when, of what, and what it says.
+fn event(line: &str) -> Option<(f64, &str, &str)> {
+    let (_, rest) = line.split_once('@')?;
+    let (seconds, rest) = rest.split_once(':')?;
+    let (name, text) = rest.split_once(' ')?;
+    Some((seconds.parse().ok()?, name, text.trim()))
+}
+
+impl Outcome {
+    /// Reads what `query-migrate` has answered.
+    pub fn read(&mut self, info: &Value) {
+        let number = |value: &Value| value.as_u64().unwrap_or(0);
+        let ram = &info["ram"];
+        self.status = info["status"].as_str().unwrap_or("none").to_owned();
+        self.error = info["error-desc"].as_str().unwrap_or_default().to_owned();
+        self.downtime_ms = number(&info["downtime"]);
+        self.total_ms = number(&info["total-time"]);
+        self.stream_bytes = number(&ram["transferred"]);
+        self.ram = Bytes {
+            all: number(&ram["precopy-bytes"]) + number(&ram["downtime-bytes"]),
+            stop: number(&ram["downtime-bytes"]),
+        };
+        self.vfio.all = number(&info["vfio"]["transferred"]);
+        self.iterations = number(&ram["dirty-sync-count"]);
+        match ram["dirty-pages-rate"].as_u64() {
+            None | Some(0) => {}
+            rate => self.dirty_rate = rate,
+        }
+    }
+
+    pub fn is_over(&self) -> bool {
+        ["completed", "failed", "cancelled"].contains(&self.status.as_str())
+    }
+
+    /// Reads what the source has traced since it was told to migrate.
+    pub fn read_trace(&mut self, trace: &str) {
+        let mut stops = false;
+        let mut first = None;
+        for (at, name, text) in trace.lines().filter_map(event) {
+            let mut words = text.split(' ');
+            match name {
+                "vfio_migration_set_device_state" => {
+                    // (ADDRESS) state STATE
+                    if let (Some(vf), Some(state)) = (words.next(), words.nth(1)) {
+                        let ms = (at - *first.get_or_insert(at)) * 1e3;
+                        let vf = vf.trim_matches(['(', ')']).to_owned();
+                        self.states.push((vf, state.to_owned(), ms));
+                    }
+                }
+                "vfio_save_complete_precopy_start" => stops = true,
+                "vfio_save_block" if stops => {
+                    // (ADDRESS) data_size BYTES
+                    self.vfio.stop += words.nth(2).and_then(|n| n.parse().ok()).unwrap_or(0);
+                }
+                "migration_bitmap_sync_start" => self.vf_dirty.push(0),
+                "vfio_get_dirty_bitmap" => {
+                    let pages = text.split("dirty_pages=").nth(1);
+                    let pages: u64 = pages.and_then(|n| n.parse().ok()).unwrap_or(0);
+                    if let Some(last) = self.vf_dirty.last_mut() {
+                        *last += pages;
+                    }
+                }
+                "vmstate_downtime_checkpoint" if text == "src-downtime-start" => {
+                    self.stopped_at = Some(at);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads when the guest went on, from what the target has traced.
+    pub fn read_target(&mut self, trace: &str) {
+        let started = trace.lines().filter_map(event).find(|(_, name, text)| {
+            *name == "vmstate_downtime_checkpoint" && *text == "dst-precopy-bh-vm-started"
+        });
+        if let (Some(stopped), Some((started, ..))) = (self.stopped_at, started) {
+            self.stood_ms = Some((started - stopped) * 1e3);
+        }
+    }
+
+    pub fn to_json(&self) -> Value {
+        let bytes = |bytes: Bytes| json!({ "all": bytes.all, "stop": bytes.stop });
+        let states: Vec<Value> = self
+            .states
+            .iter()
+            .map(|(vf, state, ms)| json!({ "vf": vf, "state": state, "ms": round(*ms) }))
+            .collect();
+        json!({
+            "downtime_ms": self.downtime_ms,
+            "stood_ms": self.stood_ms.map(round),
+            "total_ms": self.total_ms,
+            "iterations": self.iterations,
+            "dirty_pages_per_second": self.dirty_rate,
+            "dirty_by_vfs": self.vf_dirty,
+            "stream_bytes": self.stream_bytes,
+            "ram_bytes": bytes(self.ram),
+            "vfio_bytes": bytes(self.vfio),
+            "states": states,
+        })
+    }
+}
+
+/// To a tenth.
+fn round(ms: f64) -> f64 {
+    (ms * 10.0).round() / 10.0
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            f,
+            "downtime {} ms, {} KiB of RAM and {} bytes of VFIO in {} iterations, {} ms in all",
+            self.downtime_ms,
+            self.ram.all >> 10,
+            self.vfio.all,
+            self.iterations,
+            self.total_ms
+        )
+    }
+}
