@@ -31,6 +31,8 @@ pub struct Case {
     /// If the kernel complains with these words, that is a defect of its own that is known, and not
     /// the case's failure (`known=f+0x`)
     pub known: Option<String>,
+    /// It takes long: left out where no case is asked for by name (`long`)
+    pub long: bool,
     /// Only with this flavour of the kernel (`flavour=debug`)
     pub flavour: Option<String>,
 }
@@ -65,6 +67,7 @@ impl Case {
                 ("kernel", value) => case.needs.kernel.push(value.to_owned()),
                 ("fresh", "") => case.needs.fresh = true,
                 ("nested", "") => case.needs.nested = true,
+                ("long", "") => case.long = true,
                 ("splat", value) => case.splat = Some(value.to_owned()),
                 ("known", value) => case.known = Some(value.to_owned()),
                 ("flavour", value) => case.flavour = Some(value.to_owned()),
@@ -146,7 +149,7 @@ mod tests {
     #[test]
     fn attributes() {
         let case = Case::read(
-            "a.b:c:v5\thw=5\tvfs=63\tmemory=2G\tkernel=x=1\tkernel=y\tfresh\tnested\tsplat=BUG: no\tknown=f+0x",
+            "a.b:c:v5\thw=5\tvfs=63\tmemory=2G\tkernel=x=1\tkernel=y\tfresh\tnested\tlong\tsplat=BUG: no\tknown=f+0x",
         );
         assert_eq!(
             case,
@@ -162,6 +165,7 @@ mod tests {
                 },
                 splat: Some("BUG: no".to_owned()),
                 known: Some("f+0x".to_owned()),
+                long: true,
                 flavour: None,
             })
         );

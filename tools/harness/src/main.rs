@@ -55,12 +55,16 @@ enum What {
     List,
     /// Runs cases, prints TAP, ends with `N passed, N failed`
     Check {
-        /// Which: SUITE.CASE, with * and ?; the driver's name may follow behind a colon
+        /// Which: SUITE.CASE, with * and ?; the driver's name may follow behind a colon. Several
+        /// have spaces between them
         #[arg(default_value = "*")]
         pattern: String,
         /// With which driver: rust, c, both
         #[arg(long, default_value = "both")]
         driver: String,
+        /// Those that take long too, which are else for who asks for them by name
+        #[arg(long)]
+        all: bool,
     },
     /// Shows a migration
     Demo,
@@ -80,9 +84,11 @@ const HOST: &[(&str, &str, &[&str])] = &[
     ("host.harness", "tools", &["test", "-q", "-p", "acc"]),
 ];
 
-/// How many seconds a guest may be silent, and how many it may take in all.
+/// How many seconds a guest may be silent, and how many it may take in all: itself, or with guests
+/// of its own.
 const SILENCE: u64 = 120;
 const TOTAL: u64 = 900;
+const TOTAL_NESTED: u64 = 1800;
 
 /// The cases that run in guests, with the machine's flavour of the kernel.
 fn guest_cases(machine: &Machine) -> Result<Vec<Case>> {
@@ -157,33 +163,42 @@ fn results(machine: &Machine) -> Result<PathBuf> {
     Ok(results)
 }
 
-fn check(machine: &Machine, pattern: &str, driver: &str) -> Result<bool> {
+fn check(machine: &Machine, pattern: &str, driver: &str, all: bool) -> Result<bool> {
     let results = results(machine)?;
-    let cases: Vec<Case> = all_cases(machine)?
+    let all = all || pattern != "*";
+    let (cases, left_out): (Vec<Case>, Vec<Case>) = all_cases(machine)?
         .into_iter()
         .filter(|case| select::matches(pattern, driver, case))
-        .collect();
+        .partition(|case| all || !case.long);
     if cases.is_empty() {
         return Err(format!("no case matches '{pattern}': make list names them").into());
     }
-    let report = Mutex::new(Report::new(&results, &machine.flavour, cases.len())?);
+    let mut report = Report::new(&results, &machine.flavour, cases.len())?;
+    report.left_out = left_out.len();
+    let report = Mutex::new(report);
     let (host, cases): (Vec<Case>, Vec<Case>) =
         cases.into_iter().partition(|case| case.suite() == "host");
     for case in host {
         run_host(&machine.top, &results, &case.name, &report)?;
     }
-    // Two guests at a time.
+    // Two guests at a time, those first that take longest.
     let apart = machine.flavour == "debug";
-    let queue = Mutex::new(case::groups(cases, apart).into_iter());
+    let mut groups = case::groups(cases, apart);
+    groups.sort_by_key(|(_, cases)| !cases[0].needs.nested);
+    let queue = Mutex::new(groups.into_iter());
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| loop {
                 let next = queue.lock().expect("no poison").next();
                 let Some((name, cases)) = next else { break };
+                let total = match cases[0].needs.nested {
+                    true => TOTAL_NESTED,
+                    false => TOTAL,
+                };
                 let guest = Guest {
                     name,
                     cases,
-                    limits: machine.limits(SILENCE, TOTAL),
+                    limits: machine.limits(SILENCE, total),
                 };
                 guest.run(machine, &results, &report);
             });
@@ -227,9 +242,13 @@ fn main() -> ExitCode {
             }
             true
         }),
-        What::Check { pattern, driver } => machine
+        What::Check {
+            pattern,
+            driver,
+            all,
+        } => machine
             .build_initramfs()
-            .and_then(|()| check(&machine, &pattern, &driver)),
+            .and_then(|()| check(&machine, &pattern, &driver, all)),
         What::Demo => machine
             .build_initramfs()
             .and_then(|()| guest::demo(&machine)),

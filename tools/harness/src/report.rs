@@ -33,6 +33,8 @@ pub struct Report {
     folder: PathBuf,
     flavour: String,
     planned: usize,
+    /// How many cases take so long that they were left out
+    pub left_out: usize,
     outcomes: Vec<Outcome>,
     /// What cases have measured, by file
     data: BTreeMap<String, Vec<Value>>,
@@ -60,6 +62,7 @@ impl Report {
             folder: results.to_owned(),
             flavour: flavour.to_owned(),
             planned,
+            left_out: 0,
             outcomes: Vec::new(),
             data: BTreeMap::new(),
         };
@@ -153,6 +156,13 @@ impl Report {
         let migrations = self.data.get("qemu").map(|runs| table::migrations(runs));
         for line in migrations.unwrap_or_default() {
             self.say(&format!("# {line}"));
+        }
+        if self.left_out != 0 {
+            self.say(&format!(
+                "# {} cases that take long were left out: make check ALL=1 has them too, \
+                 make check-qemu those that run QEMU",
+                self.left_out
+            ));
         }
         let (passed, failed) = self.counts();
         self.say(&format!("{passed} passed, {failed} failed"));

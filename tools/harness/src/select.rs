@@ -17,14 +17,16 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// Whether a case is meant by a pattern, for its name with or without what is behind the first
-/// colon, and a driver's name.
-pub fn matches(pattern: &str, driver: &str, case: &Case) -> bool {
+/// Whether a case is meant by one of some patterns, for its name with or without what is behind the
+/// first colon, and a driver's name.
+pub fn matches(patterns: &str, driver: &str, case: &Case) -> bool {
     if driver != "both" && case.driver().is_some_and(|with| with != driver) {
         return false;
     }
     let name = case.name.split(':').next().unwrap_or_default();
-    glob(pattern.as_bytes(), case.name.as_bytes()) || glob(pattern.as_bytes(), name.as_bytes())
+    patterns.split_whitespace().any(|pattern| {
+        glob(pattern.as_bytes(), case.name.as_bytes()) || glob(pattern.as_bytes(), name.as_bytes())
+    })
 }
 
 #[cfg(test)]
@@ -46,6 +48,7 @@ mod tests {
         assert!(!matches("*.idle:rust", "both", "migration.idle:rust:v5"));
         assert!(matches("*:v5", "both", "migration.idle:rust:v5"));
         assert!(!matches("hidden.*", "both", "migration.idle:c"));
+        assert!(matches("hidden.* *.idle", "both", "migration.idle:c"));
     }
 
     #[test]

@@ -307,7 +307,7 @@ static int work(void *data)
 		}
 		load->jobs++;
 		if (every && load->jobs % every == 0)
-			pr_info("acc_load %s: %lu jobs, %lu errors\n", name, load->jobs,
+			pr_notice("acc_load %s: %lu jobs, %lu errors\n", name, load->jobs,
 				load->errors);
 	}
 	return 0;
@@ -347,7 +347,7 @@ static void load_stop(void)
 		kfree(load->buffers.text);
 		kfree(load->buffers.out);
 		kfree(load->buffers.back);
-		pr_info("acc_load %s: ended, %lu jobs, %lu errors\n", load->engine->name,
+		pr_notice("acc_load %s: ended, %lu jobs, %lu errors\n", load->engine->name,
 			load->jobs, load->errors);
 	}
 }

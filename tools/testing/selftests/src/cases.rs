@@ -241,13 +241,13 @@ const NEEDS: &[(&str, &str)] = &[
     ("kunit.", "\tkernel=kunit.enable=1"),
     // pci_disable_sriov() by a PF's driver that is unbound: without pci_rescan_remove_lock.
     ("link.pf_unbind", "\tknown=hisi_qm_sriov_disable+"),
-    ("lifetime.pf_unbind", "\tknown=hisi_qm_sriov_disable+"),
-    ("lifetime.modules", "\tknown=hisi_qm_sriov_disable+"),
-    // It takes a spinlock below the raw one of PCI configuration space.
-    ("twin.aer_inject", "\tknown=aer_inj_read_config+"),
     // QEMU runs in the guest, and guests in that: with the kernel that the guest has, which with KASAN
-    // is too much for an emulated machine in an emulated machine.
-    ("qemu.", "\tnested\tmemory=3G\tflavour="),
+    // is too much for an emulated machine in an emulated machine. The kernel's own tests of the engines
+    // take long.
+    (
+        "qemu.",
+        "\tnested\tmemory=3G\tflavour=\tkernel=cryptomgr.notests=1",
+    ),
     ("dirty.hostile_many_vfs", "\tvfs=63"),
     // Each spoils its guest.
     ("debug.", "\tfresh\tflavour=debug"),
@@ -257,6 +257,18 @@ const NEEDS: &[(&str, &str)] = &[
 /// it takes its state's lock below memory_lock when the VF is reset, and faults pages in, which takes
 /// memory_lock, below that of its migration file, which is below the state's.
 const C_LOCK_CYCLE: &str = "\tknown=hisi_acc_vf_pci_aer_reset_done+";
+
+/// Suites that take long, and the cases of them that run where nobody asks for more.
+const LONG: &[&str] = &["qemu."];
+const CHOSEN: &[&str] = &[
+    "qemu.cancel_and_retry:rust",
+    "qemu.iommufd_stopped:rust",
+    "qemu.legacy_precopy:c",
+    "qemu.legacy_precopy:rust",
+    "qemu.libvirt_alias",
+    "qemu.two_vfs:c",
+    "qemu.two_vfs:rust",
+];
 
 /// What a case needs, as it stands behind its name in the list.
 pub fn needs(name: &str) -> String {
@@ -270,6 +282,9 @@ pub fn needs(name: &str) -> String {
     }
     if name.ends_with(":v5") {
         needs += "\thw=5";
+    }
+    if LONG.iter().any(|suite| name.starts_with(suite)) && !CHOSEN.contains(&name) {
+        needs += "\tlong";
     }
     if let Some(words) = debug::splat(name) {
         needs += &format!("\tsplat={words}");

@@ -341,12 +341,9 @@ pub fn guest_reboot_between(driver: Driver) -> Result<String> {
     source.quit()?;
     target.qmp("system_reset", json!({}))?;
     target.wait_console("the guest's second life", |vm| {
-        vm.console().contains("Booting Linux")
-            && vm
-                .console()
-                .rsplit("Booting Linux")
-                .next()
-                .is_some_and(|after| after.contains("acc_load zip: "))
+        vm.console()
+            .rsplit_once("Linux version")
+            .is_some_and(|(_, after)| after.contains("acc_load zip: "))
     })?;
     works(&mut target, config.engines, SOME)?;
     let (mut third, outcome) = moved(&mut target, "c", &config, &[&vfs[0]])?;
