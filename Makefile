@@ -10,10 +10,11 @@ TIME ?= 60
 export FLAVOUR V
 
 .DEFAULT_GOAL := help
-.PHONY: help run check check-qemu list shell modules lint fuzz clean distclean
+.PHONY: help run demo check check-qemu list shell modules lint fuzz clean distclean
 
 help:
 	@echo 'make run                 a VF with work in flight migrates, and you see it'
+	@echo 'make demo                QEMU migrates a guest whose VF is busy, and you see it'
 	@echo 'make check               the tests, but for some that take long: with ALL=1 these, too;'
 	@echo '                         T="suite.case" (with * and ?) those, DRIVER=rust|c,'
 	@echo '                         FLAVOUR=debug for a kernel with KASAN, lockdep, kmemleak'
@@ -29,6 +30,10 @@ help:
 
 run:
 	@DRIVER=$(filter rust c,$(DRIVER)) $(ENTER) tools/acc.sh demo
+
+demo: export ACC_NESTED := 1
+demo:
+	@DRIVER=$(filter rust c,$(DRIVER)) $(ENTER) tools/acc.sh live
 
 check check-qemu: export ACC_NESTED := 1
 check:

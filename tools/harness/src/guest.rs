@@ -148,19 +148,29 @@ impl Guest {
     }
 }
 
-/// `make run`
-pub fn demo(machine: &Machine) -> Result<bool> {
+/// What is there to be looked at.
+pub struct Show {
+    /// Of `acc-selftest`
+    pub command: &'static str,
+    pub needs: Needs,
+    pub limits: Limits,
+}
+
+/// `make run`, `make demo`
+pub fn show(machine: &Machine, show: &Show) -> Result<bool> {
     let results = machine.folder("results");
     fs::create_dir_all(&results)?;
-    let log = results.join("run-console.log");
+    let command = show.command;
+    let log = results.join(format!("{command}-console.log"));
     let driver = std::env::var("DRIVER").unwrap_or_else(|_| "rust".to_owned());
-    let task =
-        format!("echo 'demo begins'; acc-selftest demo --driver {driver} && echo 'demo is done'\n");
+    let task = format!(
+        "echo 'demo begins'; acc-selftest {command} --driver {driver} && echo 'demo is done'\n"
+    );
     let mut running = Running::start(
-        &mut machine.command("demo", &task, &Needs::default(), "quiet loglevel=3")?,
-        "demo",
+        &mut machine.command(command, &task, &show.needs, "quiet loglevel=3")?,
+        command,
         &log,
-        machine.limits(60, 180),
+        show.limits,
     )?;
     let (mut shown, mut done, mut ended) = (false, false, false);
     let mut splats = Vec::new();

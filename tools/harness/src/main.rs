@@ -12,9 +12,9 @@ mod report;
 mod select;
 mod table;
 
-use case::Case;
+use case::{Case, Needs};
 use clap::{Parser, Subcommand};
-use guest::Guest;
+use guest::{Guest, Show};
 use machine::Machine;
 use report::{Outcome, Report};
 use std::{
@@ -68,6 +68,8 @@ enum What {
     },
     /// Shows a migration
     Demo,
+    /// Shows QEMU migrating a guest
+    Live,
     /// A guest with a shell
     Shell,
     /// Reports steps of the build that failed; what they said is in build/why-STEP
@@ -249,9 +251,27 @@ fn main() -> ExitCode {
         } => machine
             .build_initramfs()
             .and_then(|()| check(&machine, &pattern, &driver, all)),
-        What::Demo => machine
-            .build_initramfs()
-            .and_then(|()| guest::demo(&machine)),
+        What::Demo => machine.build_initramfs().and_then(|()| {
+            let show = Show {
+                command: "demo",
+                needs: Needs::default(),
+                limits: machine.limits(60, 180),
+            };
+            guest::show(&machine, &show)
+        }),
+        What::Live => machine.build_initramfs().and_then(|()| {
+            let show = Show {
+                command: "live",
+                needs: Needs {
+                    nested: true,
+                    memory: Some("3G".to_owned()),
+                    kernel: vec!["cryptomgr.notests=1".to_owned()],
+                    ..Needs::default()
+                },
+                limits: machine.limits(SILENCE, TOTAL),
+            };
+            guest::show(&machine, &show)
+        }),
         What::Shell => machine
             .build_initramfs()
             .and_then(|()| guest::shell(&machine)),

@@ -24,7 +24,7 @@ mod modules;
 mod p2p;
 mod pair;
 mod pending;
-mod qemu;
+pub mod qemu;
 mod qos;
 mod races;
 mod ras;

@@ -7,6 +7,7 @@ mod cases;
 mod demo;
 mod hand;
 mod host;
+mod live;
 mod memory;
 mod migrate;
 mod nested;
@@ -56,6 +57,11 @@ enum What {
     Hand,
     /// Shows a VF with work in flight being migrated
     Demo {
+        #[arg(long, value_enum, default_value = "rust")]
+        driver: Driver,
+    },
+    /// Shows QEMU migrating a guest
+    Live {
         #[arg(long, value_enum, default_value = "rust")]
         driver: Driver,
     },
@@ -117,12 +123,18 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        What::Demo { driver } => match demo::run(driver) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(e) => {
-                println!("FAILED: {e}");
-                ExitCode::FAILURE
-            }
-        },
+        What::Demo { driver } => shown(demo::run(driver)),
+        What::Live { driver } => shown(live::run(driver)),
+    }
+}
+
+/// How a demonstration went.
+fn shown(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            println!("FAILED: {e}");
+            ExitCode::FAILURE
+        }
     }
 }

@@ -5,8 +5,8 @@
 mod outcome;
 mod record;
 
-pub use outcome::Outcome;
-pub use record::Record;
+pub use outcome::{event, Outcome};
+pub use record::{tell, Record};
 
 use crate::{host, host::Function, Result};
 use serde_json::{json, Value};
@@ -102,7 +102,7 @@ const LIMIT: Duration = Duration::from_secs(90);
 
 /// A QEMU.
 pub struct Vm {
-    name: String,
+    pub name: String,
     pub config: Config,
     /// Its VFs
     pub vfs: Vec<Function>,
@@ -342,11 +342,17 @@ impl Vm {
 
     /// Waits till the migration has ended, one way or another.
     pub fn migrated(&mut self) -> Result<Outcome> {
+        self.migrated_with(|_| ())
+    }
+
+    /// The same, and something is done each time it is asked.
+    pub fn migrated_with(&mut self, mut each: impl FnMut(&Self)) -> Result<Outcome> {
         let begin = Instant::now();
         let mut outcome = Outcome::default();
         loop {
             let info = self.qmp("query-migrate", json!({}))?;
             outcome.read(&info);
+            each(self);
             if outcome.is_over() {
                 outcome.read_trace(self.trace().get(self.traced..).unwrap_or_default());
                 return Ok(outcome);

@@ -5,21 +5,19 @@
 use super::ensure;
 use crate::{
     host::{self, Accelerator, Function, HPRE, SEC, ZIP},
-    nested::{Config, Outcome, Record, Vm, Way},
+    nested::{tell, Config, Outcome, Record, Vm, Way},
     twin::Twin,
     Driver, Result,
 };
 use serde_json::json;
 
-/// Where sources find targets.
-const SOCKET: &str = "unix:/run/migration";
 /// VFs there are.
 const VFS: usize = 4;
 /// Jobs that are seen done before a migration, and again after it.
 const SOME: u64 = 100;
 
 /// VFs of an accelerator, bound to a driver; no fault is left from before.
-fn vfs(accelerator: Accelerator, driver: Driver) -> Result<Vec<Function>> {
+pub fn vfs(accelerator: Accelerator, driver: Driver) -> Result<Vec<Function>> {
     let vfs = accelerator.vfs(VFS)?;
     for vf in &vfs {
         host::bind(vf, driver)?;
@@ -32,7 +30,7 @@ fn vfs(accelerator: Accelerator, driver: Driver) -> Result<Vec<Function>> {
 }
 
 /// Waits till so many more jobs are done, with no error.
-fn works(vm: &mut Vm, engine: &str, more: u64) -> Result<()> {
+pub fn works(vm: &mut Vm, engine: &str, more: u64) -> Result<()> {
     let goal = vm.jobs(engine).0 + more;
     vm.wait_console(&format!("{goal} jobs of {engine}"), |vm| {
         let (jobs, errors) = vm.jobs(engine);
@@ -48,7 +46,7 @@ fn works(vm: &mut Vm, engine: &str, more: u64) -> Result<()> {
 }
 
 /// A guest at work.
-fn start(name: &str, config: &Config, vfs: &[&Function]) -> Result<Vm> {
+pub fn start(name: &str, config: &Config, vfs: &[&Function]) -> Result<Vm> {
     let mut vm = Vm::new(name, config, vfs, None)?;
     for engine in config.engines.split(',') {
         vm.wait_console("the guest's work", |vm| {
@@ -59,9 +57,14 @@ fn start(name: &str, config: &Config, vfs: &[&Function]) -> Result<Vm> {
     Ok(vm)
 }
 
+/// Where sources find a target.
+pub fn socket(name: &str) -> String {
+    format!("unix:/run/migration-{name}")
+}
+
 /// A QEMU that waits for a guest, and where.
-fn waiting(name: &str, config: &Config, vfs: &[&Function]) -> Result<(Vm, String)> {
-    let socket = format!("{SOCKET}-{name}");
+pub fn waiting(name: &str, config: &Config, vfs: &[&Function]) -> Result<(Vm, String)> {
+    let socket = socket(name);
     Ok((Vm::new(name, config, vfs, Some(&socket))?, socket))
 }
 
@@ -74,14 +77,14 @@ fn moved(source: &mut Vm, name: &str, config: &Config, vfs: &[&Function]) -> Res
     if outcome.status == "completed" {
         target.came_in()?;
         outcome.read_target(&target.trace());
-        record.end(source, &outcome)?;
+        tell(&record.end(source, &outcome)?);
     }
     Ok((target, outcome))
 }
 
 /// The counts of jobs of an engine on what consoles said, one after the other: a line may begin on
 /// one and end on the next.
-fn counts(consoles: &[String], engine: &str) -> Vec<u64> {
+pub fn counts(consoles: &[String], engine: &str) -> Vec<u64> {
     consoles
         .concat()
         .lines()
@@ -92,7 +95,7 @@ fn counts(consoles: &[String], engine: &str) -> Vec<u64> {
 }
 
 /// The target goes on where the source was: no count is missing, none comes twice; and it works.
-fn goes_on(consoles: &[String], target: &mut Vm, config: &Config) -> Result<()> {
+pub fn goes_on(consoles: &[String], target: &mut Vm, config: &Config) -> Result<()> {
     for engine in config.engines.split(',') {
         works(target, engine, SOME).map_err(|e| format!("{e}\n{}", lost(engine)))?;
         let mut consoles = consoles.to_vec();
@@ -121,7 +124,7 @@ fn lost(engine: &str) -> String {
 }
 
 /// What a migration came to, where it has to go well.
-fn completed(outcome: Outcome, source: &Vm, target: &Vm) -> Result<Outcome> {
+pub fn completed(outcome: Outcome, source: &Vm, target: &Vm) -> Result<Outcome> {
     ensure!(
         outcome.status == "completed",
         "{}: {}\nsource: {}\ntarget: {}",

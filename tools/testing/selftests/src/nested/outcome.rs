@@ -42,7 +42,7 @@ pub struct Outcome {
 }
 
 /// A line of a trace: when, of what, and what it says.
-fn event(line: &str) -> Option<(f64, &str, &str)> {
+pub fn event(line: &str) -> Option<(f64, &str, &str)> {
     let (_, rest) = line.split_once('@')?;
     let (seconds, rest) = rest.split_once(':')?;
     let (name, text) = rest.split_once(' ')?;
