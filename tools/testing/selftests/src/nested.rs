@@ -80,6 +80,9 @@ pub struct Config {
     /// Jobs between two lines of its console
     pub every: u32,
     pub memory_mb: u32,
+    /// How much of it has known contents, and the share in per cent that the VFs write to
+    pub known_mb: u32,
+    pub written: u32,
     /// Properties of each vfio-pci device
     pub device: &'static str,
 }
@@ -91,6 +94,8 @@ impl Default for Config {
             engines: "zip",
             every: 50,
             memory_mb: 256,
+            known_mb: 32,
+            written: 25,
             // No IOMMU here tracks what devices write: without it QEMU would refuse to migrate.
             device: "enable-migration=on",
         }
@@ -158,8 +163,9 @@ impl Vm {
             .arg(format!(
                 // Each letter on the console is an exit to QEMU: not all that is said at boot. And the
                 // kernel's own tests of the engines are of other cases (twin.*).
-                "console=ttyAMA0 loglevel=6 panic=-1 cryptomgr.notests=1 acc.engine={} acc.every={}",
-                config.engines, config.every
+                "console=ttyAMA0 loglevel=6 panic=-1 cryptomgr.notests=1 acc.engine={} acc.every={} \
+                 acc.memory={} acc.written={}",
+                config.engines, config.every, config.known_mb, config.written
             ))
             .arg("-qmp")
             .arg(format!("unix:{},server=on,wait=off", path("qmp")))
@@ -280,6 +286,24 @@ impl Vm {
     /// A line to its console.
     pub fn type_line(&mut self, line: &str) -> Result<()> {
         Ok(writeln!(self.serial, "{line}")?)
+    }
+
+    /// Has the guest compare all of its known memory; what it says of that.
+    pub fn walk(&mut self) -> Result<String> {
+        const SAYS: &str = "acc_load memory: ";
+        let before = self.console().matches(SAYS).count();
+        self.type_line("echo 1 >/sys/module/acc_load/parameters/walk")?;
+        let said = |vm: &Self| -> Option<String> {
+            let console = vm.console();
+            let text = console.split(SAYS).nth(before + 1)?;
+            Some(text.split_once('\n')?.0.to_owned())
+        };
+        self.wait_console("a look at the guest's memory", |vm| said(vm).is_some())?;
+        let text = said(self).unwrap_or_default();
+        match text.starts_with("ERROR") {
+            true => Err(format!("{}: the guest's memory: {text}", self.name).into()),
+            false => Ok(text),
+        }
     }
 
     /// The last count of jobs of an engine, and of errors, that the console says.

@@ -94,8 +94,10 @@ pub fn counts(consoles: &[String], engine: &str) -> Vec<u64> {
         .collect()
 }
 
-/// The target goes on where the source was: no count is missing, none comes twice; and it works.
+/// The target goes on where the source was: its memory is what it must be, no count is missing, none
+/// comes twice; and it works.
 pub fn goes_on(consoles: &[String], target: &mut Vm, config: &Config) -> Result<()> {
+    target.walk()?;
     for engine in config.engines.split(',') {
         works(target, engine, SOME).map_err(|e| format!("{e}\n{}", lost(engine)))?;
         let mut consoles = consoles.to_vec();
@@ -141,6 +143,7 @@ fn migrate(accelerator: Accelerator, driver: Driver, config: &Config) -> Result<
     let vfs = vfs(accelerator, driver)?;
     let mut source = start("a", config, &[&vfs[0]])?;
     works(&mut source, config.engines, SOME)?;
+    source.walk()?;
     let (mut target, outcome) = moved(&mut source, "b", config, &[&vfs[1]])?;
     let outcome = completed(outcome, &source, &target)?;
     goes_on(&[source.console()], &mut target, config)?;
@@ -352,6 +355,7 @@ pub fn guest_reboot_between(driver: Driver) -> Result<String> {
     let (mut third, outcome) = moved(&mut target, "c", &config, &[&vfs[0]])?;
     let outcome = completed(outcome, &target, &third)?;
     works(&mut third, config.engines, SOME)?;
+    third.walk()?;
     Ok(outcome.to_string())
 }
 

@@ -6,6 +6,9 @@
  * engines=zip: a text is compressed and decompressed again
  *         sec:  data are encrypted and decrypted again, and the ciphertext compared with the kernel's
  *         hpre: a public key is made, and compared with the kernel's
+ *
+ * What an engine needs, its queues among that, it gets at the start. From then on a job is doorbells
+ * and interrupts: the guest touches no other register of the VF.
  */
 #include <crypto/acompress.h>
 #include <crypto/ecdh.h>
@@ -14,11 +17,10 @@
 #include <linux/delay.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
-#include <linux/prandom.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 
-#define ENGINES_MAX 3
+#include "load.h"
 
 static char *engines[ENGINES_MAX] = { "zip" };
 static int engines_count = 1;
@@ -29,31 +31,14 @@ static unsigned int every = 100;
 module_param(every, uint, 0644);
 MODULE_PARM_DESC(every, "jobs of an engine between two lines in the log");
 
-#define TEXT_LEN (16 * 1024)
 #define OUT_LEN (2 * TEXT_LEN)
 #define KEY_LEN 32
 
 struct buffers {
 	u8 *text, *out, *back;
-	struct rnd_state rnd;
+	/* Where the text is to be in the end: a place in memory, or back. */
+	u8 *to;
 };
-
-/* Something that compresses by half or so, and is another each time. */
-static void make_text(struct buffers *b)
-{
-	static const char words[][8] = { "queue ", "state ", "guest ", "host ", "engine " };
-	size_t n = 0;
-
-	while (n < TEXT_LEN) {
-		u32 r = prandom_u32_state(&b->rnd);
-		const char *word = words[r % ARRAY_SIZE(words)];
-
-		for (; *word && n < TEXT_LEN; word++)
-			b->text[n++] = *word;
-		if (r & 0x100 && n < TEXT_LEN)
-			b->text[n++] = r >> 16;
-	}
-}
 
 /* --- zip --- */
 
@@ -86,10 +71,10 @@ static int zip_job(void *private, struct buffers *b)
 	len = zip_one(zip, b->text, TEXT_LEN, b->out, OUT_LEN, true);
 	if (len < 0)
 		return len;
-	back = zip_one(zip, b->out, len, b->back, OUT_LEN, false);
+	back = zip_one(zip, b->out, len, b->to, TEXT_LEN, false);
 	if (back < 0)
 		return back;
-	return back == TEXT_LEN && !memcmp(b->text, b->back, TEXT_LEN) ? 0 : -EBADMSG;
+	return back == TEXT_LEN && !memcmp(b->text, b->to, TEXT_LEN) ? 0 : -EBADMSG;
 }
 
 static void *zip_new(void)
@@ -148,10 +133,10 @@ static int sec_job(void *private, struct buffers *b)
 		return ret;
 	if (memcmp(b->out, b->back, TEXT_LEN))
 		return -EBADMSG;
-	ret = sec_one(sec->req, b->out, b->back, false);
+	ret = sec_one(sec->req, b->out, b->to, false);
 	if (ret)
 		return ret;
-	return memcmp(b->text, b->back, TEXT_LEN) ? -EBADMSG : 0;
+	return memcmp(b->text, b->to, TEXT_LEN) ? -EBADMSG : 0;
 }
 
 static void *sec_new(void)
@@ -269,13 +254,15 @@ static void hpre_free(void *private)
 
 static const struct engine {
 	const char *name;
+	/* Whether its jobs end with the text that they began with. */
+	bool texts;
 	void *(*new)(void);
 	int (*job)(void *private, struct buffers *b);
 	void (*free)(void *private);
 } known[] = {
-	{ "zip", zip_new, zip_job, zip_free },
-	{ "sec", sec_new, sec_job, sec_free },
-	{ "hpre", hpre_new, hpre_job, hpre_free },
+	{ "zip", true, zip_new, zip_job, zip_free },
+	{ "sec", true, sec_new, sec_job, sec_free },
+	{ "hpre", false, hpre_new, hpre_job, hpre_free },
 };
 
 static struct load {
@@ -291,14 +278,24 @@ static int work(void *data)
 {
 	struct load *load = data;
 	const char *name = load->engine->name;
+	unsigned int n = load - loads;
+	struct buffers *b = &load->buffers;
 
 	while (!kthread_should_stop()) {
+		/* Another one in each job of each engine, and not 0. */
+		u32 seed = load->jobs * ENGINES_MAX + n + 1;
+		u8 *place = NULL;
 		int ret;
 
-		make_text(&load->buffers);
-		memset(load->buffers.out, 0, OUT_LEN);
-		memset(load->buffers.back, 0, OUT_LEN);
-		ret = load->engine->job(load->private, &load->buffers);
+		make_text(b->text, seed);
+		memset(b->out, 0, OUT_LEN);
+		memset(b->back, 0, OUT_LEN);
+		if (load->engine->texts)
+			place = memory_get(n);
+		b->to = place ? place : b->back;
+		ret = load->engine->job(load->private, b);
+		if (place)
+			memory_put(n, ret ? 0 : seed);
 		if (ret) {
 			load->errors++;
 			pr_err("acc_load %s: ERROR %d after %lu jobs\n", name, ret, load->jobs);
@@ -322,7 +319,6 @@ static int load_start(struct load *load, const char *name)
 			load->engine = &known[i];
 	if (!load->engine)
 		return -EINVAL;
-	prandom_seed_state(&b->rnd, 42);
 	b->text = kmalloc(TEXT_LEN, GFP_KERNEL);
 	b->out = kmalloc(OUT_LEN, GFP_KERNEL);
 	b->back = kmalloc(OUT_LEN, GFP_KERNEL);
@@ -354,12 +350,20 @@ static void load_stop(void)
 
 static int __init acc_load_init(void)
 {
+	int filled = memory_fill(engines_count);
+
+	if (filled) {
+		pr_err("acc_load memory: ERROR %d at the start\n", filled);
+		memory_free();
+		return filled;
+	}
 	for (int i = 0; i < engines_count; i++) {
 		int ret = load_start(&loads[i], engines[i]);
 
 		if (ret) {
 			pr_err("acc_load %s: ERROR %d at the start\n", engines[i], ret);
 			load_stop();
+			memory_free();
 			return ret;
 		}
 	}
@@ -369,6 +373,7 @@ static int __init acc_load_init(void)
 static void __exit acc_load_exit(void)
 {
 	load_stop();
+	memory_free();
 }
 
 module_init(acc_load_init);
