@@ -10,7 +10,7 @@ TIME ?= 60
 export FLAVOUR V
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo check check-qemu list shell modules lint fuzz clean distclean
+.PHONY: help run demo check check-qemu soak list shell modules lint fuzz clean distclean
 
 help:
 	@echo 'make run                 a VF with work in flight migrates, and you see it'
@@ -19,6 +19,7 @@ help:
 	@echo '                         T="suite.case" (with * and ?) those, DRIVER=rust|c,'
 	@echo '                         FLAVOUR=debug for a kernel with KASAN, lockdep, kmemleak'
 	@echo 'make check-qemu          all tests in which QEMU migrates a guest'
+	@echo 'make soak                random jobs, and whether what they write is told; TIME=seconds each'
 	@echo 'make list                the names of all test cases'
 	@echo 'make shell               a guest with a shell'
 	@echo 'make modules [KDIR=…]    the modules, for a kernel of your own or the one under test'
@@ -41,6 +42,10 @@ check:
 
 check-qemu:
 	@$(ENTER) tools/acc.sh check --driver $(DRIVER) 'qemu.* *.qemu_*'
+
+soak: export ACC_SOAK := $(TIME)
+soak:
+	@$(ENTER) tools/acc.sh check --driver rust 'dirty.superset_*'
 
 list:
 	@$(ENTER) tools/acc.sh list

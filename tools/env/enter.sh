@@ -43,7 +43,7 @@ exec unshare "${flags[@]}" bash -c '
 	fi
 	cat /etc/resolv.conf >"$root/run/resolv.conf" 2>/dev/null || :
 	keep=()
-	for v in TERM CI T V FLAVOUR DRIVER KDIR ACC_NESTED http_proxy https_proxy no_proxy COLUMNS; do
+	for v in TERM CI T V FLAVOUR DRIVER KDIR ACC_NESTED ACC_SOAK http_proxy https_proxy no_proxy COLUMNS; do
 		[ -z "${!v:-}" ] || keep+=("$v=${!v}")
 	done
 	exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \

@@ -51,6 +51,11 @@ echo 'acc-selftest: end'
 poweroff -f
 ";
 
+/// How many seconds each case that can go on for long is to go on (`make soak`).
+fn soak() -> Option<u64> {
+    std::env::var("ACC_SOAK").ok()?.parse().ok()
+}
+
 impl Machine {
     /// A folder of the build that each flavour of the kernel has for itself.
     pub fn folder(&self, name: &str) -> PathBuf {
@@ -71,8 +76,9 @@ impl Machine {
 
     pub fn limits(&self, silence: u64, total: u64) -> Limits {
         Limits {
-            silence: Duration::from_secs(silence) * self.slowness(),
-            total: Duration::from_secs(total) * self.slowness(),
+            silence: Duration::from_secs(silence + soak().unwrap_or(0)) * self.slowness(),
+            // Three engines, each so long.
+            total: Duration::from_secs(total + 3 * soak().unwrap_or(0)) * self.slowness(),
         }
     }
 
@@ -201,6 +207,9 @@ impl Machine {
         append.extend(needs.kernel.iter().cloned());
         // For acc-selftest, which waits so much longer.
         append.push(format!("acc.slowness={}", self.slowness()));
+        if let Some(seconds) = soak() {
+            append.push(format!("acc.soak={seconds}"));
+        }
         let memory = needs
             .memory
             .as_deref()

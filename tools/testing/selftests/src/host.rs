@@ -32,11 +32,20 @@ pub fn write(path: impl AsRef<Path>, value: &str) -> Result<()> {
 
 /// By how much this kernel is slower than a plain one, as the harness says it on its command line.
 pub fn slowness() -> u32 {
+    parameter("acc.slowness=").unwrap_or(1)
+}
+
+/// For how many seconds a case that can go on for long is to go on; `None` where it is to be short.
+pub fn soak() -> Option<u32> {
+    parameter("acc.soak=")
+}
+
+/// A number of the kernel's command line.
+fn parameter(name: &str) -> Option<u32> {
     let command_line = fs::read_to_string("/proc/cmdline").unwrap_or_default();
     command_line
         .split_whitespace()
-        .find_map(|word| word.strip_prefix("acc.slowness=")?.parse().ok())
-        .unwrap_or(1)
+        .find_map(|word| word.strip_prefix(name)?.parse().ok())
 }
 
 /// So many seconds, or more where the kernel is slow.

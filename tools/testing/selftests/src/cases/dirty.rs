@@ -24,7 +24,11 @@ use crate::{
 };
 use flate2::{write::ZlibEncoder, Compression};
 use hisi_acc_hw::zip::{Format, Sqe, SQE_SIZE};
-use std::{io::Write, ops::Range};
+use std::{
+    io::Write,
+    ops::Range,
+    time::{Duration, Instant, SystemTime},
+};
 
 pub const PAGE: u64 = 4096;
 /// Memory that devices see.
@@ -171,9 +175,27 @@ fn random_jobs(accelerator: Accelerator, rounds: usize) -> Result<Sums> {
     let mut work = Workload::new(engine, &mut bench.memory, SLOTS);
     work.round(&mut qm, &bench.memory, SLOTS)?;
     let log = Logged::start(&device)?;
-    let mut random = Random::default();
+    let soak = host::soak().map(|seconds| Duration::from_secs(seconds.into()));
+    let begin = Instant::now();
+    let seed = match soak {
+        // Other jobs each time; who finds something wants them again.
+        Some(_) => SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)?
+            .as_nanos() as u64,
+        None => 0,
+    };
+    println!("# {}: seed {seed}", accelerator.name);
+    let mut random = Random::new(seed);
+    work.seed(Random::new(seed));
     let mut sums = Sums::default();
-    for round in 0..rounds {
+    for round in 0.. {
+        let done = match soak {
+            Some(soak) => begin.elapsed() >= soak,
+            None => round == rounds,
+        };
+        if done {
+            break;
+        }
         // Fast, and so slow that many are in flight when it is asked.
         let delay = [0, 0, 50_000, 1_000_000][random.next(4)];
         bench.twin.job_delay(0, delay)?;

@@ -35,6 +35,11 @@ impl Default for Random {
 }
 
 impl Random {
+    /// Other numbers for another seed.
+    pub fn new(seed: u64) -> Self {
+        Self(Self::default().0 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
     pub fn next(&mut self, below: usize) -> usize {
         // xorshift64*
         self.0 ^= self.0 >> 12;
@@ -210,6 +215,11 @@ impl Workload {
             done: 0,
             bytes: 0,
         }
+    }
+
+    /// Makes other jobs from now on.
+    pub fn seed(&mut self, random: Random) {
+        self.random = random;
     }
 
     /// What is on its way does not come back: the device was reset.
