@@ -5,12 +5,14 @@
 //!
 //! - [`policy`]: whether it is wanted;
 //! - [`queues`]: what is known of the queues, and what a doorbell means for them;
+//! - [`slots`]: which request is where in a ring;
 //! - [`tables`]: how their contexts are found;
 //! - [`reason`]: why all memory counts as written.
 
 pub(crate) mod policy;
 mod queues;
 pub(crate) mod reason;
+mod slots;
 mod tables;
 
 pub(crate) use self::queues::Queues;

@@ -188,3 +188,14 @@ pub fn produced(engine: Engine, sqe: &[u8]) -> Option<u64> {
         Engine::Sec | Engine::Hpre => None,
     }
 }
+
+/// What a request is, as a number: of all that its entry tells an engine, so that an entry which the
+/// engine has written back can be told from one that has been put in its place. `None` for engines of
+/// which [`produced()`] says nothing, and, where `fresh`, for an entry in which what the engine writes
+/// is not 0: then it could not be told whether the engine has written it.
+pub fn identity(engine: Engine, sqe: &[u8], fresh: bool) -> Option<u64> {
+    match engine {
+        Engine::Zip => zip::identity(&sqe_words(sqe).ok()?, fresh),
+        Engine::Sec | Engine::Hpre => None,
+    }
+}

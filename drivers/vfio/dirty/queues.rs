@@ -4,6 +4,7 @@
 
 use super::{
     reason::Reason,
+    slots::Slots,
     tables::Tables,
     Vf, //
 };
@@ -72,6 +73,7 @@ enum Lost {
 #[derive(Default)]
 pub(crate) struct Queues {
     queues: KVVec<Queue>,
+    slots: Slots,
     tables: Tables,
     /// `tables`, and what the queues have of rings and tails, are those of the hardware, unless the
     /// user has touched the mailbox since
@@ -88,6 +90,7 @@ impl Queues {
         let num = usize::try_from(num)?;
         *self = Self {
             queues: KVVec::from_elem(Queue::default(), num, GFP_KERNEL_ACCOUNT)?,
+            slots: Slots::new(num)?,
             ..Self::default()
         };
         Ok(())
@@ -103,6 +106,7 @@ impl Queues {
         for queue in &mut self.queues {
             *queue = Queue::default();
         }
+        self.slots.forget();
         self.tables = Tables::default();
         self.valid = false;
         self.lost = Some(Lost::Reset);
@@ -149,6 +153,7 @@ impl Queues {
     /// It ends.
     pub(super) fn stop(&mut self) {
         self.valid = false;
+        self.slots.forget();
         for queue in &mut self.queues {
             queue.ring = None;
             queue.tail = None;
@@ -238,7 +243,7 @@ impl Queues {
         };
         queue.tail = Some(tail);
         let decoded = match first {
-            Some(first) => decode(dev, log, number, &ring, first, tail),
+            Some(first) => decode(dev, log, &mut self.slots, number, &ring, first, tail),
             None => Err(Reason::NoTail),
         };
         if let Err(reason) = decoded {
@@ -275,12 +280,17 @@ impl Queues {
         let Some(engine) = Engine::of_device(dev.data().device_id) else {
             return;
         };
+        let slots = &self.slots;
         log.complete(u32::from(number), u32::from(cqe.sq_head), |index| {
-            let address = ring.sqe_address(u16::try_from(index).ok()?)?;
+            let index = u16::try_from(index).ok()?;
+            let submitted = slots.get(number, index)?;
             let mut raw = [0; dma::SQE_MAX];
             let sqe = raw.get_mut(..engine.sqe_size())?;
-            dev.read_dma(address, sqe).ok()?;
-            dma::produced(engine, sqe)
+            dev.read_dma(ring.sqe_address(index)?, sqe).ok()?;
+            // The user may have put another entry there by now: it must be the one that was submitted,
+            // and the engine must have written it.
+            let same = dma::identity(engine, sqe, false) == Some(submitted);
+            dma::produced(engine, sqe).filter(|bytes| same && *bytes != 0)
         });
         // The last of all: whatever was in flight there, known or not, is done.
         if last == Some(cqe.sq_head) {
@@ -334,6 +344,7 @@ fn unknown(log: &mut Log, number: u16, last: Option<u16>, reason: Reason) {
 fn decode(
     dev: &Vf<'_>,
     log: &mut Log,
+    slots: &mut Slots,
     number: u16,
     ring: &Ring,
     first: u16,
@@ -355,6 +366,10 @@ fn decode(
         dev.read_dma(address, batch)
             .map_err(|_| Reason::Unreadable)?;
         for (index, sqe) in (index..next).zip(batch.chunks_exact(size)) {
+            // One of the same index may be in flight still: which of the two was written back?
+            let alone = log.in_flight(u32::from(number)) < usize::from(ring.sq_depth);
+            let identity = dma::identity(engine, sqe, true).filter(|_| alone);
+            slots.put(number, index, ring.sq_depth, identity);
             let mut entry = log.submit(u32::from(number), u32::from(index));
             match ring.sqe_address(index) {
                 // CAST: Widens.

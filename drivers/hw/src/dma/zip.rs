@@ -132,6 +132,28 @@ pub(super) fn produced(words: &[u32; SQE_WORDS]) -> Option<u64> {
     }
 }
 
+/// What an engine reads of an entry, and does not write, as far as drivers show: lengths, what is asked
+/// for, addresses, tag.
+const READ: [core::ops::RangeInclusive<usize>; 4] = [4..=4, 7..=9, 13..=14, 16..=27];
+/// What it writes: `consumed`, `produced`, the status in dw3
+const WRITTEN: core::ops::RangeInclusive<usize> = 0..=3;
+
+/// As [`super::identity()`]: FNV-1a of the words.
+pub(super) fn identity(words: &[u32; SQE_WORDS], fresh: bool) -> Option<u64> {
+    if fresh && words.get(WRITTEN)?.iter().any(|word| *word != 0) {
+        return None;
+    }
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    for range in READ {
+        for word in words.get(range)? {
+            for byte in word.to_le_bytes() {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+            }
+        }
+    }
+    Some(hash)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{
@@ -376,5 +398,33 @@ mod tests {
         sqe.complete(0, 500, 1000);
         sqe.0[9] = 0x10;
         assert_eq!(ask(&sqe), None);
+    }
+
+    #[test]
+    fn a_request_is_known_again_when_it_was_written_back() {
+        let sqe = crate::zip::Sqe::request(
+            crate::zip::Format::Zlib,
+            false,
+            BASE,
+            100,
+            BASE + 4096,
+            200,
+            7,
+        );
+        let identity = |sqe: &crate::zip::Sqe, fresh| {
+            super::super::identity(Engine::Zip, &sqe.to_bytes(), fresh)
+        };
+        let submitted = identity(&sqe, true);
+        assert!(submitted.is_some());
+        let mut done = sqe;
+        done.complete(0, 100, 50);
+        assert_eq!(identity(&done, false), submitted);
+        // One that is put there as it came back cannot be told from one that has come back.
+        assert_eq!(identity(&done, true), None);
+        for word in [4, 9, 14, 18, 20, 22, 26, 27] {
+            let mut other = sqe;
+            other.0[word] ^= 1;
+            assert_ne!(identity(&other, true), submitted, "word {word}");
+        }
     }
 }
