@@ -6,6 +6,7 @@
 //! not overlap and end within the address space, that they begin and end where the page size says,
 //! and what is formally right. What is left is decided here:
 //!
+//! - `START` after something was mapped that is mediated: [`EBUSY`];
 //! - `START` while logging is on, `STOP` and `REPORT` while it is off: [`EINVAL`];
 //! - the page size is a hint: a power of two, at least 4 KiB, else [`EINVAL`]. It is taken, up to
 //!   2 MiB, which is what a larger one becomes. `REPORT` may have any other;
@@ -115,17 +116,15 @@ impl<D: Driver> Table<D> {
                 dev_warn_ratelimited!(dev, "no DMA logging of an empty range\n");
                 return Err(EINVAL);
             }
-            dev.tracker().with(&dev, |slot| {
-                if slot.is_some() {
-                    dev_warn_ratelimited!(dev, "DMA logging is on already\n");
-                    return Err(EINVAL);
-                }
+            let started = dev.tracker().start(&dev, || {
                 let pdev = ARef::from(dev.as_pci());
                 let statistics = dev.statistics();
                 let mut log = Log::new(ranges().flatten(), count, shift, statistics, Some(pdev))?;
                 D::Logging::start(&dev, &mut log)?;
-                *slot = Some(log);
-                Ok(())
+                Ok(log)
+            });
+            started.inspect_err(|e| {
+                dev_warn_ratelimited!(dev, "DMA logging does not start ({:?})\n", e);
             })?;
             // SAFETY: By the safety requirement.
             unsafe { *page_size = 1 << shift };

@@ -28,6 +28,18 @@ use kernel::{
     },
 };
 
+/// Whether what is mediated is reached by mappings: then nobody can say what the device is told. Either
+/// that or logging, while the device is open.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Passage {
+    /// Neither
+    Free,
+    /// Logging is on, or being started: nothing that is mediated can be mapped
+    Logging,
+    /// Something that is mediated was mapped: no logging
+    Mapped,
+}
+
 /// The tracker of a device. The lock order is in [`crate::migration`].
 ///
 /// # Invariants
@@ -41,6 +53,10 @@ pub(crate) struct Tracker {
     log: Mutex<Option<Log>>,
     #[pin]
     reset_pending: SpinLock<bool>,
+    /// Not under `log`, which is held over accesses of user memory: `mmap_lock` is held where a user
+    /// maps something.
+    #[pin]
+    passage: SpinLock<Passage>,
 }
 
 type Locked<'a> = Guard<'a, Option<Log>, MutexBackend>;
@@ -50,7 +66,44 @@ impl Tracker {
         pin_init!(Self {
             log <- new_mutex!(None, "vfio_dirty::log"),
             reset_pending <- new_spinlock!(false, "vfio_dirty::reset_pending"),
+            passage <- new_spinlock!(Passage::Free, "vfio_dirty::passage"),
         })
+    }
+
+    /// A user opens the device: he has nothing of it mapped.
+    pub(crate) fn open(&self) {
+        *self.passage.lock() = Passage::Free;
+    }
+
+    /// The user wants to map something that is mediated, as one does who does not know of
+    /// `VFIO_REGION_INFO_CAP_SPARSE_MMAP`. He may, and has no logging then (`START` fails) till he has closed the device: [`EINVAL`] where he has it on. Says whether this is the
+    /// first such mapping.
+    pub(crate) fn map_mediated(&self) -> Result<bool> {
+        let mut passage = self.passage.lock();
+        let was = *passage;
+        if was == Passage::Logging {
+            return Err(EINVAL);
+        }
+        *passage = Passage::Mapped;
+        Ok(was != Passage::Mapped)
+    }
+
+    /// Logging is about to start: [`EBUSY`] where something that is mediated was mapped.
+    fn close_passage(&self) -> Result {
+        let mut passage = self.passage.lock();
+        if *passage == Passage::Mapped {
+            return Err(EBUSY);
+        }
+        *passage = Passage::Logging;
+        Ok(())
+    }
+
+    /// Logging is off.
+    fn open_passage(&self) {
+        let mut passage = self.passage.lock();
+        if *passage == Passage::Logging {
+            *passage = Passage::Free;
+        }
     }
 
     /// Works off a reset that came meanwhile; says whether one did.
@@ -102,12 +155,29 @@ impl Tracker {
         result
     }
 
+    /// Starts logging, with what `start` makes, where it is off.
+    pub(super) fn start<D: Driver>(
+        &self,
+        dev: &OpenDevice<'_, D>,
+        start: impl FnOnce() -> Result<Log>,
+    ) -> Result {
+        self.with(dev, |slot| {
+            if slot.is_some() {
+                return Err(EINVAL);
+            }
+            self.close_passage()?;
+            *slot = Some(start().inspect_err(|_| self.open_passage())?);
+            Ok(())
+        })
+    }
+
     /// Ends logging; says whether it was on.
     pub(crate) fn stop<D: Driver>(&self, dev: &OpenDevice<'_, D>) -> bool {
         self.with(dev, |slot| match slot.as_mut() {
             Some(log) => {
                 D::Logging::stop(dev, log);
                 *slot = None;
+                self.open_passage();
                 true
             }
             None => false,

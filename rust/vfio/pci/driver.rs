@@ -164,7 +164,9 @@ pub trait Driver: Send + Sync + Sized + 'static {
     }
 
     /// The part of a BAR of `len` bytes that the user writes by `write()` only, so that the driver sees
-    /// what he writes ([`Driver::write_mediated`]). Made longer to whole pages, which cannot be mapped.
+    /// what he writes ([`Driver::write_mediated`]). Made longer to whole pages, of which region info says
+    /// that they cannot be mapped. Who maps them all the same, since he does not know of sparse
+    /// mappings, has no logging.
     /// Asked when the device is opened, after [`Driver::open`]; the answer holds till it is closed.
     fn mediated(self: Pin<&Self>, _index: region::Index, _len: u64) -> Option<Range<u64>> {
         None

@@ -93,6 +93,7 @@ impl<D: Driver> Table<D> {
                 unsafe { bindings::vfio_pci_core_disable(dev.as_core()) };
                 return Err(e);
             }
+            open.tracker().open();
             // SAFETY: Nobody but us reaches the device before this has returned.
             unsafe { open.set_parts() };
             // Without this option the core gives us no bitmap to report by.
@@ -292,7 +293,12 @@ impl<D: Driver> Table<D> {
         }
         let range = pos.range(len)?;
         match dev.parts(pos.index) {
-            Some(parts) if parts.mediated.overlaps(range) => Err(EINVAL),
+            Some(parts) if parts.mediated.overlaps(range) => {
+                if dev.tracker().map_mediated()? {
+                    dev_info!(dev.as_device(), "mapped past the driver: no DMA logging\n");
+                }
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
