@@ -13,16 +13,28 @@
 //!
 //! # Locks
 //!
-//! Outermost first:
+//! Outermost first, those of DMA logging ([`crate::dirty`]) and of the parts of BARs
+//! ([`crate::region`]) among them:
 //!
-//! 1. a file's `io` lock: one read or write at a time; may fault in user memory, so `mmap_lock` and
+//! 1. VFIO's lock of the device set: held when the device is bound, opened, closed, attached and
+//!    detached;
+//! 2. a file's `io` lock: one read or write at a time; may fault in user memory, so `mmap_lock` and
 //!    with it the core's `memory_lock` come below it;
-//! 2. [`Machine`]'s state lock: held over all that a state change does to the device, also over a
-//!    reset of it by its driver; never over an access to user memory;
-//! 3. the core's `memory_lock`: held when the PCI core tells of a reset, which therefore does not
-//!    wait for the state lock, see [`Machine::reset_done`];
-//! 4. a file's `content` lock: leaf, short;
-//! 5. the pending-reset spinlock: leaf.
+//! 3. [`Machine`]'s state lock: held over all that a state change does to the device, also over a
+//!    reset of it by its driver; never over an access to user memory, though a driver may wait for the
+//!    tracker's lock below it;
+//! 4. the tracker's lock: held over all that changes the log, a doorbell that is mediated and the
+//!    access to the device that goes with it among them; also over user memory, which is read
+//!    ([`OpenDevice::read_dma`]), and written when a report is made. Locks of the driver's for what it
+//!    knows of its device's work come below it;
+//! 5. those of type1 and iommufd over what the user has mapped, and `mmap_lock` or that of a VMA;
+//! 6. the semaphore of the watch: held for reading over a fault in a watched part and over an access
+//!    to it in the user's name, for writing over an exclusion ([`OpenDevice::exclude`]). So nothing of
+//!    1 to 5 is taken in an exclusion;
+//! 7. the core's `memory_lock`: held when the PCI core tells of a reset, which therefore waits neither
+//!    for the state lock, see [`Machine::reset_done`], nor for the tracker's;
+//! 8. a file's `content` lock: leaf, short;
+//! 9. the pending-reset spinlocks of the machine and of the tracker: leaves.
 
 mod file;
 mod machine;

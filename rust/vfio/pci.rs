@@ -5,7 +5,8 @@
 //! - [`Device`] and [`OpenDevice`]: what a driver works with;
 //! - [`Driver`]: what a variant driver implements;
 //! - [`Adapter`]: makes a `struct pci_driver` of it;
-//! - [`VirtualFunction`]: of which PF a device is a VF.
+//! - [`VirtualFunction`]: of which PF a device is a VF;
+//! - [`Exclusion`]: a part of a BAR that nobody reaches.
 //!
 //! C header: [`include/linux/vfio_pci_core.h`](srctree/include/linux/vfio_pci_core.h)
 

@@ -36,6 +36,7 @@ static struct vfio_rs_watched *watched_at(struct vfio_rs_watch *watch, u64 first
 	return NULL;
 }
 
+#ifdef CONFIG_ARCH_SUPPORTS_HUGE_PFNMAP
 static vm_fault_t watched_huge_fault(struct vm_fault *vmf, unsigned int order)
 {
 	struct vfio_rs_watch *watch = watch_of(vmf->vma->vm_private_data);
@@ -48,6 +49,7 @@ static vm_fault_t watched_huge_fault(struct vm_fault *vmf, unsigned int order)
 		return VM_FAULT_FALLBACK;
 	return core_ops->huge_fault(vmf, order);
 }
+#endif
 
 static vm_fault_t watched_fault(struct vm_fault *vmf)
 {

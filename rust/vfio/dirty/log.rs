@@ -222,9 +222,9 @@ impl Log {
     /// Tells of all that is dirty in `span` and of all that is in flight there, in a few passes, each
     /// in order. What is dirty is not dirty any more.
     pub(super) fn report(&mut self, span: Span, mut each: impl FnMut(Span)) {
-        let mut bytes = 0;
+        let mut bytes = 0u64;
         let mut tell = |span: Span| {
-            bytes += span.len();
+            bytes = bytes.saturating_add(span.len());
             each(span);
         };
         let mut full = false;

@@ -294,7 +294,7 @@ mod tests {
                     right &= dirty.and(within) == Some(dirty);
                     for page in (dirty.start() >> SHIFT)..(dirty.end() >> SHIFT) {
                         let slot = model.get_mut(page as usize);
-                        right &= slot.is_some_and(|slot| core::mem::take(slot));
+                        right &= slot.is_some_and(core::mem::take);
                     }
                 });
                 assert!(right);

@@ -252,7 +252,7 @@ pub(super) unsafe fn write<D: Driver>(
 ///
 /// # Safety
 ///
-/// As for [`write`].
+/// As for [`write()`].
 pub(super) unsafe fn read<D: Driver>(
     dev: &OpenDevice<'_, D>,
     buf: *mut c_char,

@@ -297,10 +297,10 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         unsafe { Bar::from_raw(addr, len) }
     }
 
-    /// Runs `f` under the tracker's lock, with the log where logging is on.
+    /// Runs `f` under the tracker's lock, see [`migration`], with the log where logging is on. For what
+    /// the driver learns elsewhere, in a state change, say.
     ///
-    /// The callbacks of [`dirty::Logging`] and
-    /// [`Driver::write_mediated`](super::Driver::write_mediated) have the lock already.
+    /// The callbacks of [`dirty::Logging`] and [`Driver::write_mediated`] have the lock already.
     pub fn with_log<T>(&self, f: impl FnOnce(Option<&mut dirty::Log>) -> T) -> T {
         self.tracker().with(self, |log| f(log.as_mut()))
     }

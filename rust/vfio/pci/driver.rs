@@ -163,19 +163,22 @@ pub trait Driver: Send + Sync + Sized + 'static {
         len
     }
 
-    /// The part of a BAR of `len` bytes that the user writes by `write()` only, so that the driver sees
-    /// what he writes ([`Driver::write_mediated`]). Made longer to whole pages, of which region info says
-    /// that they cannot be mapped. Who maps them all the same, since he does not know of sparse
-    /// mappings, has no logging.
-    /// Asked when the device is opened, after [`Driver::open`]; the answer holds till it is closed.
+    /// The part of a memory BAR of `len` bytes that the user writes by `write()` only, so that the
+    /// driver sees what he writes ([`Driver::write_mediated`]). Made longer to whole pages, of which
+    /// region info says that they cannot be mapped; reading is left as it is. Who maps them all the
+    /// same, since he does not know of sparse mappings, has no logging. The MSI-X table is never among
+    /// it. Asked when the device is opened, after [`Driver::open`]; the answer holds till it is closed.
     fn mediated(self: Pin<&Self>, _index: region::Index, _len: u64) -> Option<Range<u64>> {
         None
     }
 
     /// The user writes to a mediated part; the device has not seen it yet, and sees it when this
-    /// returns. Process context, may sleep; the tracker's lock is held, and with it comes the log,
-    /// where logging is on. Called a second time for the same access where the device was reset
-    /// between the two.
+    /// returns, if it takes accesses at all. A `write()` of more bytes comes as several accesses, each
+    /// as wide as its place and length let it be. Process context, may sleep; the tracker's lock is
+    /// held, see [`migration`], and the log comes with it, where logging is on.
+    ///
+    /// Called once more for the same access where the device was reset meanwhile, after
+    /// [`dirty::Logging::reset`]: whether it was before the access or after is not known.
     fn write_mediated(
         _dev: &OpenDevice<'_, Self>,
         _index: region::Index,
@@ -184,8 +187,9 @@ pub trait Driver: Send + Sync + Sized + 'static {
     ) {
     }
 
-    /// The part of a BAR of `len` bytes of which the driver can tell whether somebody has reached it,
-    /// by whatever way ([`OpenDevice::touched`]). Made longer to whole pages. Asked when the device is
+    /// The part of a memory BAR of `len` bytes of which the driver can tell whether the user has reached
+    /// it, by whatever way ([`OpenDevice::touched`]), and which it can keep from him for a while
+    /// ([`OpenDevice::exclude`]). Made longer to whole pages. Asked when the device is
     /// opened, after [`Driver::open`]; the answer holds till it is closed.
     fn watched(self: Pin<&Self>, _index: region::Index, _len: u64) -> Option<Range<u64>> {
         None

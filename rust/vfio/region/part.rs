@@ -247,14 +247,14 @@ mod tests {
     fn pieces_cover_a_write() {
         let parts = Parts {
             mediated: part(1, 1),
-            watched: part(2, 1),
+            watched: part(3, 1),
             hole: PAGE + 0x100..PAGE + 0x107,
         };
         let own = |offset| {
             (parts.mediated.contains(offset) || parts.watched.contains(offset))
                 && !parts.hole.contains(&offset)
         };
-        for start in (0..4 * PAGE).step_by(13) {
+        for start in (0..5 * PAGE).step_by(13) {
             for len in [1, 8, 300, 4096] {
                 let (mut offset, mut left) = (start, len);
                 while left > 0 {
