@@ -11,6 +11,7 @@
 //! C header: [`include/linux/vfio_pci_core.h`](srctree/include/linux/vfio_pci_core.h)
 
 mod access;
+mod bars;
 mod device;
 mod dma;
 mod driver;

@@ -15,7 +15,6 @@ use crate::{
     bindings,
     region::{
         Access,
-        Index,
         Parts,
         Piece,
         Position,
@@ -292,13 +291,5 @@ impl<D: Driver> OpenDevice<'_, D> {
             Some(parts) => parts.piece(way, pos.offset, count),
             None => Piece::Core(count),
         }
-    }
-
-    /// Whether anything is special in any BAR.
-    pub(super) fn has_parts(&self) -> bool {
-        (0..)
-            .map_while(Index::bar)
-            .filter_map(|index| self.parts(index))
-            .any(Parts::any_special)
     }
 }

@@ -3,6 +3,7 @@
 //! A `struct vfio_pci_core_device` with the driver's data behind it.
 
 use super::{
+    bars::Bars,
     dma::Dma,
     ops,
     Driver, //
@@ -25,21 +26,13 @@ use crate::{
         State, //
     },
     ratelimit::RateLimit,
-    region::{
-        self,
-        Part,
-        Parts,
-        Position, //
-    },
+    region, //
 };
 use core::{
     cell::UnsafeCell,
     marker::PhantomData,
     mem::MaybeUninit,
-    ops::{
-        Deref,
-        Range, //
-    },
+    ops::Deref,
     ptr::{
         self,
         NonNull, //
@@ -61,9 +54,6 @@ use kernel::{
 /// `VFIO_DEVICE_RESET`: `_IO(VFIO_TYPE, VFIO_BASE + 11)`.
 const DEVICE_RESET: u32 = kernel::ioctl::_IO(b';' as u32, 100 + 11);
 
-/// How many BARs a device can have.
-const BARS: usize = bindings::VFIO_PCI_BAR5_REGION_INDEX as usize + 1;
-
 /// What stands behind the core's structure: the layer's own and the driver's.
 #[pin_data]
 struct Tail<D> {
@@ -75,8 +65,7 @@ struct Tail<D> {
     tracker: Tracker,
     statistics: Arc<dirty::Statistics>,
     dma: Dma,
-    /// What is special in each BAR. Written by [`OpenDevice::set_parts`] only.
-    parts: UnsafeCell<[Parts; BARS]>,
+    bars: Bars,
     /// The private data of files in debugfs, which are gone before this is
     debug: KVec<Entry>,
     #[pin]
@@ -151,6 +140,10 @@ impl<D: Driver> Device<D> {
 
     pub(crate) fn tracker(&self) -> &Tracker {
         &self.tail().get_ref().tracker
+    }
+
+    pub(super) fn bars(&self) -> &Bars {
+        &self.tail().get_ref().bars
     }
 
     pub(super) fn dma(&self) -> &Dma {
@@ -305,49 +298,6 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         self.tracker().with(self, |log| f(log.as_mut()))
     }
 
-    /// Asks the driver what is special in the BARs.
-    ///
-    /// # Safety
-    ///
-    /// Nobody else must use the device meanwhile: VFIO has not given it to its user yet.
-    pub(super) unsafe fn set_parts(&self) {
-        // SAFETY: The device is open: the core has looked for its MSI-X table.
-        let (msix_bar, msix_start, msix_len) = unsafe {
-            let core = self.as_core();
-            ((*core).msix_bar, (*core).msix_offset, (*core).msix_size)
-        };
-        let parts: [Parts; BARS] = core::array::from_fn(|slot| {
-            // CAST: At most 5.
-            let Some(index) = region::Index::bar(slot as u32) else {
-                return Parts::default();
-            };
-            // CAST: As above.
-            let len = self.bar_len(slot as u32);
-            let part = |range: Option<Range<u64>>| {
-                range.map_or_else(Part::default, |range| Part::around(range, len))
-            };
-            let msix_start = u64::from(msix_start);
-            Parts {
-                mediated: part(D::mediated(self.data(), index, len)),
-                watched: part(D::watched(self.data(), index, len)),
-                hole: if usize::from(msix_bar) == slot {
-                    msix_start..msix_start + u64::from(msix_len)
-                } else {
-                    0..0
-                },
-            }
-        });
-        for (bar, parts) in (0..).zip(&parts) {
-            let file = Position::file_offset(bar, parts.watched.start());
-            // SAFETY: By the safety requirement nobody has mapped the device.
-            unsafe {
-                bindings::vfio_rs_watch_bar(self.as_core(), bar, file, parts.watched.len());
-            }
-        }
-        // SAFETY: By the safety requirement nobody reads it now.
-        unsafe { *self.tail().get_ref().parts.get() = parts };
-    }
-
     /// Whether the user has DMA logging (`VFIO_DEVICE_FEATURE_DMA_LOGGING_*`).
     ///
     /// # Safety
@@ -364,13 +314,6 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         // whether it is null.
         // SAFETY: The device is valid.
         unsafe { (&raw mut (*self.as_vfio()).log_ops).write_volatile(ops) };
-    }
-
-    /// What is special in a region, where it is a BAR.
-    pub(crate) fn parts(&self, index: region::Index) -> Option<&Parts> {
-        let slot = usize::try_from(index.as_bar()?).ok()?;
-        // SAFETY: It is written before anybody can use the open device, and not while he does.
-        unsafe { (*self.tail().get_ref().parts.get()).get(slot) }
     }
 
     /// Resets the device, as `VFIO_DEVICE_RESET` does: [`ENODEV`] where it has no reset, [`EAGAIN`]
@@ -438,7 +381,7 @@ impl<D: Driver> Registration<D> {
                 tracker <- Tracker::new(),
                 statistics: Arc::new(dirty::Statistics::new(), GFP_KERNEL_ACCOUNT)?,
                 dma: Dma::new(),
-                parts: Default::default(),
+                bars: Bars::new(),
                 debug: Entry::all::<D>(this.as_ptr())?,
                 data <- data,
             }? Error)
