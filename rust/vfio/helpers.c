@@ -155,6 +155,36 @@ struct iommufd_access *vfio_rs_access_create(struct iommufd_ctx *ictx)
 }
 EXPORT_SYMBOL_GPL(vfio_rs_access_create);
 
+static int vfio_rs_count_device(struct device *dev, void *count)
+{
+	++*(unsigned int *)count;
+	return 0;
+}
+
+/*
+ * Whether the device is attached to one page table that iommufd fills, and that alone. A domain may
+ * go when the device is attached elsewhere. Here it does not, for the caller keeps the device where
+ * it is, and a device that is not the only one of its group, which others could move, is none.
+ */
+bool vfio_rs_has_paging_domain(struct pci_dev *pdev)
+{
+	struct iommu_group *group = iommu_group_get(&pdev->dev);
+	struct iommu_domain *domain;
+	unsigned int count = 0;
+	bool paging = false;
+
+	if (!group)
+		return false;
+	iommu_group_for_each_dev(group, &count, vfio_rs_count_device);
+	if (count == 1) {
+		domain = iommu_get_domain_for_dev(&pdev->dev);
+		paging = domain && domain->type == IOMMU_DOMAIN_UNMANAGED;
+	}
+	iommu_group_put(group);
+	return paging;
+}
+EXPORT_SYMBOL_GPL(vfio_rs_has_paging_domain);
+
 int vfio_rs_access_attach(struct iommufd_access *access, u32 ioas_id)
 {
 	return iommufd_access_attach(access, ioas_id);

@@ -56,6 +56,7 @@ int vfio_rs_pm_get(struct pci_dev *pdev);
 void vfio_rs_pm_put(struct pci_dev *pdev);
 bool vfio_rs_iommu_tracks(struct pci_dev *pdev);
 struct iommufd_access *vfio_rs_access_create(struct iommufd_ctx *ictx);
+bool vfio_rs_has_paging_domain(struct pci_dev *pdev);
 int vfio_rs_access_attach(struct iommufd_access *access, u32 ioas_id);
 void vfio_rs_access_detach(struct iommufd_access *access);
 void vfio_rs_access_destroy(struct iommufd_access *access);

@@ -9,8 +9,15 @@
 //! follows it from IOAS to IOAS. Nothing is ever pinned by it.
 //!
 //! An access is attached to an IOAS by its ID. A user may attach the device to a page table instead
-//! that he has allocated in an IOAS (a HWPT), and there is no way from its ID to the IOAS: then nothing
-//! can be read.
+//! that he has allocated in an IOAS (a HWPT), as QEMU always does, and iommufd has no way from its ID to
+//! the IOAS. But there it is, and stays as long as the page table does. So where it is the only one of
+//! the user's iommufd, it is found by trying IDs. Where there is more than one nothing can be read, nor
+//! where the page table is not all that there is between the device and the IOAS (nested translation),
+//! nor for a device that shares its IOMMU group.
+//!
+//! IDs are given from 1 on, the lowest that is free; [`IDS`] is more than there ever are. A user who
+//! has more, and hides the IOAS of his device behind them and leaves another one before them, has the
+//! wrong memory read: his own, and his own log suffers.
 //!
 //! Bind, unbind, attach and detach run under the lock of the device set. A device is bound before it
 //! is opened and unbound after it is closed, so that a reader finds the access where there is one; that
@@ -37,6 +44,10 @@ use kernel::{
     },
 };
 
+/// Among how many IDs an IOAS is looked for.
+#[cfg(CONFIG_IOMMUFD)]
+const IDS: u32 = 4096;
+
 /// What a device reads the user's memory by.
 ///
 /// # Invariants
@@ -62,7 +73,7 @@ impl Dma {
 impl<D: Driver> OpenDevice<'_, D> {
     /// Reads the user's memory as the device would, at an IOVA. [`ENODEV`] where there is no way to:
     /// the driver did not want it ([`Driver::reads_dma`]), or the user has the device attached to
-    /// something that is no IOAS. Any other error where part of it is not mapped, or not to be read;
+    /// nothing, or to a page table of which it is not known what IOAS it is of. Any other error where part of it is not mapped, or not to be read;
     /// what `to` has in it then is not said. An empty read is [`EINVAL`].
     ///
     /// Waits for user memory, also for as long as the user wants (`userfaultfd`). With a legacy
@@ -118,16 +129,41 @@ impl<D: Driver> Device<D> {
         ioas
     }
 
-    /// Attaches the access, where there is one, if `id` is that of an IOAS.
-    fn follow(&self, id: u32) {
+    /// Attaches the access, where there is one and it is attached to nothing, to the IOAS `id`; says
+    /// whether it is one.
+    fn try_ioas(&self, id: u32) -> bool {
         let access = self.dma().access.load(Relaxed);
-        if access.is_null() || id == 0 {
-            return;
-        }
-        // SAFETY: The access is there, and `let_go` has detached it.
-        if unsafe { bindings::vfio_rs_access_attach(access, id) } == 0 {
+        // SAFETY: The access is there, and attached to nothing.
+        let found =
+            !access.is_null() && unsafe { bindings::vfio_rs_access_attach(access, id) } == 0;
+        if found {
             // INVARIANT: Attached.
             self.dma().ioas.store(id, Relaxed);
+        }
+        found
+    }
+
+    /// The only IOAS of the user's iommufd.
+    fn only_ioas(&self) -> Option<u32> {
+        let mut found = (1..IDS).filter(|&id| {
+            let found = self.try_ioas(id);
+            self.let_go();
+            found
+        });
+        found.next().filter(|_| found.next().is_none())
+    }
+
+    /// The device has been attached to `id`: attaches the access, where there is one, to the IOAS that
+    /// this is or is a page table of.
+    fn follow(&self, id: u32) {
+        if self.dma().access.load(Relaxed).is_null() || self.try_ioas(id) {
+            return;
+        }
+        // SAFETY: The PCI device is valid, and by the lock is not attached elsewhere meanwhile.
+        if unsafe { bindings::vfio_rs_has_paging_domain(self.as_pdev()) } {
+            if let Some(ioas) = self.only_ioas() {
+                self.try_ioas(ioas);
+            }
         }
     }
 
@@ -186,7 +222,12 @@ impl<D: Driver> Device<D> {
         let before = dev.let_go();
         // SAFETY: By the safety requirement.
         let ret = unsafe { bindings::vfio_iommufd_physical_attach_ioas(vdev, id) };
-        dev.follow(if ret == 0 { wanted } else { before });
+        if ret == 0 {
+            dev.follow(wanted);
+        } else if before != 0 {
+            // It is still attached to what it was attached to.
+            dev.try_ioas(before);
+        }
         ret
     }
 
