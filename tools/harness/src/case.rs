@@ -7,6 +7,8 @@
 pub struct Needs {
     /// The generation of the accelerators (`hw=5`); V3 where none is said
     pub hw: Option<u32>,
+    /// Their functions are endpoints of a link, not integrated ones (`endpoint`)
+    pub endpoint: bool,
     /// QEMU's `-m` (`memory=2G`)
     pub memory: Option<String>,
     /// How many VFs each PF can have, if not 8 (`vfs=63`)
@@ -63,6 +65,7 @@ impl Case {
                         .map_err(|_| format!("{}: vfs={value}", case.name))?;
                     case.needs.vfs = Some(vfs);
                 }
+                ("endpoint", "") => case.needs.endpoint = true,
                 ("memory", value) => case.needs.memory = Some(value.to_owned()),
                 ("kernel", value) => case.needs.kernel.push(value.to_owned()),
                 ("fresh", "") => case.needs.fresh = true,
@@ -149,7 +152,7 @@ mod tests {
     #[test]
     fn attributes() {
         let case = Case::read(
-            "a.b:c:v5\thw=5\tvfs=63\tmemory=2G\tkernel=x=1\tkernel=y\tfresh\tnested\tlong\tsplat=BUG: no\tknown=f+0x",
+            "a.b:c:v5\thw=5\tendpoint\tvfs=63\tmemory=2G\tkernel=x=1\tkernel=y\tfresh\tnested\tlong\tsplat=BUG: no\tknown=f+0x",
         );
         assert_eq!(
             case,
@@ -157,6 +160,7 @@ mod tests {
                 name: "a.b:c:v5".to_owned(),
                 needs: Needs {
                     hw: Some(5),
+                    endpoint: true,
                     memory: Some("2G".to_owned()),
                     vfs: Some(63),
                     kernel: vec!["x=1".to_owned(), "y".to_owned()],

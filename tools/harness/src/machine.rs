@@ -196,6 +196,7 @@ impl Machine {
         both.extend(fs::read(&archive)?);
         fs::write(&initrd, both)?;
         let mut append = vec![
+            // Cases look for lines in the kernel's log.
             "console=ttyAMA0 panic=-1 rdinit=/init".to_owned(),
             arguments.to_owned(),
         ];
@@ -243,6 +244,7 @@ impl Machine {
             .args(["-device", "edu,bus=rp"]);
         let hw = needs.hw.unwrap_or(3);
         let vfs = needs.vfs.unwrap_or(8);
+        let endpoint = if needs.endpoint { "on" } else { "off" };
         // Each PF is device 0 of its bus: hisi_qm takes a function's devfn for its number
         // (qm_get_qos_value()). Errors are reported to the port above.
         for (n, kind) in ["zip", "sec", "hpre"].iter().enumerate() {
@@ -255,7 +257,7 @@ impl Machine {
                 ))
                 .arg("-device")
                 .arg(format!(
-                    "hisi-{kind}-pf,id={kind},bus={port},addr=0.0,vfs={vfs},hw={hw}"
+                    "hisi-{kind}-pf,id={kind},bus={port},addr=0.0,vfs={vfs},hw={hw},endpoint={endpoint}"
                 ));
         }
         if needs.nested {

@@ -32,6 +32,7 @@ mod reset;
 mod sample;
 mod seen;
 mod stream;
+mod topology;
 mod upstream;
 
 use crate::{
@@ -124,7 +125,7 @@ const PLAIN: &[(&str, Case)] = &[
     ("qemu.libvirt_alias", qemu::libvirt_alias),
     ("kunit.vfio_rs", kunit::vfio_rs),
     ("link.alias", link::alias),
-    ("link.no_link", link::no_link),
+    ("topology.no_link", topology::no_link),
     ("link.pf_unbind", link::pf_unbind),
     ("link.module_unload", link::module_unload),
     ("sample.edu_migrates", sample::edu_migrates),
@@ -171,6 +172,8 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("lifetime.modules", modules::modules_unload),
     ("lifetime.open_close", leaks::open_close),
     ("debugfs.files", seen::files),
+    ("topology.endpoint", topology::endpoint),
+    ("topology.pf", topology::pf),
     ("hidden.region_info", hidden::region_info),
     ("hidden.read_write", hidden::read_write),
     ("hidden.mmap", hidden::mmap),
@@ -216,7 +219,7 @@ pub(crate) use ensure;
 
 /// Suites whose cases run on accelerators of both generations: those of V5 with `:v5` behind the
 /// name, in guests of their own.
-const BOTH_GENERATIONS: &[&str] = &["twin.", "migration.", "hidden."];
+const BOTH_GENERATIONS: &[&str] = &["twin.", "migration.", "hidden.", "topology."];
 
 /// Of those, the cases that are for V3 only: on V5 all of BAR2 is the user's.
 const V3_ONLY: &[&str] = &[
@@ -249,6 +252,7 @@ const NEEDS: &[(&str, &str)] = &[
         "\tnested\tmemory=3G\tflavour=\tkernel=cryptomgr.notests=1",
     ),
     ("dirty.hostile_many_vfs", "\tvfs=63"),
+    ("topology.endpoint", "\tendpoint"),
     // Each spoils its guest.
     ("debug.", "\tfresh\tflavour=debug"),
 ];

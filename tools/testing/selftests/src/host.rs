@@ -111,9 +111,10 @@ pub fn log() -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Writes a line to the kernel's log, so that what comes after it can be told apart.
+/// Writes a line to the kernel's log, so that what comes after it can be told apart. Without its end
+/// the kernel would keep it for itself till the next line.
 pub fn say(line: &str) -> Result<()> {
-    write("/dev/kmsg", line)
+    write("/dev/kmsg", &format!("{line}\n"))
 }
 
 /// What the log has after the last such line.

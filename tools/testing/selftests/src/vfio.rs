@@ -3,6 +3,7 @@
 //! VFIO devices over their character devices, and iommufd: thin typed calls over rust-vmm's
 //! bindings, whose structures these are.
 
+pub mod face;
 mod iommufd;
 mod legacy;
 
@@ -369,11 +370,9 @@ impl Device {
 
     /// `VFIO_DEVICE_FEATURE_DMA_BUF`: part of a BAR as a DMA-BUF.
     pub fn dma_buf(&self, bar: u32, offset: u64, len: u64) -> Result<OwnedFd> {
-        // VFIO_DEVICE_FEATURE_DMA_BUF, struct vfio_device_feature_dma_buf with one range, each of
-        // its 64-bit fields as two words
-        const DMA_BUF: u32 = 11;
+        // struct vfio_device_feature_dma_buf with one range, each of its 64-bit fields as two words
         let halves = |n: u64| [n as u32, (n >> 32) as u32];
-        let mut buffer = vec![40, abi::VFIO_DEVICE_FEATURE_GET | DMA_BUF];
+        let mut buffer = vec![40, abi::VFIO_DEVICE_FEATURE_GET | face::DMA_BUF];
         buffer.extend([bar, libc::O_RDWR as u32, 0, 1]);
         buffer.extend(halves(offset));
         buffer.extend(halves(len));

@@ -2,9 +2,9 @@
 
 //! `link.*`: the way to the PF comes and goes.
 
-use super::{ensure, errno, Bench, VFS};
+use super::{ensure, errno, Bench};
 use crate::{
-    host::{self, is_loaded, log, modprobe, rmmod},
+    host::{self, is_loaded, rmmod},
     vfio::state,
     Driver, Result,
 };
@@ -19,39 +19,6 @@ pub fn alias() -> Result<()> {
         ensure!(text.contains(&alias), "no alias {alias} in:\n{text}");
     }
     Ok(())
-}
-
-/// The PF is not published: the VF is a plain vfio-pci one, and the log says why, once.
-pub fn no_link() -> Result<()> {
-    let vfs = host::vfs(VFS)?;
-    for vf in &vfs {
-        vf.unbind()?;
-    }
-    modprobe("hisi_acc_vfio_rs")?;
-    let vf = &vfs[0];
-    // The link's device lets itself be unbound from the driver, as an administrator can do it.
-    let links = "/sys/bus/auxiliary/drivers/hisi_acc_vfio_rs.hisi_acc_vfio_rs";
-    let device = host::pf()?.link().ok_or("no auxiliary device")?;
-    std::fs::write(format!("{links}/unbind"), device.as_bytes())
-        .map_err(|e| format!("{links}/unbind: {e}"))?;
-    let before = log()?.matches("plain vfio-pci").count();
-    let checked = host::bind(vf, Driver::Rust).and_then(|()| {
-        let bench = Bench::new(&[Driver::Rust])?;
-        let open = bench.open(0)?;
-        let e = errno(open.migration_flags());
-        ensure!(
-            e == libc::ENOTTY,
-            "VFIO_DEVICE_FEATURE_MIGRATION: errno {e}"
-        );
-        let size = open.region(2)?.size;
-        ensure!(size == 0x1_0000, "BAR2 has {size:#x} bytes");
-        let lines = log()?.matches("plain vfio-pci").count() - before;
-        ensure!(lines == 1, "{lines} lines in the log");
-        Ok(())
-    });
-    vf.unbind()?;
-    std::fs::write(format!("{links}/bind"), device.as_bytes())?;
-    checked
 }
 
 /// The PF's driver is unbound while a VF is open: the VF's migration ends in errors, nothing else.
