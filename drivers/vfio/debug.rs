@@ -98,7 +98,7 @@ fn migf_data(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
 /// Whether the mailbox is there: a device that has gone reads all ones.
 fn cmd_state(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
     with_qm(view, |_, qm| {
-        if qm.read(regs::QM_MB_CMD_SEND_BASE)? == u32::MAX {
+        if !qm.is_there()? {
             return Err(EINVAL);
         }
         seq_print!(seq, "mailbox cmd channel ready!\n");

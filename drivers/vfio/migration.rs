@@ -202,11 +202,13 @@ impl Operations<AccVf> for Migration {
     fn stop(dev: &Vf<'_>) -> Result {
         let qm = AccVf::qm(dev)?;
         let ready = qm.is_ready()?;
-        dev.data().known.lock().ready = ready;
         check_pending(dev, &qm)?;
         qm.write_back().inspect_err(|_| {
             dev_warn_ratelimited!(dev, "cannot stop: the caches are not written back\n");
-        })
+        })?;
+        // Not before: of a VF that cannot be reached nothing is known.
+        dev.data().known.lock().ready = ready;
+        Ok(())
     }
 
     /// A stopped function is a paused one that nobody touches.
@@ -220,9 +222,15 @@ impl Operations<AccVf> for Migration {
             return Ok(());
         }
         let queues = data.pf_qm()?.vft(data.function)?.num;
+        let qm = AccVf::qm(dev)?;
+        if !qm.is_there()? {
+            // The doorbells would be lost, and the VF stay paused.
+            dev_warn_ratelimited!(dev, "cannot go on: no register is to be reached\n");
+            return Err(EIO);
+        }
         // Not `open_messages()`, which `load` does: a message that came meanwhile is the guest's to
         // take. (C does it here too, and forgets the message.)
-        kick(&AccVf::qm(dev)?, queues)
+        kick(&qm, queues)
     }
 
     fn pre_copy(dev: &Vf<'_>, stream: &mut migration::Stream) -> Result {

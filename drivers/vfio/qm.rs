@@ -126,6 +126,12 @@ impl<'a> Qm<'a> {
             .try_write64(doorbell.into_raw(), usize::try_from(reg)?)
     }
 
+    /// Whether registers can be reached: those of a VF that has gone, or that its user has put to
+    /// sleep (D3hot), read all ones, which no mailbox does.
+    pub(crate) fn is_there(&self) -> Result<bool> {
+        Ok(self.read(regs::QM_MB_CMD_SEND_BASE)? != u32::MAX)
+    }
+
     /// Whether the VF's driver has set it up. `qm_wait_dev_not_ready()` waits a moment for that.
     pub(crate) fn is_ready(&self) -> Result<bool> {
         let state = read_poll_timeout(

@@ -42,6 +42,7 @@
 /* What the PF's MSI needs (qm_get_irq_num() rounds up) */
 #define MSI_VECTORS 4
 
+#define CAP_PM 0x48
 #define CAP_MSI 0x50
 #define CAP_EXP 0x80
 #define CAP_ARI 0x100
@@ -84,10 +85,19 @@ struct pf {
 /* The devices that acc-twin-ctl speaks of. */
 static QTAILQ_HEAD(, pf) pfs = QTAILQ_HEAD_INITIALIZER(pfs);
 
+/* A function, unless it sleeps: in D3hot it requests nothing. */
+static struct function *awake(struct pf *pf, uint32_t function)
+{
+	struct function *f = function <= MAX_VFS ? pf->functions[function] : NULL;
+
+	if (f && pci_get_word(f->pdev.config + CAP_PM + PCI_PM_CTRL) & PCI_PM_CTRL_STATE_MASK)
+		return NULL;
+	return f;
+}
+
 static int bus_read(void *opaque, uint32_t function, uint64_t addr, uint8_t *to, size_t len)
 {
-	struct pf *pf = opaque;
-	struct function *f = function <= MAX_VFS ? pf->functions[function] : NULL;
+	struct function *f = awake(opaque, function);
 
 	if (!f)
 		return -1;
@@ -97,8 +107,7 @@ static int bus_read(void *opaque, uint32_t function, uint64_t addr, uint8_t *to,
 static int bus_write(void *opaque, uint32_t function, uint64_t addr, const uint8_t *from,
 		     size_t len)
 {
-	struct pf *pf = opaque;
-	struct function *f = function <= MAX_VFS ? pf->functions[function] : NULL;
+	struct function *f = awake(opaque, function);
 
 	if (!f)
 		return -1;
@@ -107,8 +116,7 @@ static int bus_write(void *opaque, uint32_t function, uint64_t addr, const uint8
 
 static void bus_msi(void *opaque, uint32_t function, uint32_t vector)
 {
-	struct pf *pf = opaque;
-	struct function *f = function <= MAX_VFS ? pf->functions[function] : NULL;
+	struct function *f = awake(opaque, function);
 
 	if (f && msi_enabled(&f->pdev) && vector < msi_nr_vectors_allocated(&f->pdev))
 		msi_notify(&f->pdev, vector);
@@ -205,6 +213,12 @@ static bool function_init(struct function *f, struct pf *pf, uint64_t bar2, Erro
 	/* Wherever they are plugged: they are integrated endpoints (hisi_acc_vf_qm_init()). */
 	if (pcie_cap_init(pdev, CAP_EXP, type, 0, errp) < 0)
 		return false;
+	if (pci_pm_init(pdev, CAP_PM, errp) < 0)
+		return false;
+	/* A guess: D0 and D3hot, in which nothing is forgotten. */
+	pci_set_word(pdev->config + CAP_PM + PCI_PM_PMC, 3);
+	pci_set_word(pdev->config + CAP_PM + PCI_PM_CTRL, PCI_PM_CTRL_NO_SOFT_RESET);
+	pci_set_word(pdev->wmask + CAP_PM + PCI_PM_CTRL, PCI_PM_CTRL_STATE_MASK);
 	pcie_cap_deverr_init(pdev);
 	pcie_cap_flr_init(pdev);
 	if (msi_init(pdev, CAP_MSI, MSI_VECTORS, true, true, errp))

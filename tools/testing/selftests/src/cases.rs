@@ -3,6 +3,8 @@
 //! The cases: which there are, and what they have in common.
 
 mod aer;
+mod asleep;
+mod backdoors;
 mod bare;
 mod bus;
 mod debug;
@@ -102,11 +104,11 @@ const PLAIN: &[(&str, Case)] = &[
     ("fault.dma_unmapped", fault::dma_unmapped),
     ("fault.gone", fault::gone),
     ("fault.load_refused", fault::load_refused),
+    ("fault.asleep", asleep::fault),
     ("p2p.flags", p2p::flags),
     ("p2p.arcs", p2p::arcs),
     ("p2p.quiet", p2p::quiet),
     ("p2p.two_vfs", p2p::two_vfs),
-    ("hidden.ioeventfd", hidden::ioeventfd),
     ("trace.events", seen::events),
     ("dirty.uapi", dirty::uapi),
     ("dirty.policy", dirty::policy),
@@ -177,7 +179,12 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("hidden.region_info", hidden::region_info),
     ("hidden.read_write", hidden::read_write),
     ("hidden.mmap", hidden::mmap),
+    ("hidden.offsets", hidden::offsets),
+    ("hidden.ioeventfd", hidden::ioeventfd),
     ("hidden.dma_buf", hidden::dma_buf),
+    ("hidden.asleep", asleep::hidden),
+    ("hidden.hot_reset", backdoors::hot_reset),
+    ("hidden.debugfs", backdoors::debugfs),
 ];
 
 type RemarkCase = fn(Driver) -> Result<String>;
@@ -221,18 +228,9 @@ pub(crate) use ensure;
 /// name, in guests of their own.
 const BOTH_GENERATIONS: &[&str] = &["twin.", "migration.", "hidden.", "topology."];
 
-/// Of those, the cases that are for V3 only: on V5 all of BAR2 is the user's.
-const V3_ONLY: &[&str] = &[
-    "hidden.dma_buf",
-    "hidden.ioeventfd",
-    "hidden.mmap",
-    "hidden.read_write",
-];
-
 /// Whether a case runs on V5 too.
 fn on_v5(name: &str) -> bool {
-    let case = name.split(':').next().unwrap_or_default();
-    BOTH_GENERATIONS.iter().any(|suite| name.starts_with(suite)) && !V3_ONLY.contains(&case)
+    BOTH_GENERATIONS.iter().any(|suite| name.starts_with(suite))
 }
 
 /// What a case's guest is to be, by what its name begins with: attributes that the harness knows

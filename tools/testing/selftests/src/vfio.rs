@@ -6,6 +6,7 @@
 pub mod face;
 mod iommufd;
 mod legacy;
+pub mod power;
 
 pub use self::{
     iommufd::Iommufd,
@@ -314,32 +315,43 @@ impl Device {
         unsafe { ioctl(self.fd(), RESET, ptr::null_mut::<u8>()).map(|_| ()) }
     }
 
+    /// Where a PCI capability is in the configuration space.
+    fn capability(&self, id: u8) -> Result<u64> {
+        let config = self.region(abi::VFIO_PCI_CONFIG_REGION_INDEX)?;
+        // PCI_CAPABILITY_LIST; then each names the next
+        let mut at = 0x34 - 1;
+        loop {
+            let mut next = [0];
+            self.read_at(&config, at + 1, &mut next)?;
+            let mut is = [0];
+            at = u64::from(next[0]);
+            self.read_at(&config, at, &mut is)?;
+            match (at, is[0]) {
+                (0, _) => return Err(Error::other(format!("no capability {id:#x}"))),
+                (_, is) if is == id => return Ok(at),
+                _ => {}
+            }
+        }
+    }
+
     /// As a guest resets it: the FLR bit of its PCIe capability.
     pub fn guest_reset(&self) -> Result<()> {
         let config = self.region(abi::VFIO_PCI_CONFIG_REGION_INDEX)?;
-        let byte = |at: u8| {
-            let mut byte = [0];
-            self.read_at(&config, u64::from(at), &mut byte)?;
-            Ok::<u8, Error>(byte[0])
-        };
-        // PCI_CAPABILITY_LIST, PCI_CAP_ID_EXP, PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_BCR_FLR
-        let mut at = byte(0x34)?;
-        while at != 0 && byte(at)? != 0x10 {
-            at = byte(at + 1)?;
-        }
-        if at == 0 {
-            return Err(Error::other("no PCIe capability"));
-        }
-        let mut control = [byte(at + 8)?, byte(at + 9)?];
+        // PCI_CAP_ID_EXP, PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_BCR_FLR
+        let at = self.capability(0x10)? + 8;
+        let mut control = [0; 2];
+        self.read_at(&config, at, &mut control)?;
         control[1] |= 0x80;
-        self.write_at(&config, u64::from(at + 8), &control)?;
+        self.write_at(&config, at, &control)?;
         Ok(())
     }
 
-    /// `VFIO_DEVICE_PCI_HOT_RESET`, of all that this iommufd owns.
-    pub fn hot_reset(&self) -> Result<()> {
-        let mut arg: [u32; 3] = [12, 0, 0];
-        // SAFETY: `struct vfio_pci_hot_reset` with no groups.
+    /// `VFIO_DEVICE_PCI_HOT_RESET` with a length and flags, of groups, or with none of all that this
+    /// iommufd owns.
+    pub fn hot_reset(&self, len: u32, flags: u32, groups: &[RawFd]) -> Result<()> {
+        let mut arg = vec![len, flags, groups.len() as u32];
+        arg.extend(groups.iter().map(|fd| *fd as u32));
+        // SAFETY: `struct vfio_pci_hot_reset` with as many groups as it says.
         unsafe { ioctl(self.fd(), PCI_HOT_RESET, arg.as_mut_ptr()).map(|_| ()) }
     }
 

@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `hidden.*`: the upper half of BAR2 is not the user's, on any way. On V5 it is, for the migration
-//! registers are in the PF.
+//! `hidden.*`: the upper half of BAR2 is not the user's, on any way to a region. On V5 it is, for the
+//! migration registers are in the PF: what is beyond the edge is beyond the BAR there.
 
 use super::{ensure, errno, Bench};
-use crate::{host, Driver, Result};
+use crate::{
+    host,
+    vfio::{Device, Region},
+    Driver, Result,
+};
 use std::os::fd::AsRawFd;
 use vmm_sys_util::eventfd::EventFd;
 
-/// Where the hidden half begins.
-const EDGE: u64 = 0x8000;
+const PAGE: u64 = 4096;
 
-/// The model's word that nobody touched the hidden half.
-fn untouched(bench: &Bench, vf: &str) -> Result<()> {
+/// Where the hidden part begins.
+pub fn edge() -> Result<u64> {
+    Ok(if host::is_v5()? { 0x1_0000 } else { 0x8000 })
+}
+
+/// The model's word that nobody touched the migration registers.
+pub fn untouched(bench: &Bench, vf: &str) -> Result<()> {
     let counts = bench.twin.counts()?;
     let (reads, writes) = (
         counts.get(vf, "reg_read_migration"),
@@ -25,12 +33,36 @@ fn untouched(bench: &Bench, vf: &str) -> Result<()> {
     Ok(())
 }
 
+/// Beyond the edge there is nothing to read, write or map.
+pub fn refuses(device: &Device, region: &Region) -> Result<()> {
+    let edge = edge()?;
+    let mut word = [0; 8];
+    for at in [edge, edge + 4, 2 * edge - 8, 2 * edge, 0xff_ffff_fff8] {
+        let read = errno(device.read_at(region, at, &mut word));
+        ensure!(read == libc::EINVAL, "read at {at:#x}: errno {read}");
+        let write = errno(device.write_at(region, at, &word));
+        ensure!(write == libc::EINVAL, "write at {at:#x}: errno {write}");
+    }
+    for (at, len) in [
+        (edge, PAGE),
+        (0, 2 * edge),
+        (edge - PAGE, 2 * PAGE),
+        // Whose length is rounded up
+        (edge - PAGE, PAGE + 1),
+        (2 * edge - PAGE, PAGE),
+    ] {
+        let result = device.mmap(region, at, len as usize).map(|_| ());
+        let e = errno(result);
+        ensure!(e == libc::EINVAL, "mmap of {len:#x} at {at:#x}: errno {e}");
+    }
+    Ok(())
+}
+
 pub fn region_info(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;
     let device = bench.open(0)?;
     let region = device.region(2)?;
-    let size = if host::is_v5()? { 2 * EDGE } else { EDGE };
-    ensure!(region.size == size, "BAR2 has {:#x} bytes", region.size);
+    ensure!(region.size == edge()?, "BAR2 has {:#x} bytes", region.size);
     ensure!(region.can_mmap(), "BAR2 cannot be mapped");
     // The others are whole.
     let len = device.region(4)?.size;
@@ -42,19 +74,17 @@ pub fn read_write(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;
     let device = bench.open(0)?;
     let region = device.region(2)?;
+    let edge = edge()?;
     bench.twin.mark()?;
-    let mut word = [0; 8];
-    for at in [EDGE, EDGE + 4, 0xfff8, 0x1_0000, 0xff_ffff_fff8] {
-        let read = errno(device.read_at(&region, at, &mut word));
-        ensure!(read == libc::EINVAL, "read at {at:#x}: errno {read}");
-        let write = errno(device.write_at(&region, at, &word));
-        ensure!(write == libc::EINVAL, "write at {at:#x}: errno {write}");
-    }
+    refuses(&device, &region)?;
     // Across the edge: up to it.
-    let n = device.read_at(&region, EDGE - 4, &mut word)?;
+    let mut word = [0; 8];
+    let n = device.read_at(&region, edge - 4, &mut word)?;
     ensure!(n == 4, "a read across the edge gave {n} bytes");
-    let n = device.write_at(&region, EDGE - 4, &word)?;
+    let n = device.write_at(&region, edge - 4, &word)?;
     ensure!(n == 4, "a write across the edge took {n} bytes");
+    let n = device.read_at(&region, edge - 16, &mut [0; 1 << 16])?;
+    ensure!(n == 16, "a long read across the edge gave {n} bytes");
     untouched(&bench, "vf1")
 }
 
@@ -62,52 +92,92 @@ pub fn mmap(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;
     let device = bench.open(0)?;
     let region = device.region(2)?;
+    let edge = edge()?;
     bench.twin.mark()?;
-    drop(device.mmap(&region, 0, EDGE as usize)?);
-    drop(device.mmap(&region, EDGE - 4096, 4096)?);
-    for (at, len) in [
-        (EDGE, 4096),
-        (0, 0x1_0000),
-        (EDGE - 4096, 8192),
-        (0xf000, 4096),
-    ] {
-        let result = device.mmap(&region, at, len).map(|_| ());
-        let e = errno(result);
-        ensure!(e == libc::EINVAL, "mmap of {len:#x} at {at:#x}: errno {e}");
-    }
+    drop(device.mmap(&region, 0, edge as usize)?);
+    let mapping = device.mmap(&region, edge - PAGE, PAGE as usize)?;
+    refuses(&device, &region)?;
     // A mapping of the visible half cannot grow over the edge.
-    let mapping = device.mmap(&region, EDGE - 4096, 4096)?;
-    // SAFETY: Of our own mapping.
-    let grown = unsafe {
-        libc::mremap(
-            mapping.address.cast(),
+    for flags in [0, libc::MREMAP_MAYMOVE] {
+        // SAFETY: Of our own mapping.
+        let grown =
+            unsafe { libc::mremap(mapping.address.cast(), mapping.len, 2 * mapping.len, flags) };
+        ensure!(grown == libc::MAP_FAILED, "mremap grew over the edge");
+    }
+    // Nor be turned to what is behind it.
+    let behind = (region.offset + edge) / PAGE;
+    // SAFETY: Of our own mapping; where it succeeds, the case fails.
+    let turned = unsafe {
+        libc::syscall(
+            libc::SYS_remap_file_pages,
+            mapping.address,
             mapping.len,
-            2 * mapping.len,
-            libc::MREMAP_MAYMOVE,
+            0,
+            behind,
+            0,
         )
     };
-    ensure!(grown == libc::MAP_FAILED, "mremap grew over the edge");
+    ensure!(turned != 0, "remap_file_pages turned to the hidden half");
+    untouched(&bench, "vf1")
+}
+
+/// Offsets of the device file that might be taken for others.
+pub fn offsets(driver: Driver) -> Result<()> {
+    let bench = Bench::new(&[driver])?;
+    let device = bench.open(0)?;
+    let whole = device.region(2)?;
+    let edge = edge()?;
+    bench.twin.mark()?;
+    for (what, offset) in [
+        // The index of the region is what is above bit 40.
+        ("the region before it", (1 << 40) + edge),
+        ("an index that is none", ((2 + 16) << 40) + edge),
+        ("the highest index", ((2 + (1 << 22)) << 40) + edge),
+        ("its own last page", (3 << 40) - PAGE),
+    ] {
+        let region = Region { offset, ..whole };
+        let mut word = [0; 4];
+        let read = errno(device.read_at(&region, 0, &mut word));
+        let write = errno(device.write_at(&region, 0, &word));
+        let map = errno(device.mmap(&region, 0, PAGE as usize).map(|_| ()));
+        ensure!(
+            [read, write, map].iter().all(|e| *e == libc::EINVAL),
+            "{what}: errno {read} reading, {write} writing, {map} mapping"
+        );
+    }
     untouched(&bench, "vf1")
 }
 
 /// D1: the way that the C driver leaves open.
-pub fn ioeventfd() -> Result<()> {
-    let bench = Bench::new(&[Driver::Rust])?;
+pub fn ioeventfd(driver: Driver) -> Result<()> {
+    let bench = Bench::new(&[driver])?;
     let device = bench.open(0)?;
     let region = device.region(2)?;
-    let event = EventFd::new(libc::EFD_NONBLOCK)?;
+    let edge = edge()?;
     bench.twin.mark()?;
+    let mut taken = Vec::new();
     for size in [1, 2, 4, 8] {
-        for at in [EDGE, EDGE + 8, EDGE + 1 - u64::from(size.min(2)), 0xfff8] {
-            if at + u64::from(size) <= EDGE {
-                continue;
-            }
+        let across = edge - u64::from(size) / 2;
+        let places = [edge, edge + 8, 2 * edge - 8, across];
+        // A byte is never across.
+        for at in places.into_iter().take(if size == 1 { 3 } else { 4 }) {
+            let event = EventFd::new(libc::EFD_NONBLOCK)?;
             let e = errno(device.ioeventfd(region.offset + at, size, event.as_raw_fd()));
-            ensure!(e == libc::EINVAL, "{size} bytes at {at:#x}: errno {e}");
+            match e {
+                0 => taken.push((size, at, event)),
+                e => ensure!(e == libc::EINVAL, "{size} bytes at {at:#x}: errno {e}"),
+            }
         }
     }
-    event.write(1)?;
-    untouched(&bench, "vf1")
+    // Of those that the model takes: the bus has no others.
+    for (size, at, event) in &taken {
+        if *size == 4 && at % 4 == 0 {
+            event.write(1)?;
+        }
+    }
+    untouched(&bench, "vf1").map_err(|e| format!("{} were taken, {e}", taken.len()))?;
+    ensure!(taken.is_empty(), "{} were taken", taken.len());
+    Ok(())
 }
 
 /// A DMA-BUF would hand part of a BAR to other devices. The kernel can: plain vfio-pci does.
@@ -120,8 +190,9 @@ pub fn dma_buf(driver: Driver) -> Result<()> {
         .dma_buf(2, 0, 0x1000)
         .map_err(|e| format!("vfio-pci, which is to show that it works: {e}"))?;
     let device = bench.open(0)?;
+    let edge = edge()?;
     bench.twin.mark()?;
-    for (at, len) in [(EDGE, 0x1000), (EDGE - 0x1000, 0x2000), (0, 0x1_0000)] {
+    for (at, len) in [(edge, PAGE), (edge - PAGE, 2 * PAGE), (0, 2 * edge)] {
         let e = errno(device.dma_buf(2, at, len));
         ensure!(
             e == libc::EINVAL || e == libc::EOPNOTSUPP,

@@ -178,11 +178,11 @@ pub fn hot(driver: Driver) -> Result<()> {
     host::modprobe("vfio-pci")?;
     bench.vfs[1].bind("vfio-pci")?;
     let plain = bench.open(1)?;
-    let expected = errno(plain.hot_reset());
+    let expected = errno(plain.hot_reset(12, 0, &[]));
     let device = bench.open(0)?;
     let file = device.set_state(state::PRE_COPY)?;
     bench.twin.mark()?;
-    let error = errno(device.hot_reset());
+    let error = errno(device.hot_reset(12, 0, &[]));
     ensure!(
         error == expected && error != 0,
         "errno {error}, with vfio-pci {expected}"

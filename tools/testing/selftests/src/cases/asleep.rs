@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `hidden.asleep`, `fault.asleep`: a VF whose user has put it to sleep.
+
+use super::{
+    ensure, errno,
+    hidden::{edge, refuses, untouched},
+    pair::{Pair, JOBS},
+};
+use crate::{
+    migrate::{self, Quiet},
+    vfio::{power::Sleep, state, Device, Mapping},
+    Driver, Result,
+};
+use hisi_acc_hw::regs;
+use std::{
+    fs::File,
+    io::Write,
+    os::fd::{AsRawFd, FromRawFd},
+};
+
+const BOTH: [Sleep; 2] = [Sleep::Config, Sleep::LowPower];
+
+/// The errno of a read of a mapped word, 0 where it can be read.
+fn touch(mapping: &Mapping, at: u32) -> Result<i32> {
+    let mut ends = [0; 2];
+    // SAFETY: The kernel fills in two descriptors, which are ours then.
+    let [_reader, writer] = unsafe {
+        ensure!(libc::pipe(ends.as_mut_ptr()) == 0, "no pipe");
+        ends.map(|fd| File::from_raw_fd(fd))
+    };
+    // The kernel reads it for us: what is not there is an error and no signal.
+    // SAFETY: Within the mapping.
+    let n = unsafe {
+        let word = mapping.address.add(at as usize);
+        libc::write(writer.as_raw_fd(), word.cast(), 4)
+    };
+    Ok(match n {
+        4 => 0,
+        _ => std::io::Error::last_os_error().raw_os_error().unwrap_or(-1),
+    })
+}
+
+/// What is seen of a VF that sleeps, or not.
+fn looks(device: &Device, mapping: &Mapping, asleep: Option<Sleep>) -> Result<()> {
+    let region = device.region(2)?;
+    ensure!(region.size == edge()?, "BAR2 has {:#x} bytes", region.size);
+    refuses(device, &region)?;
+    let e = touch(mapping, regs::QM_VF_STATE)?;
+    let wanted = if asleep.is_some() { libc::EFAULT } else { 0 };
+    ensure!(e == wanted, "what is mapped: errno {e}, not {wanted}");
+    // In low power that wakes it for a moment.
+    let at = u64::from(regs::QM_VF_STATE);
+    let e = errno(device.read_at(&region, at, &mut [0; 4]));
+    let wanted = match asleep {
+        Some(Sleep::Config) => libc::EIO,
+        _ => 0,
+    };
+    ensure!(e == wanted, "read of a register: errno {e}, not {wanted}");
+    Ok(())
+}
+
+/// Asleep and awake again, by each way: the hidden half stays hidden, and nothing is forgotten.
+pub fn hidden(driver: Driver) -> Result<()> {
+    let mut pair = Pair::new(driver, driver)?;
+    let region = pair.source.region(2)?;
+    let mapping = pair.source.mmap(&region, 0, edge()? as usize)?;
+    pair.bench.twin.mark()?;
+    for how in BOTH {
+        let device = &pair.source;
+        looks(device, &mapping, None)?;
+        device.sleep(how, true)?;
+        looks(device, &mapping, Some(how)).map_err(|e| format!("{how:?}: {e}"))?;
+        // Mapped while it sleeps
+        let late = device.mmap(&region, 0, edge()? as usize)?;
+        let e = touch(&late, 0)?;
+        ensure!(e == libc::EFAULT, "{how:?}, mapped in it: errno {e}");
+        device.sleep(how, false)?;
+        looks(device, &late, None).map_err(|e| format!("after {how:?}: {e}"))?;
+        looks(device, &mapping, None).map_err(|e| format!("after {how:?}: {e}"))?;
+        pair.round()?;
+    }
+    untouched(&pair.bench, "vf1")?;
+    // A reset wakes it.
+    pair.source.sleep(Sleep::Config, true)?;
+    pair.source.reset()?;
+    looks(&pair.source, &mapping, None).map_err(|e| format!("after a reset: {e}"))?;
+    untouched(&pair.bench, "vf1")
+}
+
+/// State changes of a VF that is in D3hot, where no register is to be reached: each fails, changes
+/// nothing, and goes well when the VF is awake.
+pub fn fault() -> Result<()> {
+    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    for (from, to) in [
+        (state::RUNNING, state::STOP),
+        (state::RUNNING_P2P, state::RUNNING),
+        (state::RUNNING_P2P, state::STOP),
+        (state::STOP, state::STOP_COPY),
+        (state::STOP, state::RUNNING),
+    ] {
+        let what = format!("{} -> {}", state::name(from), state::name(to));
+        // One that sleeps does no DMA: nothing may be in flight but what is paused.
+        if from != state::RUNNING {
+            pair.submit(JOBS)?;
+        }
+        pair.source.set_state(from)?;
+        pair.source.sleep(Sleep::Config, true)?;
+        let error = errno(pair.source.set_state(to));
+        let now = pair.source.state()?;
+        pair.source.sleep(Sleep::Config, false)?;
+        ensure!(error != 0, "{what} succeeds");
+        // The way to RUNNING by RUNNING_P2P may end there.
+        ensure!(
+            now == from || (from, now) == (state::STOP, state::RUNNING_P2P),
+            "{what}, errno {error}: it is in {}",
+            state::name(now)
+        );
+        pair.source.set_state(state::RUNNING)?;
+        pair.finish().map_err(|e| format!("after {what}: {e}"))?;
+        pair.round()?;
+    }
+    // What comes to a target that sleeps is not loaded, and the target is reset, which wakes it.
+    let stream = migrate::save(&pair.source, true, &mut Quiet)?;
+    let mut file = pair.target.set_state(state::RESUMING)?.ok_or("no file")?;
+    file.write_all(&stream)?;
+    pair.target.sleep(Sleep::Config, true)?;
+    let error = errno(pair.target.set_state(state::STOP));
+    ensure!(error == libc::ETIMEDOUT, "a load asleep: errno {error}");
+    let now = pair.target.state()?;
+    ensure!(now == state::RUNNING, "then it is in {}", state::name(now));
+    pair.arrive(&stream)?;
+    pair.round()?;
+    // Low power is no hindrance: a state change wakes it.
+    std::mem::swap(&mut pair.source, &mut pair.target);
+    pair.source.sleep(Sleep::LowPower, true)?;
+    pair.migrate(true)?;
+    pair.round()
+}
