@@ -35,6 +35,9 @@ pub struct Case {
     pub known: Option<String>,
     /// It takes long: left out where no case is asked for by name (`long`)
     pub long: bool,
+    /// Its guest need not outlive it (`lethal`, with `fresh`): it is ended when the case has a result,
+    /// or when the kernel has complained as it has to
+    pub lethal: bool,
     /// Only with this flavour of the kernel (`flavour=debug`)
     pub flavour: Option<String>,
 }
@@ -73,6 +76,7 @@ impl Case {
                 ("long", "") => case.long = true,
                 ("splat", value) => case.splat = Some(value.to_owned()),
                 ("known", value) => case.known = Some(value.to_owned()),
+                ("lethal", "") => case.lethal = true,
                 ("flavour", value) => case.flavour = Some(value.to_owned()),
                 _ => return Err(format!("{}: '{field}' is not known", case.name)),
             }
@@ -152,7 +156,7 @@ mod tests {
     #[test]
     fn attributes() {
         let case = Case::read(
-            "a.b:c:v5\thw=5\tendpoint\tvfs=63\tmemory=2G\tkernel=x=1\tkernel=y\tfresh\tnested\tlong\tsplat=BUG: no\tknown=f+0x",
+            "a.b:c:v5\thw=5\tendpoint\tvfs=63\tmemory=2G\tkernel=x=1\tkernel=y\tfresh\tnested\tlong\tsplat=BUG: no\tknown=f+0x\tlethal",
         );
         assert_eq!(
             case,
@@ -170,6 +174,7 @@ mod tests {
                 splat: Some("BUG: no".to_owned()),
                 known: Some("f+0x".to_owned()),
                 long: true,
+                lethal: true,
                 flavour: None,
             })
         );

@@ -17,7 +17,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{mpsc, Mutex},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 /// A guest that runs, and its console. It ends when this is dropped.
@@ -99,6 +99,12 @@ impl Running {
             Err(mpsc::RecvTimeoutError::Timeout) => Err(End::Silent(self.limits.silence.as_secs())),
         }
     }
+
+    /// What it says in a moment more is for people to read.
+    fn linger(&mut self) {
+        self.limits.total = self.begin.elapsed() + Duration::from_secs(1);
+        while self.next().is_ok() {}
+    }
 }
 
 /// A guest that runs cases.
@@ -119,6 +125,10 @@ impl Guest {
                     Ok(line) => {
                         if let Some(outcome) = judge.line(&line) {
                             report.lock().expect("no poison").add(outcome);
+                        }
+                        if judge.is_over() {
+                            running.linger();
+                            break End::Over;
                         }
                     }
                     Err(end) => break end,

@@ -30,6 +30,8 @@ pub enum End {
     Silent(u64),
     /// It was ended, for it took too long
     TooLong(u64),
+    /// It was ended, for all that counts was known of its case
+    Over,
 }
 
 impl End {
@@ -38,6 +40,7 @@ impl End {
             Self::Gone => "the guest ended before its time".to_owned(),
             Self::Silent(s) => format!("the guest was silent for {s} s and was ended"),
             Self::TooLong(s) => format!("the guest took longer than {s} s and was ended"),
+            Self::Over => "the guest was ended".to_owned(),
         }
     }
 }
@@ -137,6 +140,8 @@ impl Judge {
             }
         }
         match &case.splat {
+            // How it ended does not count then.
+            Some(words) if complaints.has(words) && case.lethal => outcome.why.clear(),
             Some(words) if complaints.has(words) => {}
             Some(words) => {
                 let why = format!("the kernel was to complain of this: {words}");
@@ -206,6 +211,21 @@ impl Judge {
         None
     }
 
+    /// Whether all that counts is known of a case that its guest need not outlive.
+    pub fn is_over(&self) -> bool {
+        let complained = |case: &Case| {
+            let complaints = self.complaints.get(&case.name);
+            case.splat
+                .as_ref()
+                .map(|words| complaints.is_some_and(|c| c.has(words)))
+        };
+        match (&self.last, &self.left[..]) {
+            (Some((case, _)), []) => case.lethal && complained(case).unwrap_or(true),
+            (None, [case]) => case.lethal && complained(case).unwrap_or(false),
+            _ => false,
+        }
+    }
+
     /// An outcome of a case, nothing said against it.
     fn outcome(&self, case: &Case) -> Outcome {
         let took = match &self.current {
@@ -224,13 +244,13 @@ impl Judge {
         let left = mem::take(&mut self.left);
         // What is said late, while the guest powers off too, is put to the last result.
         if let Some((case, outcome)) = &mut self.last {
-            let hung = end != End::Gone;
+            let hung = matches!(end, End::Silent(_) | End::TooLong(_));
             let begun = |name: &String| left.iter().any(|case| case.name == *name);
             match &self.current {
                 // It is another one that did not end.
                 Some((name, _)) if begun(name) => {}
                 _ if hung => outcome.why.push(format!("then {}", end.text())),
-                _ if !self.ended => outcome
+                _ if !self.ended && end == End::Gone => outcome
                     .why
                     .push("the guest ended without its end mark".to_owned()),
                 _ => {}
@@ -247,6 +267,11 @@ impl Judge {
         let mut outcomes: Vec<Outcome> = self.settle().into_iter().collect();
         for case in left {
             let mut outcome = self.outcome(&case);
+            if let (End::Over, Some(words)) = (end, &case.splat) {
+                outcome.remark = format!("the kernel complains: {words}");
+                outcomes.push(outcome);
+                continue;
+            }
             outcome.why.push(end.text());
             match &self.current {
                 Some((name, _)) if *name != case.name => {
@@ -377,6 +402,50 @@ acc-selftest: end
             outcomes.iter().all(|(_, why)| !why.is_empty()),
             "{outcomes:?}"
         );
+    }
+
+    #[test]
+    fn guests_that_need_not_outlive_their_case() {
+        let over = |case: &str, console: &str| {
+            let case = Case::read(case).unwrap();
+            let mut judge = Judge::new(&[case]);
+            let lines = console.lines();
+            let n = lines.take_while(|line| {
+                assert!(judge.line(line).is_none());
+                !judge.is_over()
+            });
+            let n = n.count();
+            let outcomes = judge.end(if n < console.lines().count() {
+                End::Over
+            } else {
+                End::Silent(9)
+            });
+            assert_eq!(outcomes.len(), 1);
+            (n, outcomes[0].why.join("\n"))
+        };
+        let begin = "[    1.0] acc-selftest: begin a.b\n";
+        let splat = "[    2.0] Internal error: Oops: 1\n";
+        // Complained, and nothing came any more.
+        let wanted = "a.b\tfresh\tlethal\tsplat=Oops";
+        let (n, why) = over(wanted, &[begin, splat].concat());
+        assert_eq!((n, why.as_str()), (1, ""));
+        // Complained, then failed.
+        let result = "not ok 1 - a.b\n";
+        let (n, why) = over(wanted, &[begin, splat, result].concat());
+        assert_eq!((n, why.as_str()), (1, ""));
+        let (n, why) = over(wanted, &[begin, result, splat].concat());
+        assert_eq!((n, why.as_str()), (2, ""));
+        // Did not complain.
+        for console in [begin.to_owned(), [begin, "ok 1 - a.b\n"].concat()] {
+            let (_, why) = over(wanted, &console);
+            assert!(why.contains("9 s"), "{why}");
+        }
+        // Needs not complain: its result is what counts.
+        let result = "ok 1 - a.b\n";
+        let (n, why) = over("a.b\tfresh\tlethal", &[begin, result].concat());
+        assert_eq!((n, why.as_str()), (1, ""));
+        let (_, why) = over("a.b\tfresh\tlethal", &[begin, splat].concat());
+        assert!(why.contains("9 s"), "{why}");
     }
 
     #[test]

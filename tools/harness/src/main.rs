@@ -84,6 +84,11 @@ const HOST: &[(&str, &str, &[&str])] = &[
     ("host.hw", "drivers/hw", &["test", "-q"]),
     ("host.twin", "tools", &["test", "-q", "-p", "acc-twin"]),
     ("host.harness", "tools", &["test", "-q", "-p", "acc"]),
+    (
+        "host.selftests",
+        "tools",
+        &["test", "-q", "-p", "acc-selftests"],
+    ),
 ];
 
 /// How many seconds a guest may be silent, and how many it may take in all: itself, or with guests

@@ -38,6 +38,7 @@ mod topology;
 mod upstream;
 
 use crate::{
+    differences,
     host::{self, Accelerator, Function},
     memory::Memory,
     twin::Twin,
@@ -74,19 +75,7 @@ const PLAIN: &[(&str, Case)] = &[
     ("twin.aer_inject", aer::inject),
     ("migration.cross_c_to_rust", migration::cross_c_to_rust),
     ("migration.cross_rust_to_c", migration::cross_rust_to_c),
-    ("migration.v1_stream", migration::v1_stream),
-    ("migration.bad_stream", migration::bad_stream),
-    ("migration.source_goes_on", migration::source_goes_on),
-    ("migration.second_resume", migration::second_resume),
-    ("migration.precopy_cancel", migration::precopy_cancel),
-    (
-        "migration.fd_outlives_device",
-        migration::fd_outlives_device,
-    ),
-    ("migration.reset_in_precopy", migration::reset_in_precopy),
-    ("reset.threads", races::threads),
     ("stream.fuzz", fuzz::fuzz),
-    ("lifetime.save_fails", leaks::save_fails),
     ("lifetime.fd_outlives_module", modules::fd_outlives_module),
     ("fault.mailbox_busy", fault::mailbox_busy),
     ("fault.mailbox_late", fault::mailbox_late),
@@ -103,9 +92,7 @@ const PLAIN: &[(&str, Case)] = &[
     ("fault.slow_engine", fault::slow_engine),
     ("fault.dma_unmapped", fault::dma_unmapped),
     ("fault.gone", fault::gone),
-    ("fault.load_refused", fault::load_refused),
     ("fault.asleep", asleep::fault),
-    ("p2p.flags", p2p::flags),
     ("p2p.arcs", p2p::arcs),
     ("p2p.quiet", p2p::quiet),
     ("p2p.two_vfs", p2p::two_vfs),
@@ -124,6 +111,8 @@ const PLAIN: &[(&str, Case)] = &[
     ("dirty.hostile_changing", dirty::changing),
     ("dirty.hostile_unmapped", dirty::unmapped),
     ("dirty.hostile_many_vfs", dirty::many_vfs),
+    ("debugfs.while_migrating", seen::while_migrating),
+    ("lifetime.close_and_reset", races::close_and_reset),
     ("qemu.libvirt_alias", qemu::libvirt_alias),
     ("kunit.vfio_rs", kunit::vfio_rs),
     ("link.alias", link::alias),
@@ -146,6 +135,21 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("migration.back_and_forth", migration::back_and_forth),
     ("migration.without_precopy", migration::without_precopy),
     ("migration.wrong_device", migration::wrong_device),
+    ("migration.v1_stream", migration::v1_stream),
+    ("migration.refused_stream", migration::refused_stream),
+    (
+        "migration.refused_stream_runs",
+        migration::refused_stream_runs,
+    ),
+    ("migration.bad_stream", migration::bad_stream),
+    ("migration.second_resume", migration::second_resume),
+    ("migration.source_goes_on", migration::source_goes_on),
+    ("migration.precopy_cancel", migration::precopy_cancel),
+    (
+        "migration.fd_outlives_device",
+        migration::fd_outlives_device,
+    ),
+    ("migration.reset_in_precopy", migration::reset_in_precopy),
     ("migration.interrupt_pending", pending::interrupt_pending),
     ("migration.error_pending", pending::error_pending),
     ("reset.ioctl", reset::ioctl),
@@ -153,6 +157,7 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("reset.guest", reset::guest),
     ("reset.in_change", races::in_change),
     ("reset.hot", reset::hot),
+    ("reset.threads", races::threads),
     ("reset.interlock", reset::interlock),
     ("stream.reads", stream::reads),
     ("stream.writes", stream::writes),
@@ -161,6 +166,7 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("stream.user_fault", stream::user_fault),
     ("stream.not_a_file", ends::not_a_file),
     ("stream.precopy_info", ends::precopy),
+    ("stream.precopy_end", ends::precopy_end),
     ("stream.closed", ends::closed),
     ("stream.duplicated", ends::duplicated),
     ("iommufd.hwpt", iommufd::hwpt),
@@ -173,6 +179,12 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("lifetime.pf_unbind", lifetime::pf_unbind),
     ("lifetime.modules", modules::modules_unload),
     ("lifetime.open_close", leaks::open_close),
+    ("lifetime.save_fails", leaks::save_fails),
+    ("fault.ras_stops", fault::ras_stops),
+    ("fault.ras_stops_precopy", fault::ras_stops_precopy),
+    ("fault.write_back_stops", fault::write_back_stops),
+    ("fault.load_refused", fault::load_refused),
+    ("p2p.flags", p2p::flags),
     ("debugfs.files", seen::files),
     ("topology.endpoint", topology::endpoint),
     ("topology.pf", topology::pf),
@@ -251,6 +263,11 @@ const NEEDS: &[(&str, &str)] = &[
     ),
     ("dirty.hostile_many_vfs", "\tvfs=63"),
     ("topology.endpoint", "\tendpoint"),
+    // All threads hang, and the kernel is to say so soon.
+    (
+        "reset.threads:c",
+        "\tkernel=sysctl.kernel.hung_task_timeout_secs=10",
+    ),
     // Each spoils its guest.
     ("debug.", "\tfresh\tflavour=debug"),
 ];
@@ -288,6 +305,7 @@ pub fn needs(name: &str) -> String {
     if LONG.iter().any(|suite| name.starts_with(suite)) && !CHOSEN.contains(&name) {
         needs += "\tlong";
     }
+    needs += &differences::needs(name);
     if let Some(words) = debug::splat(name) {
         needs += &format!("\tsplat={words}");
     }

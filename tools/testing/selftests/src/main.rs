@@ -5,6 +5,7 @@
 mod audit;
 mod cases;
 mod demo;
+mod differences;
 mod hand;
 mod host;
 mod live;
@@ -45,6 +46,8 @@ struct Arguments {
 enum What {
     /// A line for each case: its name, and behind tabs what it needs
     List,
+    /// In what the C driver differs, as README has it
+    Differences,
     /// Runs cases and prints TAP
     Run {
         /// SUITE.CASE, or SUITE.CASE:DRIVER
@@ -80,7 +83,7 @@ fn run(names: &[String]) -> ExitCode {
                 .unwrap_or_else(|_| Err("panicked, see above".into())),
             None => Err("no such case".into()),
         };
-        match result {
+        match differences::judge(name, result) {
             Ok(remark) if remark.is_empty() => println!("ok {n} - {name}"),
             Ok(remark) => println!("ok {n} - {name} # {remark}"),
             Err(e) => {
@@ -106,6 +109,10 @@ fn main() -> ExitCode {
             for name in cases::names() {
                 println!("{name}{}", cases::needs(&name));
             }
+            ExitCode::SUCCESS
+        }
+        What::Differences => {
+            print!("{}", differences::table());
             ExitCode::SUCCESS
         }
         What::Run { cases } => run(&cases),

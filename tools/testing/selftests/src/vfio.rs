@@ -174,6 +174,11 @@ impl Device {
         Self { file, id: 0 }
     }
 
+    /// One more descriptor of it.
+    pub fn try_clone(&self) -> Result<File> {
+        self.file.try_clone()
+    }
+
     /// Attaches it to an address space or page table.
     pub fn attach(&self, table: u32) -> Result<()> {
         // SAFETY: A structure of integers.

@@ -9,6 +9,7 @@ use super::{
     stream::{comparable, loaded, resuming, saving},
 };
 use crate::{
+    differences::{PRECOPY_END, PRECOPY_INFO_OVER},
     migrate::{self, read_all, Quiet, MATCH, WHOLE},
     vfio::{precopy_info, precopy_info_as, state},
     Driver, Result,
@@ -105,11 +106,7 @@ pub fn precopy(driver: Driver) -> Result<()> {
         ensure!(error == libc::EINVAL, "in STOP_COPY: errno {error}");
         pair.source.set_state(state::STOP)?;
         let error = errno(precopy_info(&file));
-        // The C driver looks at its state before it looks at the file.
-        let wanted = match driver {
-            Driver::Rust => libc::ENODEV,
-            Driver::C => libc::EINVAL,
-        };
+        let wanted = PRECOPY_INFO_OVER.of(driver);
         ensure!(error == wanted, "in STOP: errno {error}");
         let direct = saving(&pair.source)?;
         let error = errno(precopy_info(&direct));
@@ -125,6 +122,22 @@ pub fn precopy(driver: Driver) -> Result<()> {
     let file = device.set_state(state::PRE_COPY)?.ok_or("no file")?;
     let flags = precopy_info_as(&file, SIZE, GARBAGE)?.flags;
     ensure!(flags == GARBAGE, "v2 is on in the next open");
+    Ok(())
+}
+
+/// What is read where all has been read, in PRE_COPY and at the end of all.
+pub fn precopy_end(driver: Driver) -> Result<()> {
+    let pair = Pair::new(driver, driver)?;
+    let mut file = pair.source.set_state(state::PRE_COPY)?.ok_or("no file")?;
+    file.read_exact(&mut [0; MATCH])?;
+    for size in [1, WHOLE] {
+        let error = errno(file.read(&mut vec![0; size]));
+        let wanted = PRECOPY_END.of(driver);
+        ensure!(error == wanted, "in PRE_COPY: errno {error}, not {wanted}");
+    }
+    pair.source.set_state(state::STOP_COPY)?;
+    file.read_exact(&mut [0; WHOLE - MATCH])?;
+    ensure!(file.read(&mut [0])? == 0, "there is more than all");
     Ok(())
 }
 

@@ -68,6 +68,47 @@ fn no_stop(function: &str, fault: &str, gone: &str, error: i32) -> Result<()> {
     pair.round()
 }
 
+/// D7, D8: one way to stop, by PRE_COPY or not, and back.
+fn stops_in_vain(driver: Driver, precopy: bool, fault: &str, error: i32) -> Result<()> {
+    let mut pair = Pair::new(driver, driver)?;
+    pair.work_in_flight()?;
+    let from = if precopy {
+        state::PRE_COPY
+    } else {
+        state::RUNNING
+    };
+    pair.source.set_state(from)?;
+    let twin = &pair.bench.twin;
+    twin.fault("pf", "lose-msi 1000")?;
+    twin.fault("vf1", fault)?;
+    let stopped = errno(pair.source.set_state(state::STOP_COPY));
+    let now = pair.source.state()?;
+    twin.fault("vf1", "clear")?;
+    twin.fault("pf", "ras 0")?;
+    twin.fault("pf", "clear")?;
+    ensure!(stopped == error, "errno {stopped}, not {error}");
+    ensure!(now == from, "the state is {}", state::name(now));
+    pair.source.set_state(state::RUNNING)?;
+    pair.finish()?;
+    pair.migrate(true)?;
+    pair.round()
+}
+
+const RAS: &str = "ras-at-pause 0x4";
+const WRITE_BACK: &str = "write-back-stuck on";
+
+pub fn ras_stops(driver: Driver) -> Result<()> {
+    stops_in_vain(driver, false, RAS, libc::EBUSY)
+}
+
+pub fn ras_stops_precopy(driver: Driver) -> Result<()> {
+    stops_in_vain(driver, true, RAS, libc::EBUSY)
+}
+
+pub fn write_back_stops(driver: Driver) -> Result<()> {
+    stops_in_vain(driver, false, WRITE_BACK, libc::ETIMEDOUT)
+}
+
 pub fn pause_refused() -> Result<()> {
     no_stop(
         "vf1",
@@ -307,9 +348,9 @@ pub fn gone() -> Result<()> {
     pair.round()
 }
 
-/// A target whose mailbox fails half way through the loading is reset, and usable: no mixture.
-pub fn load_refused() -> Result<()> {
-    let mut pair = pair()?;
+/// D9: a target whose mailbox fails half way through the loading is reset, and usable: no mixture.
+pub fn load_refused(driver: Driver) -> Result<()> {
+    let mut pair = Pair::new(driver, driver)?;
     pair.work_in_flight()?;
     let stream = crate::migrate::save(&pair.source, true, &mut Quiet)?;
     let twin = &pair.bench.twin;

@@ -2,13 +2,9 @@
 
 //! `lifetime.*`: a device is taken away from a driver while somebody uses it.
 
-use super::{
-    ensure, errno,
-    pair::Pair,
-    reset::{states, Busy},
-    Bench,
-};
+use super::{ensure, errno, pair::Pair, reset::Busy, Bench};
 use crate::{
+    differences::states,
     host::{self, Function},
     qm::Qm,
     vfio::{precopy_info, state, Device},

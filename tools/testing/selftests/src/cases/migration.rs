@@ -5,17 +5,22 @@
 use super::{
     ensure, errno,
     pair::{Pair, JOBS, SLOW_NS},
-    Bench,
+    Bench, VFS,
 };
 use crate::{
+    differences::{NOT_MATCHING, PRECOPY_INFO_OVER, TOO_LONG},
     host::{self, Accelerator},
     migrate::{self, offer, Quiet, MATCH, WHOLE},
     qm::Qm,
-    vfio::{precopy_info, state},
+    vfio::{precopy_info, state, Device},
     work::{Workload, Zip},
     Driver, Result,
 };
-use std::io::{Read, Write};
+use std::{
+    io::{Read, Write},
+    sync::mpsc,
+    thread,
+};
 
 /// With jobs queued, one on its way, completions unread.
 fn busy(accelerator: Accelerator, from: Driver, to: Driver, precopy: bool) -> Result<()> {
@@ -129,11 +134,7 @@ pub fn wrong_device(driver: Driver) -> Result<()> {
     for vf in &pair.bench.vfs[2..4] {
         host::bind(vf, driver)?;
     }
-    // The C driver says EFAULT for all that does not match.
-    let refused = match driver {
-        Driver::Rust => libc::EINVAL,
-        Driver::C => libc::EFAULT,
-    };
+    let refused = NOT_MATCHING.of(driver);
     for (what, at) in [
         ("magic", 0),
         ("queue number", 8),
@@ -175,8 +176,8 @@ pub fn wrong_device(driver: Driver) -> Result<()> {
 }
 
 /// A stream of the C driver's old format, with its wrong addresses (H1).
-pub fn v1_stream() -> Result<()> {
-    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+pub fn v1_stream(driver: Driver) -> Result<()> {
+    let mut pair = Pair::new(driver, driver)?;
     pair.submit(JOBS)?;
     let mut stream = migrate::save(&pair.source, false, &mut Quiet)?;
     stream[..8].copy_from_slice(&0xcdcd_cdcd_feed_aacc_u64.to_le_bytes());
@@ -188,31 +189,17 @@ pub fn v1_stream() -> Result<()> {
     pair.round()
 }
 
-/// D2, D9: a stream that no hardware gives is refused when it is loaded, and no register is written.
-pub fn bad_stream() -> Result<()> {
-    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
-    let good = migrate::save(&pair.source, false, &mut Quiet)?;
-    pair.source.set_state(state::RUNNING)?;
-    // What is wrong, where, with what; whether write() sees it.
-    let cases: &[(&str, usize, &[u8], bool)] = &[
-        ("major version", 28, &[9, 0], true),
-        ("queue number", 8, &[0xff; 4], true),
-        ("VF state", 24, &[7], true),
-        ("page size", 60, &[9], false),
-        ("EQE address", 144, &[1], false),
-        ("SQC address", 160, &[3], false),
-        ("EQ context", 68, &[0xee; 8], false),
-        ("message to the PF", 56, &[1], false),
-    ];
-    for (what, at, bytes, early) in cases {
-        let mut stream = good.clone();
+/// Offers streams with something wrong in them: what, where, with what. `write()` has `write` for it,
+/// then it is refused when it is loaded, and no register is written.
+fn offer_wrong(pair: &Pair, good: &[u8], wrong: &[(&str, usize, &[u8])], write: i32) -> Result<()> {
+    for (what, at, bytes) in wrong {
+        let mut stream = good.to_vec();
         stream[*at..*at + bytes.len()].copy_from_slice(bytes);
         pair.bench.twin.mark()?;
-        let (write, stop) = offer(&pair.target, &stream)?;
-        let expected = if *early { libc::EINVAL } else { 0 };
+        let (error, stop) = offer(&pair.target, &stream)?;
         ensure!(
-            write == expected,
-            "{what}: write() has errno {write}, not {expected}"
+            error == write,
+            "{what}: write() has errno {error}, not {write}"
         );
         ensure!(
             stop == libc::EINVAL,
@@ -222,12 +209,78 @@ pub fn bad_stream() -> Result<()> {
         ensure!(writes == 0, "{what}: {writes} registers were written");
         pair.target.reset()?;
     }
+    Ok(())
+}
+
+/// Two VFs, and what the first gives.
+fn with_stream(driver: Driver) -> Result<(Pair, Vec<u8>)> {
+    let pair = Pair::new(driver, driver)?;
+    let stream = migrate::save(&pair.source, false, &mut Quiet)?;
+    Ok((pair, stream))
+}
+
+/// D2: a stream that `write()` has refused is refused when it is loaded, for the user may not have
+/// looked.
+pub fn refused_stream(driver: Driver) -> Result<()> {
+    let (mut pair, good) = with_stream(driver)?;
+    let wrong: &[(&str, usize, &[u8])] = &[
+        ("major version", 28, &[9, 0]),
+        ("queue number", 8, &[0xff; 4]),
+    ];
+    offer_wrong(&pair, &good, wrong, NOT_MATCHING.of(driver))?;
+    // The good one still goes.
+    pair.arrive(&good)?;
+    pair.round()
+}
+
+/// D2: and the VF runs on after it.
+pub fn refused_stream_runs(driver: Driver) -> Result<()> {
+    let (mut pair, good) = with_stream(driver)?;
+    let mut stream = good.clone();
+    stream[8..12].fill(0xff);
+    let (write, _) = offer(&pair.target, &stream)?;
+    let wanted = NOT_MATCHING.of(driver);
+    ensure!(write == wanted, "write() has errno {write}, not {wanted}");
+    // A thread of its own, which may never come back.
+    let file = Device::from_file(pair.target.try_clone()?);
+    let (sender, end) = mpsc::channel();
+    thread::spawn(move || {
+        let stop = errno(file.set_state(state::STOP));
+        let running = errno(file.set_state(state::RUNNING));
+        sender.send((stop, running))
+    });
+    let (stop, running) = end
+        .recv_timeout(host::seconds(10))
+        .map_err(|_| "RESUMING -> RUNNING does not end")?;
+    ensure!(
+        (stop, running) == (libc::EINVAL, libc::EINVAL),
+        "RESUMING -> STOP has errno {stop}, -> RUNNING {running}"
+    );
+    pair.target.reset()?;
+    pair.arrive(&good)?;
+    pair.round()
+}
+
+/// D9: a stream that no hardware gives is refused when it is loaded.
+pub fn bad_stream(driver: Driver) -> Result<()> {
+    let (mut pair, good) = with_stream(driver)?;
+    pair.source.set_state(state::RUNNING)?;
+    let late: &[(&str, usize, &[u8])] = &[
+        ("page size", 60, &[9]),
+        ("EQE address", 144, &[1]),
+        ("SQC address", 160, &[3]),
+        ("EQ context", 68, &[0xee; 8]),
+        ("message to the PF", 56, &[1]),
+    ];
+    offer_wrong(&pair, &good, late, 0)?;
+    offer_wrong(&pair, &good, &[("VF state", 24, &[7])], libc::EINVAL)?;
     // Too short, too long.
     let (_, stop) = offer(&pair.target, &good[..WHOLE - 1])?;
     ensure!(stop == libc::EINVAL, "a short stream: errno {stop}");
     pair.target.reset()?;
     let (write, _) = offer(&pair.target, &[&good[..], &[0]].concat())?;
-    ensure!(write == libc::ENOSPC, "a long stream: errno {write}");
+    let wanted = TOO_LONG.of(driver);
+    ensure!(write == wanted, "a long stream: errno {write}");
     pair.target.reset()?;
     // The good one still goes.
     let stream = migrate::save(&pair.source, false, &mut Quiet)?;
@@ -237,8 +290,8 @@ pub fn bad_stream() -> Result<()> {
 }
 
 /// D3: the second stream of one open is judged like the first.
-pub fn second_resume() -> Result<()> {
-    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+pub fn second_resume(driver: Driver) -> Result<()> {
+    let mut pair = Pair::new(driver, driver)?;
     let good = migrate::save(&pair.source, false, &mut Quiet)?;
     pair.arrive(&good)?;
     pair.round()?;
@@ -253,8 +306,8 @@ pub fn second_resume() -> Result<()> {
 }
 
 /// PRE_COPY and back: the VF works all the while, and the file has ended.
-pub fn precopy_cancel() -> Result<()> {
-    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+pub fn precopy_cancel(driver: Driver) -> Result<()> {
+    let mut pair = Pair::new(driver, driver)?;
     for _ in 0..3 {
         let mut file = pair
             .source
@@ -272,7 +325,8 @@ pub fn precopy_cancel() -> Result<()> {
         let e = errno(file.read(&mut byte));
         ensure!(e == libc::ENODEV, "read() after the end: errno {e}");
         let e = errno(precopy_info(&file));
-        ensure!(e == libc::ENODEV, "precopy info after the end: errno {e}");
+        let wanted = PRECOPY_INFO_OVER.of(driver);
+        ensure!(e == wanted, "precopy info after the end: errno {e}");
         pair.round()?;
     }
     let stream = pair.migrate(true)?;
@@ -285,14 +339,14 @@ pub fn precopy_cancel() -> Result<()> {
 }
 
 /// D4: the file is kept, the device closed and unbound.
-pub fn fd_outlives_device() -> Result<()> {
+pub fn fd_outlives_device(driver: Driver) -> Result<()> {
     let Pair {
         bench,
         source,
         target,
         qm,
         ..
-    } = Pair::new(Driver::Rust, Driver::Rust)?;
+    } = Pair::new(driver, driver)?;
     let mut saving = source.set_state(state::PRE_COPY)?.ok_or("no file")?;
     let mut resuming = target.set_state(state::RESUMING)?.ok_or("no file")?;
     drop((source, target, qm));
@@ -309,8 +363,8 @@ pub fn fd_outlives_device() -> Result<()> {
 }
 
 /// A reset ends the transfer: the file has an error, the state is RUNNING, the next one works.
-pub fn reset_in_precopy() -> Result<()> {
-    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+pub fn reset_in_precopy(driver: Driver) -> Result<()> {
+    let mut pair = Pair::new(driver, driver)?;
     let mut file = pair.source.set_state(state::PRE_COPY)?.ok_or("no file")?;
     pair.source.reset()?;
     let e = errno(file.read(&mut [0; 8]));
@@ -326,11 +380,15 @@ pub fn reset_in_precopy() -> Result<()> {
     work.round(&mut qm, &pair.bench.memory, JOBS)
 }
 
-/// A source whose migration came to nothing works on, by way of PRE_COPY or not. Not with the C
-/// driver: it rings as many doorbells as the stream said that it has last loaded, of which a source
-/// has none (`vf_qm_fun_reset()`), so a stopped one stays stopped.
-pub fn source_goes_on() -> Result<()> {
-    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+/// D19: a source whose migration came to nothing works on, by way of PRE_COPY or not. The C driver
+/// rings as many doorbells as the stream said that it has last loaded, of which a source has none
+/// (`vf_qm_fun_reset()`), so a stopped one stays stopped.
+pub fn source_goes_on(driver: Driver) -> Result<()> {
+    // It remembers that number for the next user.
+    for vf in &host::vfs(VFS)?[..2] {
+        vf.unbind()?;
+    }
+    let mut pair = Pair::new(driver, driver)?;
     for precopy in [true, false] {
         pair.bench.twin.job_delay(0, SLOW_NS / 10)?;
         pair.submit(JOBS)?;

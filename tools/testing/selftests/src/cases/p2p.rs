@@ -17,9 +17,9 @@ use std::{io::Write, time::Duration};
 /// `VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY`
 const FLAGS: u64 = 1 | 2 | 4;
 
-pub fn flags() -> Result<()> {
+pub fn flags(driver: Driver) -> Result<()> {
     for accelerator in [host::ZIP, host::SEC, host::HPRE] {
-        let pair = Pair::of(accelerator, Driver::Rust, Driver::Rust)?;
+        let pair = Pair::of(accelerator, driver, driver)?;
         let flags = pair.source.migration_flags()?;
         ensure!(flags == FLAGS, "{}: flags {flags:#x}", accelerator.name);
     }

@@ -2,11 +2,11 @@
 
 //! `reset.threads`, `reset.in_change`: resets and state changes at once.
 
-use super::{ensure, errno, pair::Pair};
+use super::{ensure, errno, pair::Pair, Bench};
 use crate::{
     host,
     migrate::{self, Quiet},
-    vfio::{state, Device, Mapping},
+    vfio::{precopy_info, state, Device, Mapping},
     Driver, Result,
 };
 use hisi_acc_hw::regs;
@@ -71,6 +71,13 @@ impl Scene {
         Ok(())
     }
 
+    /// The state can be asked for all the while.
+    fn ask(&self) -> Result<()> {
+        self.device.state()?;
+        thread::sleep(Duration::from_millis(20));
+        Ok(())
+    }
+
     fn change(&self) -> Result<()> {
         for to in [
             state::PRE_COPY,
@@ -92,11 +99,11 @@ impl Scene {
     }
 }
 
-/// D5: reading into the mapped BAR, resets and state changes, each in a thread of its own. Not with
-/// the C driver: its locks make a circle of these three, and they would hang.
-pub fn threads() -> Result<()> {
-    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
-    host::bind(&pair.bench.vfs[2], Driver::Rust)?;
+/// D5: reading into the mapped BAR, resets and state changes, each in a thread of its own. The C
+/// driver's locks make a circle of these three, and they hang.
+pub fn threads(driver: Driver) -> Result<()> {
+    let mut pair = Pair::new(driver, driver)?;
+    host::bind(&pair.bench.vfs[2], driver)?;
     let device = pair.bench.open(2)?;
     let region = device.region(2)?;
     let bar = device.mmap(&region, SCRATCH, 4096)?;
@@ -110,7 +117,8 @@ pub fn threads() -> Result<()> {
         changes: AtomicU32::new(0),
     });
     let (sender, ends) = mpsc::channel();
-    for what in [Scene::read, Scene::reset, Scene::change] {
+    let all = [Scene::read, Scene::reset, Scene::change, Scene::ask];
+    for what in all {
         let (scene, sender) = (scene.clone(), sender.clone());
         thread::spawn(move || {
             let mut result = Ok(());
@@ -120,14 +128,10 @@ pub fn threads() -> Result<()> {
             let _ = sender.send(result);
         });
     }
-    let begin = Instant::now();
-    while begin.elapsed() < TIME {
-        // The state can be asked for all the while.
-        scene.device.state()?;
-        thread::sleep(Duration::from_millis(20));
-    }
+    // Not even asked for its state by this one, which has to tell of a hang.
+    thread::sleep(TIME);
     scene.stop.store(true, Ordering::Relaxed);
-    for _ in 0..3 {
+    for _ in all {
         ends.recv_timeout(Duration::from_secs(20))
             .map_err(|_| "a thread hangs")??;
     }
@@ -145,6 +149,39 @@ pub fn threads() -> Result<()> {
     ));
     let stream = migrate::save(&pair.source, true, &mut Quiet)?;
     pair.arrive(&stream)?;
+    pair.round()
+}
+
+/// D12: a VF is closed, with a file open, while an administrator's reset of it comes to its end. Each
+/// ends the file: nobody may do it twice.
+pub fn close_and_reset() -> Result<()> {
+    /// `pcie_flr()` waits for 100 ms
+    const FIRST: Duration = Duration::from_millis(80);
+    const STEP: Duration = Duration::from_millis(3);
+    let bench = Bench::new(&[Driver::Rust])?;
+    let reset = bench.vfs[0].path().join("reset");
+    let mut delay = FIRST;
+    for to in [state::PRE_COPY, state::STOP_COPY, state::RESUMING].repeat(6) {
+        let device = bench.open(0)?;
+        let file = device.set_state(to)?.ok_or("no file")?;
+        thread::scope(|scope| {
+            let reset = scope.spawn(|| std::fs::write(&reset, "1"));
+            thread::sleep(delay);
+            drop(device);
+            let error = errno(precopy_info(&file));
+            ensure!(
+                [libc::ENODEV, libc::ENOTTY].contains(&error),
+                "a file after its device: errno {error}"
+            );
+            let reset = errno(reset.join().map_err(|_| "panicked")?);
+            ensure!(reset == 0, "the reset: errno {reset}");
+            Ok::<_, Box<dyn std::error::Error>>(())
+        })?;
+        delay += STEP;
+    }
+    drop(bench);
+    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    pair.migrate(true)?;
     pair.round()
 }
 

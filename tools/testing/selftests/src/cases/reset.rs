@@ -8,6 +8,7 @@ use super::{
     Bench,
 };
 use crate::{
+    differences::{states, NOT_MATCHING, TOO_LONG},
     host::{self, Function},
     migrate::{self, Quiet},
     vfio::{state, Device},
@@ -42,24 +43,6 @@ fn reset(way: Way, device: &Device, vf: &Function) -> Result<()> {
     Ok(())
 }
 
-/// The states of a driver.
-pub fn states(driver: Driver) -> &'static [u32] {
-    use state::*;
-    match driver {
-        Driver::Rust => &[
-            RUNNING,
-            RUNNING_P2P,
-            STOP,
-            STOP_COPY,
-            RESUMING,
-            PRE_COPY,
-            PRE_COPY_P2P,
-        ],
-        // It has no P2P.
-        Driver::C => &[RUNNING, STOP, STOP_COPY, RESUMING, PRE_COPY],
-    }
-}
-
 /// Somebody who reads or writes a migration file a byte at a time, without end, till he gets an
 /// error that is not the end for now.
 pub struct Busy {
@@ -82,12 +65,17 @@ impl Busy {
                         errno(file.write(&bytes[at..at + 1]))
                     }
                 };
-                // ENOSPC: full, EINVAL: refused; ENOMEM and EFAULT: what the C driver says to that.
-                let goes_on: &[i32] = match writes {
-                    None => &[0, libc::ENOMSG],
-                    Some(_) => &[0, libc::ENOSPC, libc::ENOMEM, libc::EINVAL, libc::EFAULT],
-                };
-                if !goes_on.contains(&error) {
+                // Full, or refused, by whatever driver.
+                let both = [Driver::Rust, Driver::C];
+                let refused = both
+                    .iter()
+                    .flat_map(|d| [TOO_LONG.of(*d), NOT_MATCHING.of(*d)]);
+                let goes_on = error == 0
+                    || match writes {
+                        None => error == libc::ENOMSG,
+                        Some(_) => refused.into_iter().any(|e| e == error),
+                    };
+                if !goes_on {
                     let _ = sender.send(error);
                     return;
                 }

@@ -5,10 +5,23 @@
 use super::{
     ensure,
     pair::{Pair, JOBS},
-    Bench,
+    Bench, VFS,
 };
-use crate::{host::Function, vfio::state, Driver, Result};
-use std::{fs, io, path::PathBuf, process::Command};
+use crate::{
+    host::{self, Function},
+    migrate::{self, Quiet},
+    vfio::state,
+    Driver, Result,
+};
+use std::{
+    fs,
+    io::{self, Write},
+    path::PathBuf,
+    process::Command,
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
 
 fn folder(vf: &Function) -> PathBuf {
     PathBuf::from(format!("/sys/kernel/debug/vfio/{}/migration", vf.address))
@@ -23,6 +36,10 @@ pub fn files(driver: Driver) -> Result<()> {
         Err(e) if wanted.contains(&e.raw_os_error().unwrap_or(0)) => Ok(()),
         Err(e) => Err(e.to_string()),
     };
+    // What earlier users left is gone with the binding.
+    for vf in &host::vfs(VFS)?[..2] {
+        vf.unbind()?;
+    }
     let bench = Bench::new(&[driver, driver])?;
     let vf = bench.vfs[0].clone();
     for name in ["dev_data", "cmd_state"] {
@@ -66,6 +83,59 @@ pub fn files(driver: Driver) -> Result<()> {
     drop(pair);
     vf.unbind()?;
     ensure!(!folder(&vf).exists(), "the folder outlives the binding");
+    Ok(())
+}
+
+/// D13: the stream of the last migration is shown while there is another one: it is one of the two,
+/// never a mixture.
+pub fn while_migrating() -> Result<()> {
+    /// How long, and how many of each there have to be
+    const TIME: Duration = Duration::from_secs(3);
+    const SOME: usize = 20;
+    let pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    let one = migrate::save(&pair.source, false, &mut Quiet)?;
+    // Wherever nobody looks at it, the other one differs.
+    let mut other = one.clone();
+    for at in (20..24).chain(32..40).chain(120..144) {
+        other[at] ^= 0xff;
+    }
+    let path = folder(&pair.bench.vfs[1]).join("hisi_acc/migf_data");
+    let load = |stream: &[u8]| -> Result<()> {
+        pair.target.set_state(state::STOP)?;
+        let mut file = pair.target.set_state(state::RESUMING)?.ok_or("no file")?;
+        file.write_all(stream)?;
+        pair.target.set_state(state::STOP)?;
+        Ok(())
+    };
+    load(&other)?;
+    let shown_other = fs::read_to_string(&path)?;
+    load(&one)?;
+    let shown_one = fs::read_to_string(&path)?;
+    ensure!(shown_one != shown_other, "both show {shown_one}");
+    let stop = AtomicBool::new(false);
+    let shown = thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut shown = [0; 2];
+            while !stop.load(Ordering::Relaxed) {
+                let text = fs::read_to_string(&path).map_err(|e| e.to_string())?;
+                match [&shown_one, &shown_other].iter().position(|s| **s == text) {
+                    Some(which) => shown[which] += 1,
+                    None => return Err(format!("a mixture:\n{text}")),
+                }
+            }
+            Ok(shown)
+        });
+        let begin = Instant::now();
+        let mut loaded = Ok(());
+        while begin.elapsed() < TIME && loaded.is_ok() {
+            loaded = load(&other).and_then(|()| load(&one));
+        }
+        stop.store(true, Ordering::Relaxed);
+        let shown = reader.join().map_err(|_| "panicked".to_owned())?;
+        loaded.map_err(|e| e.to_string())?;
+        shown
+    })?;
+    ensure!(shown.iter().all(|n| *n >= SOME), "shown: {shown:?}");
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 
 use super::{ensure, errno, pair::Pair};
 use crate::{
+    differences::TOO_LONG,
     migrate::{self, read_all, Quiet, MATCH, WHOLE},
     vfio::{state, Device},
     Driver, Result,
@@ -20,15 +21,6 @@ use std::{
     thread,
     time::Duration,
 };
-
-/// What the driver says to too many bytes.
-pub fn full(driver: Driver) -> i32 {
-    match driver {
-        Driver::Rust => libc::ENOSPC,
-        // D10
-        Driver::C => libc::ENOMEM,
-    }
-}
 
 /// A new transfer of a device that is stopped.
 pub fn saving(device: &Device) -> Result<File> {
@@ -119,7 +111,11 @@ pub fn writes(driver: Driver) -> Result<()> {
         let mut file = resuming(&pair.target)?;
         let too_many = [&whole[..], &[0]].concat();
         let error = errno(file.write(&too_many));
-        ensure!(error == full(driver), "{} bytes: errno {error}", WHOLE + 1);
+        ensure!(
+            error == TOO_LONG.of(driver),
+            "{} bytes: errno {error}",
+            WHOLE + 1
+        );
         for piece in whole.chunks(size) {
             ensure!(file.write(&[])? == 0, "a write of nothing took something");
             let n = file.write(piece)?;
@@ -127,7 +123,7 @@ pub fn writes(driver: Driver) -> Result<()> {
         }
         let error = errno(file.write(&[0]));
         ensure!(
-            error == full(driver),
+            error == TOO_LONG.of(driver),
             "a byte behind the end: errno {error}"
         );
         let loaded = loaded(&pair.target)?;

@@ -1,0 +1,416 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where the kernel's C driver (hisi_acc_vfio_pci of Linux 7.2) is expected to do something else than
+//! ours: the one list. A case that is here and does not differ any more fails, and so does one that
+//! is not here and does. README's comparison is made of it (`acc-selftest differences`).
+//!
+//! D1 to D16 were found by reading the C driver, the others by the cases.
+
+use crate::{vfio::state, Driver, Result};
+use std::fmt::Write;
+
+/// Something in which the two differ.
+pub struct Difference {
+    pub id: &'static str,
+    /// What it is about
+    pub what: &'static str,
+    /// What the C driver does
+    pub c: &'static str,
+    /// What ours does
+    pub here: &'static str,
+    /// The cases that show it: `SUITE.CASE`, or `SUITE.CASE:v3` for that generation only
+    pub shown: &'static [(&'static str, How)],
+}
+
+/// How it shows with the C driver.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// The case fails and says this
+    Fails(&'static str),
+    /// The same, and its guest is good for nothing afterwards
+    Hangs(&'static str),
+    /// The kernel complains with these words, and the guest may end of it
+    Splat(&'static str),
+    /// The kernel's debug flavour does; in the plain one nothing is to be seen
+    DebugSplat(&'static str),
+    /// The case expects another value of it: one of those below
+    Value,
+    /// The case is of ours alone: with the C driver it would not show, or not each time
+    Ours,
+}
+
+use How::{DebugSplat, Fails, Hangs, Ours, Splat, Value};
+
+/// All of them.
+pub const ALL: &[Difference] = &[
+    Difference {
+        id: "D1",
+        what: "`VFIO_DEVICE_IOEVENTFD` into the hidden half",
+        c: "let through: the user writes migration registers",
+        here: "EINVAL, nothing is written",
+        shown: &[("hidden.ioeventfd:v3", Fails("the hidden half saw 0 reads"))],
+    },
+    Difference {
+        id: "D2",
+        what: "a stream that `write()` has refused",
+        c: "loaded all the same; its queue number is how many doorbells are rung then, up to 2^32",
+        here: "EINVAL at `RESUMING -> STOP`, no register is written",
+        shown: &[
+            (
+                "migration.refused_stream",
+                Fails("RESUMING -> STOP has errno 0"),
+            ),
+            ("migration.refused_stream_runs", Hangs("does not end")),
+        ],
+    },
+    Difference {
+        id: "D3",
+        what: "the second stream of one open",
+        c: "not checked at all",
+        here: "checked as the first",
+        shown: &[("migration.second_resume", Fails("errno 0, then 0"))],
+    },
+    Difference {
+        id: "D4",
+        what: "a migration file that outlives its device",
+        c: "uses the device's memory, which is free",
+        here: "ENODEV",
+        shown: &[
+            (
+                "migration.fd_outlives_device",
+                DebugSplat("KASAN: slab-use-after-free"),
+            ),
+            ("lifetime.fd_outlives_module", Ours),
+        ],
+    },
+    Difference {
+        id: "D5",
+        what: "reading into the mapped BAR, a reset and a state change at once",
+        c: "a circle of locks: all hang",
+        here: "no lock is held over user memory",
+        shown: &[("reset.threads", Splat("blocked for more than"))],
+    },
+    Difference {
+        id: "D6",
+        what: "`STOP -> STOP_COPY` that fails",
+        c: "leaves an open file behind each time",
+        here: "leaves nothing",
+        shown: &[("lifetime.save_fails", Fails("files are left open"))],
+    },
+    Difference {
+        id: "D7",
+        what: "a stop that fails after PAUSE",
+        c: "the VF stays paused, and is said to be RUNNING",
+        here: "the VF is started again",
+        shown: &[
+            ("fault.ras_stops", Fails("do not come back")),
+            ("fault.write_back_stops", Fails("do not come back")),
+        ],
+    },
+    Difference {
+        id: "D8",
+        what: "the same from PRE_COPY",
+        c: "`PRE_COPY -> RUNNING` starts nothing either",
+        here: "as D7",
+        shown: &[("fault.ras_stops_precopy", Fails("do not come back"))],
+    },
+    Difference {
+        id: "D9",
+        what: "contents of a stream",
+        c: "not looked at; what fails half way leaves a mixture",
+        here:
+            "judged whole before a register is written; what fails then leaves a VF that is reset",
+        shown: &[
+            (
+                "migration.bad_stream",
+                Fails("RESUMING -> STOP has errno 0"),
+            ),
+            ("fault.load_refused", Fails("the state is 4")),
+            ("stream.fuzz", Ours),
+        ],
+    },
+    Difference {
+        id: "D10",
+        what: "errno of a stream that is not for this device, and of one that is too long",
+        c: "EFAULT, ENOMEM",
+        here: "EINVAL, ENOSPC",
+        shown: &[("migration.wrong_device", Value), ("stream.writes", Value)],
+    },
+    Difference {
+        id: "D11",
+        what: "BAR2 where the core cannot map it",
+        c: "is said to be mappable",
+        here: "as the core says; of a page larger than the half, too",
+        // The kernel under test has pages of 4 KiB.
+        shown: &[],
+    },
+    Difference {
+        id: "D12",
+        what: "close and reset at once",
+        c: "both end the files, without a lock",
+        here: "one after the other",
+        shown: &[("lifetime.close_and_reset", Ours)],
+    },
+    Difference {
+        id: "D13",
+        what: "`migf_data` of debugfs during a migration",
+        c: "read without a lock",
+        here: "one stream or the other",
+        shown: &[("debugfs.while_migrating", Ours)],
+    },
+    Difference {
+        id: "D14",
+        what: "P2P states",
+        c: "none: QEMU refuses a guest with two VFs",
+        here: "yes",
+        shown: &[
+            ("p2p.flags", Fails("flags 0x5")),
+            ("qemu.two_vfs", Value),
+            ("p2p.two_vfs", Ours),
+        ],
+    },
+    Difference {
+        id: "D15",
+        what: "a VF that is no integrated endpoint",
+        c: "migrates",
+        here: "does not, and the log says why",
+        shown: &[("topology.endpoint", Fails("it offers migration"))],
+    },
+    Difference {
+        id: "D16",
+        what: "dirty tracking",
+        c: "none",
+        here: "not yet",
+        shown: &[],
+    },
+    Difference {
+        id: "D17",
+        what: "a function that is no VF, bound and opened, which resets it",
+        c: "NULL pointer: there is no PF to ask",
+        here: "a plain vfio-pci device",
+        shown: &[(
+            "topology.pf",
+            Splat("Unable to handle kernel NULL pointer dereference"),
+        )],
+    },
+    Difference {
+        id: "D18",
+        what: "`dev_data` of debugfs while the guest works",
+        c: "gives commands by the guest's mailbox",
+        here: "leaves out what it would need them for",
+        shown: &[("hidden.debugfs", Fails("commands to a VF at work"))],
+    },
+    Difference {
+        id: "D19",
+        what: "a source that is to run again after STOP",
+        c: "is not started (as the model has it)",
+        here: "works on",
+        shown: &[("migration.source_goes_on", Fails("do not come back"))],
+    },
+    Difference {
+        id: "D20",
+        what: "end of the data in PRE_COPY",
+        c: "0, as at the end of all",
+        here: "ENOMSG, as the uAPI has it",
+        shown: &[("stream.precopy_end", Value)],
+    },
+    Difference {
+        id: "D21",
+        what: "`VFIO_MIG_GET_PRECOPY_INFO` after the transfer",
+        c: "EINVAL",
+        here: "ENODEV",
+        shown: &[
+            ("stream.precopy_info", Value),
+            ("migration.precopy_cancel", Value),
+        ],
+    },
+];
+
+/// A number in which they differ.
+#[derive(Clone, Copy)]
+pub struct Number {
+    ours: i32,
+    c: i32,
+}
+
+impl Number {
+    pub fn of(self, driver: Driver) -> i32 {
+        match driver {
+            Driver::Rust => self.ours,
+            Driver::C => self.c,
+        }
+    }
+}
+
+/// D10: of a stream that is not for this device
+pub const NOT_MATCHING: Number = Number {
+    ours: libc::EINVAL,
+    c: libc::EFAULT,
+};
+
+/// D10: of one that is too long
+pub const TOO_LONG: Number = Number {
+    ours: libc::ENOSPC,
+    c: libc::ENOMEM,
+};
+
+/// D20: of a read where all has been read, in PRE_COPY
+pub const PRECOPY_END: Number = Number {
+    ours: libc::ENOMSG,
+    c: 0,
+};
+
+/// D21: of the question for what there is in PRE_COPY, when that is over: the C driver looks at its
+/// state before it looks at the file
+pub const PRECOPY_INFO_OVER: Number = Number {
+    ours: libc::ENODEV,
+    c: libc::EINVAL,
+};
+
+/// D14: the states there are.
+pub fn states(driver: Driver) -> &'static [u32] {
+    use state::*;
+    match driver {
+        Driver::Rust => &[
+            RUNNING,
+            RUNNING_P2P,
+            STOP,
+            STOP_COPY,
+            RESUMING,
+            PRE_COPY,
+            PRE_COPY_P2P,
+        ],
+        Driver::C => &[RUNNING, STOP, STOP_COPY, RESUMING, PRE_COPY],
+    }
+}
+
+/// What is expected of a case, by its whole name: the number of the difference, and how it shows.
+pub fn of(name: &str) -> Option<(&'static str, How)> {
+    let mut parts = name.split(':');
+    let case = parts.next()?;
+    if parts.next() != Some("c") {
+        return None;
+    }
+    let generation = parts.next().unwrap_or("v3");
+    ALL.iter().find_map(|difference| {
+        difference.shown.iter().find_map(|(shown, how)| {
+            let (shown, of) = shown.split_once(':').unwrap_or((shown, generation));
+            (shown == case && of == generation).then_some((difference.id, *how))
+        })
+    })
+}
+
+/// What the harness is to know of a case that is expected to differ: attributes, a tab before each.
+pub fn needs(name: &str) -> String {
+    match of(name) {
+        Some((_, Hangs(_))) => "\tfresh\tlethal".to_owned(),
+        Some((_, Splat(words))) => format!("\tfresh\tlethal\tsplat={words}"),
+        Some((_, DebugSplat(words))) => format!("\tfresh\tflavour=debug\tsplat={words}"),
+        _ => String::new(),
+    }
+}
+
+/// What a result comes to: one that differs as is expected is as good as one that does not where
+/// nothing is, and that alone.
+pub fn judge(name: &str, result: Result<String>) -> Result<String> {
+    let Some((id, how)) = of(name) else {
+        return result;
+    };
+    let (Fails(words) | Hangs(words)) = how else {
+        return result;
+    };
+    match result {
+        Ok(_) => Err(format!(
+            "it does not differ any more ({id}): it was to fail and say \"{words}\""
+        )
+        .into()),
+        Err(e) => match e.to_string() {
+            text if text.contains(words) => {
+                let line = text.lines().find(|line| line.contains(words));
+                Ok(format!("{id}: {}", line.unwrap_or_default()))
+            }
+            text => Err(format!("it was to say \"{words}\" ({id}), not:\n{text}").into()),
+        },
+    }
+}
+
+/// README's table.
+pub fn table() -> String {
+    let mut text = "| | | C | here | case |\n|---|---|---|---|---|\n".to_owned();
+    for difference in ALL {
+        let cases: Vec<String> = difference
+            .shown
+            .iter()
+            .map(|(case, how)| {
+                let case = case.split(':').next().unwrap_or_default();
+                let ours = if *how == Ours { "\\*" } else { "" };
+                format!("`{case}`{ours}")
+            })
+            .collect();
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} |",
+            difference.id,
+            difference.what,
+            difference.c,
+            difference.here,
+            cases.join(", ")
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `acc-selftest differences` prints what has to be there.
+    #[test]
+    fn readme_has_the_table() {
+        let readme = include_str!("../../../../README.md");
+        assert!(readme.contains(&table()), "README.md lacks:\n{}", table());
+    }
+
+    #[test]
+    fn cases_are_there() {
+        let names = crate::cases::names();
+        for difference in ALL {
+            for (case, how) in difference.shown {
+                let case = case.split(':').next().unwrap();
+                let there = |name: &str| names.iter().any(|n| n == name);
+                let with_c = there(&format!("{case}:c"));
+                let ours = there(case) || there(&format!("{case}:rust"));
+                assert!(ours, "{}: no {case}", difference.id);
+                assert_eq!(with_c, *how != Ours, "{}: {case}", difference.id);
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_in_order() {
+        for (n, difference) in (1..).zip(ALL) {
+            assert_eq!(difference.id, format!("D{n}"));
+        }
+    }
+
+    #[test]
+    fn of_each_generation() {
+        assert_eq!(of("hidden.ioeventfd:rust"), None);
+        assert_eq!(of("hidden.ioeventfd:c:v5"), None);
+        assert!(of("hidden.ioeventfd:c").is_some_and(|(id, _)| id == "D1"));
+        assert!(of("hidden.debugfs:c:v5").is_some_and(|(id, _)| id == "D18"));
+        assert_eq!(of("migration.idle:c"), None);
+    }
+
+    #[test]
+    fn what_differs_is_expected() {
+        let name = "migration.second_resume:c";
+        let said = judge(name, Err("the second: errno 0, then 0".into()));
+        assert_eq!(said.unwrap(), "D3: the second: errno 0, then 0");
+        assert!(judge(name, Ok(String::new())).is_err());
+        assert!(judge(name, Err("another".into())).is_err());
+        let ours = "migration.second_resume:rust";
+        assert!(judge(ours, Err("the second: errno 0, then 0".into())).is_err());
+    }
+}
