@@ -6,6 +6,7 @@
  * never writes to these once the work has begun, so that it is the device alone which makes them
  * dirty. All others keep a pattern. Writing to the parameter "walk" compares all of it.
  */
+#include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -29,6 +30,8 @@ MODULE_PARM_DESC(written, "per cent of it that results of jobs are written to");
 #define PLACES_OF_CHUNK (CHUNK_LEN / TEXT_LEN)
 /* How many that are wrong are named. */
 #define NAMED 10
+/* How long a job may take, in ms: then it was lost. */
+#define JOB_MS 30000
 
 static struct page **chunks;
 static unsigned long places;
@@ -117,8 +120,20 @@ void memory_put(unsigned int owner, u32 seed)
 	mutex_unlock(&of->lock);
 }
 
-/* Whether a place is as it should be. */
-static bool is_right(unsigned long place)
+/* Waits till no job is at work on the places of an owner. */
+static bool lock_owner(struct owner *of)
+{
+	for (unsigned int ms = 0; ms < JOB_MS; ms += 20) {
+		if (mutex_trylock(&of->lock))
+			return true;
+		msleep(20);
+	}
+	pr_err("acc_load: a job does not end\n");
+	return false;
+}
+
+/* Whether a place is as it should be; the first that are not are named. */
+static bool is_right(unsigned long place, bool name)
 {
 	const u8 *is = place_address(place);
 	u32 seed = seeds[place];
@@ -129,10 +144,10 @@ static bool is_right(unsigned long place)
 		make_pattern((u64 *)expected, place);
 	if (!memcmp(is, expected, TEXT_LEN))
 		return true;
-	for (size_t n = 0; n < TEXT_LEN; n++) {
+	for (size_t n = 0; name && n < TEXT_LEN; n++) {
 		if (is[n] == expected[n])
 			continue;
-		pr_err("acc_load memory: ERROR at %#llx, place %lu, byte %zu: %#x, not %#x of %s %u\n",
+		pr_err("acc_load at %#llx, place %lu, byte %zu: %#x, not %#x of %s %u\n",
 		       (u64)virt_to_phys(is), place, n, is[n], expected[n],
 		       seed ? "text" : "pattern", seed);
 		break;
@@ -142,16 +157,19 @@ static bool is_right(unsigned long place)
 
 static int memory_walk(const char *value, const struct kernel_param *param)
 {
-	unsigned long next = 0, wrong = 0, texts = 0;
+	unsigned long next = 0, wrong = 0, lost = 0, texts = 0;
 
 	for (unsigned long place = 0; place < places; place++) {
 		struct owner *of = NULL;
 
 		if (next < text_places() && place == text_place(next))
 			of = &owners[next++ % owners_count];
-		if (of)
-			mutex_lock(&of->lock);
-		if (wrong < NAMED && !is_right(place))
+		/* One that is lost keeps its place for ever. */
+		if (of && (lost || !lock_owner(of))) {
+			lost++;
+			of = NULL;
+		}
+		if (!is_right(place, wrong < NAMED))
 			wrong++;
 		if (of)
 			mutex_unlock(&of->lock);
@@ -159,8 +177,9 @@ static int memory_walk(const char *value, const struct kernel_param *param)
 	}
 	for (unsigned int n = 0; n < owners_count; n++)
 		texts += owners[n].texts;
-	if (wrong) {
-		pr_err("acc_load memory: ERROR %lu places are wrong, or more\n", wrong);
+	if (wrong || lost) {
+		pr_err("acc_load memory: ERROR %lu of %lu places are wrong%s\n", wrong, places,
+		       lost ? ", and a job is lost" : "");
 		return -EBADMSG;
 	}
 	pr_notice("acc_load memory: %u MiB are right, %lu texts were written to %lu of %lu places\n",

@@ -35,6 +35,7 @@ mod sample;
 mod seen;
 mod stream;
 mod topology;
+mod tracked;
 mod upstream;
 
 use crate::{
@@ -226,6 +227,16 @@ const RUST_REMARKS: &[(&str, RemarkCase)] = &[
     ("qemu.guest_driver_unloaded", qemu::guest_driver_unloaded),
 ];
 
+/// Whether the driver tracks what its VFs write (`VFIO_DEVICE_FEATURE_DMA_LOGGING_START`): the cases
+/// that are for that are not named before.
+const DIRTY_TRACKING: bool = true;
+
+/// The same for both, where it does.
+const TRACKED: &[(&str, RemarkCase)] = &[
+    ("qemu.iommufd_precopy", tracked::iommufd_precopy),
+    ("dirty.qemu_precopy", tracked::qemu_precopy),
+];
+
 /// Fails with a message if a condition does not hold.
 macro_rules! ensure {
     ($condition:expr, $($message:tt)+) => {
@@ -254,6 +265,10 @@ const NEEDS: &[(&str, &str)] = &[
     ("kunit.", "\tkernel=kunit.enable=1"),
     // pci_disable_sriov() by a PF's driver that is unbound: without pci_rescan_remove_lock.
     ("link.pf_unbind", "\tknown=hisi_qm_sriov_disable+"),
+    ("lifetime.pf_unbind", "\tknown=hisi_qm_sriov_disable+"),
+    ("lifetime.modules", "\tknown=hisi_qm_sriov_disable+"),
+    // It takes a spinlock below the raw one of PCI configuration space.
+    ("twin.aer_inject", "\tknown=aer_inj_read_config+"),
     // QEMU runs in the guest, and guests in that: with the kernel that the guest has, which with KASAN
     // is too much for an emulated machine in an emulated machine. The kernel's own tests of the engines
     // take long.
@@ -268,6 +283,11 @@ const NEEDS: &[(&str, &str)] = &[
         "reset.threads:c",
         "\tkernel=sysctl.kernel.hung_task_timeout_secs=10",
     ),
+    // Two guests of 2 GiB in it.
+    (
+        "dirty.qemu_",
+        "\tnested\tmemory=6G\tflavour=\tkernel=cryptomgr.notests=1",
+    ),
     // Each spoils its guest.
     ("debug.", "\tfresh\tflavour=debug"),
 ];
@@ -278,7 +298,7 @@ const NEEDS: &[(&str, &str)] = &[
 const C_LOCK_CYCLE: &str = "\tknown=hisi_acc_vf_pci_aer_reset_done+";
 
 /// Suites that take long, and the cases of them that run where nobody asks for more.
-const LONG: &[&str] = &["qemu."];
+const LONG: &[&str] = &["qemu.", "dirty.qemu_"];
 const CHOSEN: &[&str] = &[
     "qemu.cancel_and_retry:rust",
     "qemu.iommufd_stopped:rust",
@@ -320,6 +340,12 @@ pub fn names() -> Vec<String> {
         .iter()
         .map(|(name, _)| name)
         .chain(REMARKS.iter().map(|(name, _)| name))
+        .chain(
+            TRACKED
+                .iter()
+                .map(|(name, _)| name)
+                .filter(|_| DIRTY_TRACKING),
+        )
         .flat_map(|name| [format!("{name}:rust"), format!("{name}:c")]);
     let ours = RUST_REMARKS.iter().map(|(name, _)| format!("{name}:rust"));
     let either: Vec<String> = plain.chain(both).chain(ours).collect();
@@ -370,8 +396,8 @@ fn find_either(name: &str) -> Option<Found> {
         _ => return None,
     };
     let remarks = match driver {
-        Driver::Rust => [REMARKS, RUST_REMARKS],
-        Driver::C => [REMARKS, &[]],
+        Driver::Rust => [REMARKS, TRACKED, RUST_REMARKS],
+        Driver::C => [REMARKS, TRACKED, &[]],
     };
     if let Some((_, case)) = remarks.concat().iter().find(|(n, _)| *n == name) {
         let case = *case;

@@ -85,6 +85,10 @@ pub struct Config {
     pub written: u32,
     /// Properties of each vfio-pci device
     pub device: &'static str,
+    /// Bytes that may be sent in a second, and how long the rest of RAM may take once the guest has
+    /// been stopped: it is stopped when that is so
+    pub bandwidth: u64,
+    pub downtime_ms: u64,
 }
 
 impl Default for Config {
@@ -98,12 +102,42 @@ impl Default for Config {
             written: 25,
             // No IOMMU here tracks what devices write: without it QEMU would refuse to migrate.
             device: "enable-migration=on",
+            // All of RAM is dirty for ever then: the guest has to be stopped with all of it to do.
+            bandwidth: 4 << 30,
+            downtime_ms: 2_000_000,
         }
     }
 }
 
-/// How long anything may take.
-const LIMIT: Duration = Duration::from_secs(90);
+/// How long one waits.
+struct Wait {
+    begin: Instant,
+    limit: Duration,
+    said: Duration,
+}
+
+impl Wait {
+    /// For a guest with so much memory.
+    fn new(memory_mb: u32) -> Self {
+        Self {
+            begin: Instant::now(),
+            limit: Duration::from_secs(90 + u64::from(memory_mb) / 4),
+            said: Duration::ZERO,
+        }
+    }
+
+    /// A moment more; `false` when it has been long enough. The harness hears of it now and then, which
+    /// would take silence for death.
+    fn goes_on(&mut self, what: &str) -> bool {
+        let elapsed = self.begin.elapsed();
+        if elapsed - self.said > Duration::from_secs(20) {
+            self.said = elapsed;
+            eprintln!("acc-selftest: {what}: {} s", elapsed.as_secs());
+        }
+        sleep(Duration::from_millis(50));
+        elapsed < self.limit
+    }
+}
 
 /// A QEMU.
 pub struct Vm {
@@ -184,7 +218,11 @@ impl Vm {
             command.args(["-object", "iommufd,id=iommufd0"]);
         }
         for (n, vf) in vfs.iter().enumerate() {
-            let mut device = format!("vfio-pci,id=vf{n},host={},{}", vf.address, config.device);
+            let mut device = format!("vfio-pci,id=vf{n},host={}", vf.address);
+            if !config.device.is_empty() {
+                device.push(',');
+                device.push_str(config.device);
+            }
             if config.way == Way::Iommufd {
                 device.push_str(",iommufd=iommufd0");
             }
@@ -247,11 +285,12 @@ impl Vm {
 
     fn read(&mut self) -> Result<Value> {
         let mut line = String::new();
-        if self.qmp.read_line(&mut line)? == 0 {
-            let text = fs::read_to_string(self.file("stderr")).unwrap_or_default();
-            return Err(format!("{}: QEMU has ended: {text}", self.name).into());
-        }
-        Ok(serde_json::from_str(&line)?)
+        let why = match self.qmp.read_line(&mut line) {
+            Ok(0) => "QEMU has ended".to_owned(),
+            Ok(_) => return Ok(serde_json::from_str(&line)?),
+            Err(e) => e.to_string(),
+        };
+        Err(format!("{}: {why}: {}", self.name, self.stderr()).into())
     }
 
     /// A command to QEMU, and what it answers.
@@ -288,8 +327,8 @@ impl Vm {
         Ok(writeln!(self.serial, "{line}")?)
     }
 
-    /// Has the guest compare all of its known memory; what it says of that.
-    pub fn walk(&mut self) -> Result<String> {
+    /// Has the guest compare all of its known memory.
+    pub fn walk(&mut self) -> Result<()> {
         const SAYS: &str = "acc_load memory: ";
         let before = self.console().matches(SAYS).count();
         self.type_line("echo 1 >/sys/module/acc_load/parameters/walk")?;
@@ -300,10 +339,20 @@ impl Vm {
         };
         self.wait_console("a look at the guest's memory", |vm| said(vm).is_some())?;
         let text = said(self).unwrap_or_default();
-        match text.starts_with("ERROR") {
-            true => Err(format!("{}: the guest's memory: {text}", self.name).into()),
-            false => Ok(text),
+        if !text.starts_with("ERROR") {
+            return Ok(());
         }
+        let console = self.console();
+        let wrong: Vec<&str> = console
+            .lines()
+            .filter(|line| line.contains("acc_load at "))
+            .collect();
+        Err(format!(
+            "{}: the guest's memory: {text}\n{}",
+            self.name,
+            wrong.join("\n")
+        )
+        .into())
     }
 
     /// The last count of jobs of an engine, and of errors, that the console says.
@@ -331,15 +380,12 @@ impl Vm {
 
     /// Waits for something on its console; `None` where QEMU ends or too much time goes by.
     pub fn wait_console(&mut self, what: &str, ready: impl Fn(&Self) -> bool) -> Result<()> {
-        let begin = Instant::now();
+        let mut wait = Wait::new(self.config.memory_mb);
         while !ready(self) {
             let why = match self.child.try_wait()? {
                 Some(status) => format!("QEMU ended: {status}"),
-                None if begin.elapsed() > LIMIT => "not in time".to_owned(),
-                None => {
-                    sleep(Duration::from_millis(100));
-                    continue;
-                }
+                None if wait.goes_on(&format!("{}: {what}", self.name)) => continue,
+                None => "not in time".to_owned(),
             };
             let console = self.console();
             let from = console.len().saturating_sub(1500);
@@ -354,10 +400,12 @@ impl Vm {
         fs::read_to_string(self.file("trace")).unwrap_or_default()
     }
 
-    /// Begins a migration to where another one waits. Where nothing tracks what the VF writes, all of
-    /// RAM is dirty for ever: the guest has to be stopped with all of it to do.
+    /// Begins a migration to where another one waits.
     pub fn migrate(&mut self, to: &str) -> Result<()> {
-        let parameters = json!({ "downtime-limit": 60_000, "max-bandwidth": 4u64 << 30 });
+        let parameters = json!({
+            "downtime-limit": self.config.downtime_ms,
+            "max-bandwidth": self.config.bandwidth,
+        });
         self.qmp("migrate-set-parameters", parameters)?;
         self.traced = self.trace().len();
         self.qmp("migrate", json!({ "uri": to }))?;
@@ -371,7 +419,7 @@ impl Vm {
 
     /// The same, and something is done each time it is asked.
     pub fn migrated_with(&mut self, mut each: impl FnMut(&Self)) -> Result<Outcome> {
-        let begin = Instant::now();
+        let mut wait = Wait::new(self.config.memory_mb);
         let mut outcome = Outcome::default();
         loop {
             let info = self.qmp("query-migrate", json!({}))?;
@@ -381,21 +429,20 @@ impl Vm {
                 outcome.read_trace(self.trace().get(self.traced..).unwrap_or_default());
                 return Ok(outcome);
             }
-            if begin.elapsed() > LIMIT {
+            let sent = outcome.stream_bytes >> 20;
+            if !wait.goes_on(&format!("{}: {sent} MiB sent", self.name)) {
                 return Err(format!("{}: the migration does not end: {info}", self.name).into());
             }
-            sleep(Duration::from_millis(50));
         }
     }
 
     /// Waits till a guest has come in, and its VFs are what they were.
     pub fn came_in(&mut self) -> Result<()> {
-        let begin = Instant::now();
+        let mut wait = Wait::new(self.config.memory_mb);
         while self.qmp("query-status", json!({}))?["status"] == "inmigrate" {
-            if begin.elapsed() > LIMIT {
+            if !wait.goes_on(&format!("{}: coming in", self.name)) {
                 return Err(format!("{}: the guest does not come in", self.name).into());
             }
-            sleep(Duration::from_millis(20));
         }
         Ok(())
     }

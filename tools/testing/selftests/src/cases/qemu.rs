@@ -69,7 +69,12 @@ pub fn waiting(name: &str, config: &Config, vfs: &[&Function]) -> Result<(Vm, St
 }
 
 /// Moves a guest to other VFs of the same host, and records what that took; the target.
-fn moved(source: &mut Vm, name: &str, config: &Config, vfs: &[&Function]) -> Result<(Vm, Outcome)> {
+pub fn moved(
+    source: &mut Vm,
+    name: &str,
+    config: &Config,
+    vfs: &[&Function],
+) -> Result<(Vm, Outcome)> {
     let (mut target, socket) = waiting(name, config, vfs)?;
     let record = Record::begin(source, &target)?;
     source.migrate(&socket)?;

@@ -152,10 +152,13 @@ impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "downtime {} ms, {} KiB of RAM and {} bytes of VFIO in {} iterations, {} ms in all",
+            "downtime {} ms, {} KiB of RAM ({} while it stood) and {} bytes of VFIO ({}) in {} \
+             iterations, {} ms in all",
             self.downtime_ms,
             self.ram.all >> 10,
+            self.ram.stop >> 10,
             self.vfio.all,
+            self.vfio.stop,
             self.iterations,
             self.total_ms
         )
