@@ -174,11 +174,6 @@ impl Device {
         Self { file, id: 0 }
     }
 
-    /// One more descriptor of it.
-    pub fn try_clone(&self) -> Result<File> {
-        self.file.try_clone()
-    }
-
     /// Attaches it to an address space or page table.
     pub fn attach(&self, table: u32) -> Result<()> {
         // SAFETY: A structure of integers.
@@ -256,7 +251,7 @@ impl Device {
         Ok(vec![0..region.size])
     }
 
-    /// The open file once more.
+    /// One more descriptor of it.
     pub fn try_clone(&self) -> Result<Self> {
         Ok(Self {
             file: self.file.try_clone()?,

@@ -12,7 +12,7 @@ use crate::{
     host::{self, Accelerator},
     migrate::{self, offer, Quiet, MATCH, WHOLE},
     qm::Qm,
-    vfio::{precopy_info, state, Device},
+    vfio::{precopy_info, state},
     work::{Workload, Zip},
     Driver, Result,
 };
@@ -242,7 +242,7 @@ pub fn refused_stream_runs(driver: Driver) -> Result<()> {
     let wanted = NOT_MATCHING.of(driver);
     ensure!(write == wanted, "write() has errno {write}, not {wanted}");
     // A thread of its own, which may never come back.
-    let file = Device::from_file(pair.target.try_clone()?);
+    let file = pair.target.try_clone()?;
     let (sender, end) = mpsc::channel();
     thread::spawn(move || {
         let stop = errno(file.set_state(state::STOP));
