@@ -180,8 +180,8 @@ pub const ALL: &[Difference] = &[
         id: "D16",
         what: "dirty tracking",
         c: "none",
-        here: "not yet",
-        shown: &[],
+        here: "by the driver, where the IOMMU has none",
+        shown: &[("dirty.uapi", Ours), ("dirty.ways_in", Ours)],
     },
     Difference {
         id: "D17",

@@ -81,7 +81,8 @@ pub fn debugfs(driver: Driver) -> Result<()> {
         let _ = fs::read(&path);
         n += 1;
     }
-    ensure!(n == 3, "{n} files in {folder}");
+    // Those of the C driver, and what ours has beside them
+    ensure!(n >= 3, "{n} files in {folder}");
     let counts = pair.bench.twin.counts()?;
     let commands = counts.with_prefix("vf1", "mailbox.");
     ensure!(commands == 0, "{commands} commands to a VF at work");

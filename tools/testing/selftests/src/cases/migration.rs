@@ -242,11 +242,11 @@ pub fn refused_stream_runs(driver: Driver) -> Result<()> {
     let wanted = NOT_MATCHING.of(driver);
     ensure!(write == wanted, "write() has errno {write}, not {wanted}");
     // A thread of its own, which may never come back.
-    let file = pair.target.try_clone()?;
+    let device = pair.target.try_clone()?;
     let (sender, end) = mpsc::channel();
     thread::spawn(move || {
-        let stop = errno(file.set_state(state::STOP));
-        let running = errno(file.set_state(state::RUNNING));
+        let stop = errno(device.set_state(state::STOP));
+        let running = errno(device.set_state(state::RUNNING));
         sender.send((stop, running))
     });
     let (stop, running) = end
