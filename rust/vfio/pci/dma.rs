@@ -133,9 +133,11 @@ impl<D: Driver> Device<D> {
     /// whether it is one.
     fn try_ioas(&self, id: u32) -> bool {
         let access = self.dma().access.load(Relaxed);
+        if access.is_null() {
+            return false;
+        }
         // SAFETY: The access is there, and attached to nothing.
-        let found =
-            !access.is_null() && unsafe { bindings::vfio_rs_access_attach(access, id) } == 0;
+        let found = unsafe { bindings::vfio_rs_access_attach(access, id) } == 0;
         if found {
             // INVARIANT: Attached.
             self.dma().ioas.store(id, Relaxed);
@@ -156,7 +158,7 @@ impl<D: Driver> Device<D> {
     /// The device has been attached to `id`: attaches the access, where there is one, to the IOAS that
     /// this is or is a page table of.
     fn follow(&self, id: u32) {
-        if self.dma().access.load(Relaxed).is_null() || self.try_ioas(id) {
+        if self.try_ioas(id) || self.dma().access.load(Relaxed).is_null() {
             return;
         }
         // SAFETY: The PCI device is valid, and by the lock is not attached elsewhere meanwhile.
