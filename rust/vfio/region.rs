@@ -11,8 +11,9 @@
 //!
 //! A driver that wants to see what the user writes to a part of a BAR answers
 //! [`pci::Driver::mediated`]. That part is left out of what `VFIO_DEVICE_GET_REGION_INFO` says can be
-//! mapped (`VFIO_REGION_INFO_CAP_SPARSE_MMAP`), cannot be mapped, and no ioeventfd writes to it. One
-//! that only wants to know whether the user has been somewhere answers [`pci::Driver::watched`].
+//! mapped (`VFIO_REGION_INFO_CAP_SPARSE_MMAP`), and no ioeventfd writes to it. A user who maps it all the
+//! same may, but has no DMA logging. A driver that only wants to know whether the user has been
+//! somewhere answers [`pci::Driver::watched`].
 //!
 //! [`pci::Driver::visible_len`]: crate::pci::Driver::visible_len
 //! [`pci::Driver::watched`]: crate::pci::Driver::watched

@@ -76,8 +76,8 @@ impl Tracker {
     }
 
     /// The user wants to map something that is mediated, as one does who does not know of
-    /// `VFIO_REGION_INFO_CAP_SPARSE_MMAP`. He may, and has no logging then (`START` fails) till he has closed the device: [`EINVAL`] where he has it on. Says whether this is the
-    /// first such mapping.
+    /// `VFIO_REGION_INFO_CAP_SPARSE_MMAP`. He may, and has no logging then (`START` fails) till he has
+    /// closed the device: [`EINVAL`] where he has it on. Says whether this is the first such mapping.
     pub(crate) fn map_mediated(&self) -> Result<bool> {
         let mut passage = self.passage.lock();
         let was = *passage;
