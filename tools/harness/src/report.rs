@@ -230,6 +230,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("acc-data-{}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         let mut report = Report::new(&folder, "", 3).unwrap();
+        report.left_out = 2;
         for (name, json) in [("a.b:c", "{\"n\":1}"), ("a.d", "{\"n\":[2]}"), ("a.e", "{")] {
             report.add(Outcome {
                 name: name.to_owned(),
@@ -240,6 +241,9 @@ mod tests {
         // The last one's are none.
         assert!(!report.finish().unwrap());
         let json = fs::read_to_string(folder.join("x.json")).unwrap();
+        let tap = fs::read_to_string(folder.join("tap.txt")).unwrap();
+        assert!(tap.contains("# 2 cases that take long were left out"));
+        assert!(tap.ends_with("2 passed, 1 failed\n"));
         fs::remove_dir_all(&folder).unwrap();
         assert_eq!(
             json,

@@ -6,13 +6,13 @@
  * never writes to these once the work has begun, so that it is the device alone which makes them
  * dirty. All others keep a pattern. Writing to the parameter "walk" compares all of it.
  */
-#include <linux/delay.h>
 #include <linux/gfp.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/mutex.h>
 #include <linux/prandom.h>
 #include <linux/sched.h>
+#include <linux/semaphore.h>
 #include <linux/slab.h>
 
 #include "load.h"
@@ -30,7 +30,7 @@ MODULE_PARM_DESC(written, "per cent of it that results of jobs are written to");
 #define PLACES_OF_CHUNK (CHUNK_LEN / TEXT_LEN)
 /* How many that are wrong are named. */
 #define NAMED 10
-/* How long a job may take, in ms: then it was lost. */
+/* A job that takes longer was lost. */
 #define JOB_MS 30000
 
 static struct page **chunks;
@@ -43,8 +43,8 @@ static u8 *expected;
 /* Who writes to the places that are for texts. */
 static unsigned int owners_count;
 static struct owner {
-	/* Held while a job is at work on one of its places. */
-	struct mutex lock;
+	/* Held while a job is at work on one of its places, and while all are compared. */
+	struct semaphore lock;
 	/* The number of that, or of the next one, among all that are for texts. */
 	unsigned long next;
 	/* How many texts were written. */
@@ -102,7 +102,7 @@ u8 *memory_get(unsigned int owner)
 
 	if (owner >= text_places())
 		return NULL;
-	mutex_lock(&of->lock);
+	down(&of->lock);
 	return place_address(text_place(of->next));
 }
 
@@ -117,19 +117,7 @@ void memory_put(unsigned int owner, u32 seed)
 		if (of->next >= text_places())
 			of->next = owner;
 	}
-	mutex_unlock(&of->lock);
-}
-
-/* Waits till no job is at work on the places of an owner. */
-static bool lock_owner(struct owner *of)
-{
-	for (unsigned int ms = 0; ms < JOB_MS; ms += 20) {
-		if (mutex_trylock(&of->lock))
-			return true;
-		msleep(20);
-	}
-	pr_err("acc_load: a job does not end\n");
-	return false;
+	up(&of->lock);
 }
 
 /* Whether a place is as it should be; the first that are not are named. */
@@ -157,29 +145,25 @@ static bool is_right(unsigned long place, bool name)
 
 static int memory_walk(const char *value, const struct kernel_param *param)
 {
-	unsigned long next = 0, wrong = 0, lost = 0, texts = 0;
+	unsigned long wrong = 0, lost = 0, texts = 0;
+	bool held[ENGINES_MAX];
 
+	for (unsigned int n = 0; n < owners_count; n++) {
+		/* What is lost keeps its place for ever. */
+		held[n] = !down_timeout(&owners[n].lock, msecs_to_jiffies(JOB_MS));
+		lost += !held[n];
+		texts += owners[n].texts;
+	}
 	for (unsigned long place = 0; place < places; place++) {
-		struct owner *of = NULL;
-
-		if (next < text_places() && place == text_place(next))
-			of = &owners[next++ % owners_count];
-		/* One that is lost keeps its place for ever. */
-		if (of && (lost || !lock_owner(of))) {
-			lost++;
-			of = NULL;
-		}
-		if (!is_right(place, wrong < NAMED))
-			wrong++;
-		if (of)
-			mutex_unlock(&of->lock);
+		wrong += !is_right(place, wrong < NAMED);
 		cond_resched();
 	}
 	for (unsigned int n = 0; n < owners_count; n++)
-		texts += owners[n].texts;
+		if (held[n])
+			up(&owners[n].lock);
 	if (wrong || lost) {
 		pr_err("acc_load memory: ERROR %lu of %lu places are wrong%s\n", wrong, places,
-		       lost ? ", and a job is lost" : "");
+		       lost ? ", and jobs are lost" : "");
 		return -EBADMSG;
 	}
 	pr_notice("acc_load memory: %u MiB are right, %lu texts were written to %lu of %lu places\n",
@@ -197,7 +181,7 @@ int memory_fill(unsigned int count)
 
 	owners_count = count;
 	for (unsigned int n = 0; n < count; n++) {
-		mutex_init(&owners[n].lock);
+		sema_init(&owners[n].lock, 1);
 		owners[n].next = n;
 	}
 	if (!chunks_count)

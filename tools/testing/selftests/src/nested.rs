@@ -98,7 +98,7 @@ impl Default for Config {
             engines: "zip",
             every: 50,
             memory_mb: 256,
-            known_mb: 32,
+            known_mb: 16,
             written: 25,
             // No IOMMU here tracks what devices write: without it QEMU would refuse to migrate.
             device: "enable-migration=on",
