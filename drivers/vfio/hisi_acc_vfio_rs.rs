@@ -17,6 +17,7 @@ mod device;
 mod dirty;
 mod links;
 mod migration;
+mod param;
 mod qm;
 
 use kernel::{

@@ -22,14 +22,17 @@ use kernel::{
 /// How many attributes a driver can have.
 pub const MAX: usize = 8;
 
+/// Takes what was written to an attribute, all of it.
+pub type Store<D> = fn(&Device<D>, &[u8]) -> Result;
+
 /// An attribute.
 pub struct Attribute<D: Driver> {
     /// Its name
     pub name: &'static CStr,
     /// Shows it, with a newline at the end: at most a page
     pub show: fn(&Device<D>, &mut Text<'_>) -> Result,
-    /// Takes what was written, all of it; `None` where it cannot be written
-    pub store: Option<fn(&Device<D>, &[u8]) -> Result>,
+    /// `None` where it cannot be written
+    pub store: Option<Store<D>>,
 }
 
 /// What is being shown.

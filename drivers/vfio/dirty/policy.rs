@@ -3,8 +3,10 @@
 //! Whether the writes of a VF are tracked: the module's parameter `dirty_tracking`, and the attribute
 //! of the same name that each VF has.
 
-use crate::device::AccVf;
-use core::ffi::c_uint;
+use crate::{
+    device::AccVf,
+    param, //
+};
 use hisi_acc_hw::regs::QM_DOORBELL_SQ_CQ_BASE_V2;
 use kernel::{
     fmt::Write,
@@ -18,11 +20,6 @@ use vfio::{
         Text, //
     },
 };
-
-unsafe extern "C" {
-    // drivers/vfio/param.c
-    safe fn hisi_acc_vfio_rs_dirty_tracking() -> c_uint;
-}
 
 /// When tracking is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -41,7 +38,7 @@ impl Mode {
 
     /// What the module's parameter says.
     pub(crate) fn of_module() -> Self {
-        match hisi_acc_vfio_rs_dirty_tracking() {
+        match param::dirty_tracking() {
             0 => Self::Auto,
             1 => Self::On,
             _ => Self::Off,

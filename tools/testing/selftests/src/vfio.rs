@@ -248,7 +248,7 @@ impl Device {
             }
             at = word(at + 4) as usize;
         }
-        Ok(vec![0..region.size])
+        Ok(std::iter::once(0..region.size).collect())
     }
 
     /// One more descriptor of it.

@@ -25,7 +25,8 @@ impl Face {
         let differ = self.0.iter().zip(&other.0).filter(|(a, b)| a != b);
         differ
             .map(|((what, this), (_, other))| format!("{what}: {this}, not {other}\n"))
-            .collect()
+            .collect::<Vec<_>>()
+            .concat()
     }
 }
 
