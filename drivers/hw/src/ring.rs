@@ -43,14 +43,12 @@ const CQE_SHIFT: u8 = CQE_SIZE.trailing_zeros() as u8;
 pub struct Ring {
     /// Where the SQ is
     pub sq_base: u64,
-    /// Entries in the SQ
-    pub sq_depth: u16,
+    /// Entries in the SQ, and as many in the CQ: the completion of an entry has the entry's index
+    pub depth: u16,
     /// Bytes of each
     pub sqe_size: usize,
     /// Where the CQ is
     pub cq_base: u64,
-    /// Entries in the CQ
-    pub cq_depth: u16,
     /// The SQC's tail: where the next entry is submitted
     pub sq_tail: u16,
     /// The CQC's tail: where the next completion goes
@@ -83,12 +81,15 @@ impl Ring {
         // CAST: less than 64.
         let sq_depth = ring(sqc, sqe_size.trailing_zeros() as u8)?;
         let cq_depth = ring(cqc, CQE_SHIFT)?;
+        // Else it could not be said where the completion of a request goes.
+        if sq_depth != cq_depth {
+            return Err(Why::QueueDepth);
+        }
         Ok(Self {
             sq_base: sqc.base(),
-            sq_depth,
+            depth: sq_depth,
             sqe_size,
             cq_base: cqc.base(),
-            cq_depth,
             sq_tail: sqc.tail(),
             cq_tail: cqc.tail(),
             in_phase: (sqc.w11() ^ cqc.w11()) & TAIL_PHASE == 0,
@@ -98,33 +99,64 @@ impl Ring {
     /// The address of an SQE, `None` where the SQ has no such entry.
     pub const fn sqe_address(&self, index: u16) -> Option<u64> {
         // CAST: 128 at most.
-        entry(self.sq_base, self.sq_depth, self.sqe_size as u64, index)
+        entry(self.sq_base, self.depth, self.sqe_size as u64, index)
     }
 
     /// The address of a CQE, `None` where the CQ has no such entry.
     pub const fn cqe_address(&self, index: u16) -> Option<u64> {
         // CAST: 16.
-        entry(self.cq_base, self.cq_depth, CQE_SIZE as u64, index)
+        entry(self.cq_base, self.depth, CQE_SIZE as u64, index)
     }
 
     /// The length of the SQ, in bytes: not 0.
     pub const fn sq_len(&self) -> u64 {
         // CAST: 16 bits, and 128 at most.
-        self.sq_depth as u64 * self.sqe_size as u64
+        self.depth as u64 * self.sqe_size as u64
     }
 
     /// The length of the CQ, in bytes: not 0.
     pub const fn cq_len(&self) -> u64 {
         // CAST: 16 bits, and 16.
-        self.cq_depth as u64 * CQE_SIZE as u64
+        self.depth as u64 * CQE_SIZE as u64
     }
 
     /// Whether all that was submitted is complete, as `qm_wait_qp_empty()` tells it: both tails have
-    /// come as far. `false` where they cannot be compared, since the rings are not of one depth.
+    /// come as far.
     ///
     /// Whether the driver has seen the completions is another question.
     pub const fn is_idle(&self) -> bool {
-        self.sq_depth == self.cq_depth && self.sq_tail == self.cq_tail && self.in_phase
+        self.sq_tail == self.cq_tail && self.in_phase
+    }
+}
+
+/// What can be said of a queue whose contexts are not understood.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rest {
+    /// There is no queue
+    Blank,
+    /// All that was submitted is complete, as [`Ring::is_idle`] has it, and as `qm_invalid_queues()`
+    /// leaves a queue that is stopped
+    Idle,
+    /// Neither, for all that is known
+    Unknown,
+}
+
+impl Rest {
+    /// Of queue `queue`, by its contexts.
+    pub fn of(queue: u16, sqc: &Xqc, cqc: &Xqc) -> Self {
+        if *sqc == Xqc::zeroed() {
+            return Self::Blank;
+        }
+        let same = |what: fn(&Xqc) -> u32| what(sqc) == what(cqc);
+        let idle = sqc.cq_num() == queue
+            && same(|c| u32::from(c.tail()))
+            && same(|c| u32::from(c.w11() & TAIL_PHASE))
+            && same(|c| u32::from(SqcDw3::from_raw(c.dw3()).depth));
+        if idle {
+            Self::Idle
+        } else {
+            Self::Unknown
+        }
     }
 }
 
@@ -172,6 +204,20 @@ pub struct Cqe {
     pub phase: bool,
 }
 
+/// What tells a request from all others of its ring that are in flight, or whose completions the driver
+/// has not acknowledged yet: its index, and the phase that its completion has, since there may be two
+/// of an index. There are not three: a CQ does not go round over what is not acknowledged.
+const fn ticket(index: u16, phase: bool) -> u32 {
+    // CAST: Widen.
+    index as u32 | (phase as u32) << 16
+}
+
+/// The index in a ticket.
+pub const fn ticket_index(ticket: u32) -> u16 {
+    // CAST: As it was made.
+    ticket as u16
+}
+
 impl Cqe {
     /// From its bytes.
     pub const fn from_bytes(b: &[u8; CQE_SIZE]) -> Self {
@@ -180,6 +226,16 @@ impl Cqe {
             sq_num: u16::from_le_bytes([b[10], b[11]]),
             phase: b[14] & 1 != 0,
         }
+    }
+
+    /// The ticket of the request that this is the completion of.
+    pub const fn ticket(&self) -> u32 {
+        ticket(self.sq_head, self.phase)
+    }
+
+    /// The ticket of the request of this index, where its completion is still to take this one's place.
+    pub const fn next_ticket(&self, index: u16) -> u32 {
+        ticket(index, !self.phase)
     }
 }
 
@@ -215,7 +271,7 @@ mod tests {
             let (mut sqc, mut cqc) = contexts(engine);
             let ring = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
             let size = engine.sqe_size() as u64;
-            assert_eq!((ring.sq_depth, ring.cq_depth), (1024, 1024));
+            assert_eq!(ring.depth, 1024);
             assert_eq!((ring.sq_len(), ring.cq_len()), (1024 * size, 1024 * 16));
             assert_eq!(ring.sqe_address(0), Some(0x1_2345_6000));
             assert_eq!(ring.sqe_address(1023), Some(0x1_2345_6000 + 1023 * size));
@@ -238,10 +294,6 @@ mod tests {
             cqc.set_w11(1 << 6);
             let wrapped = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
             assert!(wrapped.is_idle());
-            // Tails of rings of two depths say nothing.
-            cqc.set_dw3(2047 | (4 << 12));
-            let uneven = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
-            assert!(!uneven.is_idle());
         }
     }
 
@@ -280,16 +332,36 @@ mod tests {
             refused(|s, _| s.set_dw3(s.dw3() | (1 << 16)), Why::QueueEntrySize);
             refused(|s, _| s.set_dw3(s.dw3() & 0xf000), Why::QueueDepth);
             refused(|_, c| c.set_dw3(c.dw3() & 0xf000), Why::QueueDepth);
+            refused(|_, c| c.set_dw3(2047 | (4 << 12)), Why::QueueDepth);
             refused(|s, _| s.set_tail(1024), Why::QueueIndex);
             refused(|_, c| c.set_head(1024), Why::QueueIndex);
             // The deepest, and one at the very end
             let (mut sqc, mut cqc) = contexts(engine);
             depth(&mut sqc, 4096);
             sqc.set_base(u64::MAX - 4096 * engine.sqe_size() as u64 + 1 - 0x1000);
-            depth(&mut cqc, 2);
+            depth(&mut cqc, 4096);
             let ring = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
-            assert_eq!((ring.sq_depth, ring.cq_depth), (4096, 2));
+            assert_eq!(ring.depth, 4096);
         }
+    }
+
+    #[test]
+    fn what_is_not_understood_may_be_at_rest() {
+        let (mut sqc, mut cqc) = contexts(Engine::Zip);
+        // The data analysis engine's
+        sqc.set_w13(sqc.w13() | (2 << 8));
+        assert_eq!(Rest::of(QUEUE, &sqc, &cqc), Rest::Idle);
+        assert_eq!(Rest::of(QUEUE + 1, &sqc, &cqc), Rest::Unknown);
+        sqc.set_tail(3);
+        assert_eq!(Rest::of(QUEUE, &sqc, &cqc), Rest::Unknown);
+        cqc.set_tail(3);
+        assert_eq!(Rest::of(QUEUE, &sqc, &cqc), Rest::Idle);
+        sqc.set_w11(1 << 6);
+        assert_eq!(Rest::of(QUEUE, &sqc, &cqc), Rest::Unknown);
+        cqc.set_w11(1 << 6);
+        cqc.set_dw3(2047 | (4 << 12));
+        assert_eq!(Rest::of(QUEUE, &sqc, &cqc), Rest::Unknown);
+        assert_eq!(Rest::of(QUEUE, &Xqc::zeroed(), &cqc), Rest::Blank);
     }
 
     #[test]
@@ -316,7 +388,11 @@ mod tests {
         let old = Cqe::from_bytes(&raw);
         assert_eq!((old.sq_head, old.sq_num, old.phase), (0x1234, 0x567, false));
         raw[14] = 1;
-        assert!(Cqe::from_bytes(&raw).phase);
+        let new = Cqe::from_bytes(&raw);
+        assert!(new.phase);
+        assert_eq!(old.next_ticket(0x1234), new.ticket());
+        assert_ne!(old.ticket(), new.ticket());
+        assert_eq!(ticket_index(new.ticket()), 0x1234);
     }
 
     proptest! {
@@ -352,12 +428,12 @@ mod tests {
                 let end = ring.sq_base.checked_add(ring.sq_len()).unwrap();
                 match ring.sqe_address(index) {
                     Some(at) => prop_assert!(at >= ring.sq_base && at <= end - 128),
-                    None => prop_assert!(index >= ring.sq_depth),
+                    None => prop_assert!(index >= ring.depth),
                 }
                 let end = ring.cq_base.checked_add(ring.cq_len()).unwrap();
                 match ring.cqe_address(index) {
                     Some(at) => prop_assert!(at >= ring.cq_base && at <= end - 16),
-                    None => prop_assert!(index >= ring.cq_depth),
+                    None => prop_assert!(index >= ring.depth),
                 }
             }
         }

@@ -23,7 +23,9 @@ use hisi_acc_hw::{
         Kind, //
     },
     ring::{
+        ticket_index,
         Cqe,
+        Rest,
         Ring, //
     },
 };
@@ -56,8 +58,38 @@ struct Queue {
     ring: Option<Ring>,
     /// Where new entries begin
     tail: Option<u16>,
+    /// The last entry that was submitted, by its ticket
+    last: Option<u32>,
     /// Something was submitted or completed since the last report
     active: bool,
+}
+
+impl Queue {
+    /// Whether nothing is in flight, and no completion of it is left to be acknowledged; `rest` where
+    /// the contexts are not understood.
+    fn is_idle(&self, rest: Rest) -> bool {
+        let acknowledged = self.noted_sq == self.noted_cq;
+        match (self.ring, rest) {
+            (Some(ring), _) => ring.is_idle() && self.tail.is_some() && acknowledged,
+            (None, Rest::Blank) => true,
+            (None, Rest::Idle) => acknowledged,
+            (None, Rest::Unknown) => false,
+        }
+    }
+
+    /// The last entry that was submitted before now, by its ticket.
+    fn begun(&self, dev: &Vf<'_>, ring: &Ring) -> Option<u32> {
+        let last = before(self.noted_sq.unwrap_or(ring.sq_tail), ring.depth)?;
+        let there = completion(dev, ring, last)?;
+        // Where it is complete, its completion is there. If it comes just now, and this is seen one
+        // round early, it is in flight for a round too long.
+        let done = ring.is_idle() && self.tail.is_some();
+        Some(if done {
+            there.ticket()
+        } else {
+            there.next_ticket(last)
+        })
+    }
 }
 
 /// Why what is in flight is not all in the log.
@@ -188,29 +220,19 @@ impl Queues {
         }
         self.tables = Tables::ask(dev)?;
         let (tables, lost) = (self.tables, self.lost.is_some());
-        tables.look(dev, engine, |number, ring| {
+        tables.look(dev, |number, sqc, cqc| {
             let Some(queue) = self.queues.get_mut(usize::from(number)) else {
                 return;
             };
-            let ring = ring.ok();
-            queue.ring = ring;
+            queue.ring = Ring::from_contexts(engine, number, sqc, cqc).ok();
             // The doorbells and the context must agree: else the queue is another one than it was.
-            queue.tail = ring
+            queue.tail = queue
+                .ring
                 .map(|ring| ring.sq_tail)
                 .filter(|tail| queue.noted_sq.is_none_or(|noted| noted == *tail));
-            if !lost {
-                return;
-            }
-            let idle = match ring {
-                Some(ring) => {
-                    ring.is_idle() && queue.tail.is_some() && queue.noted_sq == queue.noted_cq
-                }
-                None => queue.noted_sq.is_none(),
-            };
-            if !idle {
-                let last = ring
-                    .and_then(|ring| before(queue.noted_sq.unwrap_or(ring.sq_tail), ring.sq_depth));
-                unknown(log, number, last, Reason::Before);
+            if lost && !queue.is_idle(Rest::of(number, sqc, cqc)) {
+                queue.last = queue.ring.and_then(|ring| queue.begun(dev, &ring));
+                unknown(log, number, queue.last, Reason::Before);
             }
         })?;
         // Contexts that changed while they were read are not these.
@@ -236,8 +258,9 @@ impl Queues {
         queue.active = true;
         queue.noted_sq = Some(tail);
         let (ring, first) = (queue.ring, queue.tail);
-        let Some(ring) = ring.filter(|ring| tail < ring.sq_depth) else {
+        let Some(ring) = ring.filter(|ring| tail < ring.depth) else {
             queue.tail = None;
+            queue.last = None;
             unknown(log, number, None, Reason::NoRing);
             return;
         };
@@ -246,8 +269,21 @@ impl Queues {
             Some(first) => decode(dev, log, &mut self.slots, number, &ring, first, tail),
             None => Err(Reason::NoTail),
         };
-        if let Err(reason) = decoded {
-            unknown(log, number, before(tail, ring.sq_depth), reason);
+        let last = match decoded {
+            // Nothing new
+            Ok(None) => return,
+            Ok(last) => last,
+            Err(reason) => {
+                let last = before(tail, ring.depth).and_then(|index| {
+                    let there = completion(dev, &ring, index)?;
+                    Some(there.next_ticket(index))
+                });
+                unknown(log, number, last, reason);
+                last
+            }
+        };
+        if let Some(queue) = self.get(number) {
+            queue.last = last;
         }
     }
 
@@ -259,30 +295,21 @@ impl Queues {
         };
         queue.active = true;
         queue.noted_cq = Some(head);
-        let (ring, submitted) = (queue.ring, queue.noted_sq);
+        let (ring, last) = (queue.ring, queue.last);
         let Some(ring) = ring else {
             return;
         };
-        let Some(address) = before(head, ring.cq_depth).and_then(|index| ring.cqe_address(index))
-        else {
+        // Where it cannot be read all stays in flight, and so dirty.
+        let cqe = before(head, ring.depth).and_then(|index| completion(dev, &ring, index));
+        let Some(cqe) = cqe.filter(|cqe| cqe.sq_num == number) else {
             return;
         };
-        let mut raw = [0; CQE_SIZE];
-        if dev.read_dma(address, &mut raw).is_err() {
-            // It stays in flight, and so dirty.
-            return;
-        }
-        let cqe = Cqe::from_bytes(&raw);
-        if cqe.sq_num != number {
-            return;
-        }
-        let last = submitted.and_then(|tail| before(tail, ring.sq_depth));
         let Some(engine) = Engine::of_device(dev.data().device_id) else {
             return;
         };
         let slots = &self.slots;
-        log.complete(u32::from(number), u32::from(cqe.sq_head), |index| {
-            let index = u16::try_from(index).ok()?;
+        log.complete(u32::from(number), cqe.ticket(), |ticket| {
+            let index = ticket_index(ticket);
             let submitted = slots.get(number, index)?;
             let mut raw = [0; dma::SQE_MAX];
             let sqe = raw.get_mut(..engine.sqe_size())?;
@@ -293,7 +320,7 @@ impl Queues {
             dma::produced(engine, sqe).filter(|bytes| same && *bytes != 0)
         });
         // The last of all: whatever was in flight there, known or not, is done.
-        if last == Some(cqe.sq_head) {
+        if last == Some(cqe.ticket()) {
             log.abandon(u32::from(number));
         }
     }
@@ -311,7 +338,7 @@ impl Queues {
             };
             if queue.active || busy {
                 // CAST: Widens.
-                log.mark(ring.cq_base, u64::from(ring.cq_depth) * CQE_SIZE as u64);
+                log.mark(ring.cq_base, u64::from(ring.depth) * CQE_SIZE as u64);
             }
             queue.active = busy;
         }
@@ -329,18 +356,24 @@ fn before(index: u16, depth: u16) -> Option<u16> {
     Some(index.checked_sub(1).unwrap_or(depth - 1))
 }
 
-/// Something unknown is in flight in a queue, up to the entry `last`.
-fn unknown(log: &mut Log, number: u16, last: Option<u16>, reason: Reason) {
+/// What is in a completion ring at `index`; `None` where it cannot be read.
+fn completion(dev: &Vf<'_>, ring: &Ring, index: u16) -> Option<Cqe> {
+    let mut raw = [0; CQE_SIZE];
+    dev.read_dma(ring.cqe_address(index)?, &mut raw).ok()?;
+    Some(Cqe::from_bytes(&raw))
+}
+
+/// Something unknown is in flight in a queue, up to the entry of the ticket `last`.
+fn unknown(log: &mut Log, number: u16, last: Option<u32>, reason: Reason) {
     match last {
-        Some(last) => log
-            .submit(u32::from(number), u32::from(last))
-            .unknown(reason.number()),
+        Some(last) => log.submit(u32::from(number), last).unknown(reason.number()),
         None => log.lose(u32::from(number), reason.number()),
     }
 }
 
 /// Puts the entries from `first` to before `tail` in flight, where the engine writes them back and what
-/// they tell it to write. On error, those that were not are unknown.
+/// they tell it to write. Says which is the last, by its ticket; `None` where there is none. On error,
+/// those that were not are unknown.
 fn decode(
     dev: &Vf<'_>,
     log: &mut Log,
@@ -349,14 +382,15 @@ fn decode(
     ring: &Ring,
     first: u16,
     tail: u16,
-) -> Result<(), Reason> {
+) -> Result<Option<u32>, Reason> {
     let engine = Engine::of_device(dev.data().device_id).ok_or(Reason::NoQueue)?;
     let size = engine.sqe_size();
     let mut bytes = [0u8; dma::SQE_MAX * BATCH as usize];
-    let mut index = first;
+    let mut completions = [[0u8; CQE_SIZE]; BATCH as usize];
+    let (mut index, mut last) = (first, None);
     while index != tail {
         // Up to the tail, or to the end of the ring.
-        let end = if tail > index { tail } else { ring.sq_depth };
+        let end = if tail > index { tail } else { ring.depth };
         let count = end.saturating_sub(index).min(BATCH);
         let next = index.saturating_add(count);
         let address = ring.sqe_address(index).ok_or(Reason::NoRing)?;
@@ -365,12 +399,21 @@ fn decode(
             .ok_or(Reason::NoRing)?;
         dev.read_dma(address, batch)
             .map_err(|_| Reason::Unreadable)?;
-        for (index, sqe) in (index..next).zip(batch.chunks_exact(size)) {
+        // What is there now was acknowledged, or is soon: the entries' own come in its place.
+        let address = ring.cqe_address(index).ok_or(Reason::NoRing)?;
+        let there = completions
+            .get_mut(..usize::from(count))
+            .ok_or(Reason::NoRing)?;
+        dev.read_dma(address, there.as_flattened_mut())
+            .map_err(|_| Reason::Unreadable)?;
+        for ((index, sqe), there) in (index..next).zip(batch.chunks_exact(size)).zip(&*there) {
             // One of the same index may be in flight still: which of the two was written back?
-            let alone = log.in_flight(u32::from(number)) < usize::from(ring.sq_depth);
+            let alone = log.in_flight(u32::from(number)) < usize::from(ring.depth);
             let identity = dma::identity(engine, sqe, true).filter(|_| alone);
-            slots.put(number, index, ring.sq_depth, identity);
-            let mut entry = log.submit(u32::from(number), u32::from(index));
+            slots.put(number, index, ring.depth, identity);
+            let ticket = Cqe::from_bytes(there).next_ticket(index);
+            last = Some(ticket);
+            let mut entry = log.submit(u32::from(number), ticket);
             match ring.sqe_address(index) {
                 // CAST: Widens.
                 Some(address) => entry.range(false, address, size as u64),
@@ -384,7 +427,7 @@ fn decode(
                 entry.unknown(Reason::Why(why).number());
             }
         }
-        index = if next >= ring.sq_depth { 0 } else { next };
+        index = if next >= ring.depth { 0 } else { next };
     }
-    Ok(())
+    Ok(last)
 }

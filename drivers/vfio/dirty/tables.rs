@@ -17,13 +17,8 @@ use hisi_acc_hw::{
         EQE_SIZE,
         XQC_SIZE, //
     },
-    dma::{
-        Engine,
-        Range,
-        Why, //
-    },
+    dma::Range,
     mailbox::Command,
-    ring::Ring,
     stream, //
 };
 use kernel::prelude::*;
@@ -87,14 +82,9 @@ impl Tables {
         self.sqc != 0 && self.cqc != 0
     }
 
-    /// Looks at all queues: gives `each` what its two contexts say. [`EFAULT`], or what else reading
+    /// Looks at all queues: gives `each` its two contexts, the SQC first. [`EFAULT`], or what else reading
     /// them gives, where memory cannot be read.
-    pub(super) fn look(
-        &self,
-        dev: &Vf<'_>,
-        engine: Engine,
-        mut each: impl FnMut(u16, Result<Ring, Why>),
-    ) -> Result {
+    pub(super) fn look(&self, dev: &Vf<'_>, mut each: impl FnMut(u16, &Xqc, &Xqc)) -> Result {
         if !self.exist() {
             return Ok(());
         }
@@ -106,11 +96,7 @@ impl Tables {
             read(dev, self.sqc, first, sqcs.get_mut(..count).ok_or(EINVAL)?)?;
             read(dev, self.cqc, first, cqcs.get_mut(..count).ok_or(EINVAL)?)?;
             for (queue, (sqc, cqc)) in (first..).zip(sqcs.iter().zip(&cqcs).take(count)) {
-                let queue = u16::try_from(queue)?;
-                each(
-                    queue,
-                    Ring::from_contexts(engine, queue, &Xqc(*sqc), &Xqc(*cqc)),
-                );
+                each(u16::try_from(queue)?, &Xqc(*sqc), &Xqc(*cqc));
             }
             first = first.saturating_add(u32::try_from(count)?);
         }

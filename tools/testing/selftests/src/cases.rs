@@ -106,6 +106,8 @@ const PLAIN: &[(&str, Case)] = &[
     ("dirty.reset", dirty::reset),
     ("dirty.ways_in", dirty::ways_in),
     ("dirty.again", dirty::again),
+    ("dirty.late_completions", dirty::late_completions),
+    ("dirty.not_understood", dirty::not_understood),
     ("dirty.hostile_rings", dirty::rings),
     ("dirty.hostile_descriptors", dirty::descriptors),
     ("dirty.hostile_doorbells", dirty::doorbells),

@@ -29,7 +29,7 @@ use vmm_sys_util::eventfd::EventFd;
 /// Depths, as the capability registers of V3 say (0x3104, 0x3108).
 const EQ_DEPTH: u32 = 0x800;
 const AEQ_DEPTH: u32 = 0x400;
-const QUEUE_DEPTH: u16 = 0x400;
+pub const QUEUE_DEPTH: u16 = 0x400;
 /// MSI vectors of a VF (0x311c, rounded up to a power of two).
 const VECTORS: usize = 4;
 /// A queue's page in BAR4 (`QM_QP_DB_INTERVAL`).
@@ -193,6 +193,7 @@ impl Registers {
 struct Queue {
     sq: u64,
     cq: u64,
+    cq_depth: u16,
     alg_type: u8,
     tail: u16,
     head: u16,
@@ -208,12 +209,11 @@ fn make(
     number: u16,
     queue: &Queue,
 ) -> Result<()> {
-    let depth = QUEUE_DEPTH;
     let mut context = Xqc::zeroed();
     context.set_base(queue.sq);
     context.set_dw3(
         SqcDw3 {
-            depth,
+            depth: QUEUE_DEPTH,
             entry_shift: entry_size.ilog2() as u8,
         }
         .into_raw(),
@@ -226,7 +226,7 @@ fn make(
     context.set_base(queue.cq);
     context.set_dw3(
         SqcDw3 {
-            depth,
+            depth: queue.cq_depth,
             entry_shift: 4,
         }
         .into_raw(),
@@ -313,6 +313,7 @@ impl Qm {
             queues.push(Queue {
                 sq,
                 cq,
+                cq_depth: QUEUE_DEPTH,
                 alg_type: *alg_type,
                 tail: 0,
                 head: 0,
@@ -359,6 +360,12 @@ impl Qm {
             number,
             queue,
         )
+    }
+
+    /// Makes a queue anew with a CQ that is shorter than its SQ.
+    pub fn remake_uneven(&mut self, memory: &Memory, number: u16) -> Result<()> {
+        self.queues[usize::from(number)].cq_depth = QUEUE_DEPTH / 2;
+        self.remake(memory, number, None)
     }
 
     /// Has the hardware write the SQC of a queue somewhere.
@@ -414,6 +421,14 @@ impl Qm {
             at(q.cq, q.head, CQE_SIZE),
             at(self.eq, self.eq_head, EQE_SIZE),
         ]
+    }
+
+    /// The phase of what is in a CQ at `index`.
+    pub fn phase(&self, memory: &Memory, queue: u16, index: u16) -> bool {
+        let cq = self.queues[usize::from(queue)].cq;
+        let mut cqe = [0; CQE_SIZE];
+        memory.read(cq + u64::from(index) * CQE_SIZE as u64, &mut cqe);
+        cqe[14] & 1 != 0
     }
 
     /// A register, and writing one.
@@ -530,7 +545,7 @@ impl Qm {
             let entry = memory.read_vec(at, self.entry_size);
             done.push(Completion { queue, entry });
             q.head += 1;
-            if q.head == QUEUE_DEPTH {
+            if q.head == q.cq_depth {
                 q.head = 0;
                 q.phase = !q.phase;
             }

@@ -4,11 +4,13 @@
 
 mod cost;
 mod hostile;
+mod late;
 mod life;
 mod uapi;
 
 pub use cost::off_is_free;
 pub use hostile::{changing, descriptors, doorbells, many_vfs, rings, unmapped};
+pub use late::{late_completions, not_understood};
 pub use life::{again, before_start, mailbox, reset, target_is_source, ways_in};
 pub use uapi::{policy, uapi};
 
