@@ -60,8 +60,6 @@ struct Queue {
     tail: Option<u16>,
     /// The last entry that was submitted, by its ticket
     last: Option<u32>,
-    /// Something was submitted or completed since the last report
-    active: bool,
 }
 
 impl Queue {
@@ -189,7 +187,6 @@ impl Queues {
         for queue in &mut self.queues {
             queue.ring = None;
             queue.tail = None;
-            queue.active = false;
         }
     }
 
@@ -255,7 +252,6 @@ impl Queues {
             log.lose(NO_QUEUE, Reason::NoQueue.number());
             return;
         };
-        queue.active = true;
         queue.noted_sq = Some(tail);
         let (ring, first) = (queue.ring, queue.tail);
         let Some(ring) = ring.filter(|ring| tail < ring.depth) else {
@@ -293,7 +289,6 @@ impl Queues {
         let Some(queue) = self.get(number) else {
             return;
         };
-        queue.active = true;
         queue.noted_cq = Some(head);
         let (ring, last) = (queue.ring, queue.last);
         let Some(ring) = ring else {
@@ -331,17 +326,6 @@ impl Queues {
         for range in self.tables.ranges() {
             log.mark(range.address, range.len);
         }
-        for (number, queue) in (0..).zip(&mut self.queues) {
-            let busy = log.in_flight(number) != 0 || log.is_unknown(number);
-            let Some(ring) = queue.ring else {
-                continue;
-            };
-            if queue.active || busy {
-                // CAST: Widens.
-                log.mark(ring.cq_base, u64::from(ring.depth) * CQE_SIZE as u64);
-            }
-            queue.active = busy;
-        }
     }
 }
 
@@ -371,8 +355,8 @@ fn unknown(log: &mut Log, number: u16, last: Option<u32>, reason: Reason) {
     }
 }
 
-/// Puts the entries from `first` to before `tail` in flight, where the engine writes them back and what
-/// they tell it to write. Says which is the last, by its ticket; `None` where there is none. On error,
+/// Puts the entries from `first` to before `tail` in flight: where the engine writes them back, where
+/// their completions go, and what they tell it to write. Says which is the last, by its ticket; `None` where there is none. On error,
 /// those that were not are unknown.
 fn decode(
     dev: &Vf<'_>,
@@ -414,9 +398,13 @@ fn decode(
             let ticket = Cqe::from_bytes(there).next_ticket(index);
             last = Some(ticket);
             let mut entry = log.submit(u32::from(number), ticket);
-            match ring.sqe_address(index) {
-                // CAST: Widens.
-                Some(address) => entry.range(false, address, size as u64),
+            // It is written back, and its completion is at its index.
+            match ring.sqe_address(index).zip(ring.cqe_address(index)) {
+                Some((sqe, cqe)) => {
+                    // CAST: Widen.
+                    entry.range(false, sqe, size as u64);
+                    entry.range(false, cqe, CQE_SIZE as u64);
+                }
                 None => entry.unknown(Reason::NoRing.number()),
             }
             let decoded = dma::outputs(engine, sqe, &UserMemory(dev), &mut |output, range| {
