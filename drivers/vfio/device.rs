@@ -86,8 +86,10 @@ pub(crate) struct AccVf {
     /// Held over each command to its mailbox that is ours.
     #[pin]
     pub(crate) mailbox: Mutex<()>,
+    /// Leaf.
     #[pin]
     pub(crate) policy: Mutex<Policy>,
+    /// Held over reads of the user's memory.
     #[pin]
     pub(crate) queues: Mutex<Queues>,
     /// It was reset, and `queues` does not say so yet.
@@ -148,18 +150,27 @@ impl AccVf {
     /// Whether its doorbells are mediated while it is open now.
     fn decide_tracking(&self, dev: &OpenDevice<'_, Self>) -> Result {
         let possible = self.pf.is_some() && policy::POSSIBLE;
-        let mut policy = self.policy.lock();
-        let wanted = match policy.mode {
-            Mode::Auto => !iommu_tracks_dirty_pages(dev.as_pci()),
-            Mode::On => true,
-            Mode::Off => false,
+        let mediates = {
+            let mut policy = self.policy.lock();
+            let wanted = match policy.mode {
+                Mode::Auto => !iommu_tracks_dirty_pages(dev.as_pci()),
+                Mode::On => true,
+                Mode::Off => false,
+            };
+            policy.open(wanted && possible);
+            policy.mediates
         };
-        if wanted && possible {
-            let num = self.pf_qm()?.vft(self.function)?.num;
-            self.queues.lock().open(num)?;
-        }
-        policy.open(wanted && possible);
-        Ok(())
+        // Not under the policy's lock, which is taken where memory is read, under that of the queues.
+        let opened = match mediates {
+            true => self.open_queues(),
+            false => Ok(()),
+        };
+        opened.inspect_err(|_| self.policy.lock().close())
+    }
+
+    fn open_queues(&self) -> Result {
+        let num = self.pf_qm()?.vft(self.function)?.num;
+        self.queues.lock().open(num)
     }
 
     /// The QM of an open VF.
