@@ -88,6 +88,7 @@ const PLAIN: &[(&str, Case)] = &[
     ("fault.ras_after_pause", fault::ras_after_pause),
     ("fault.engine_before_pause", fault::engine_before_pause),
     ("fault.engine_at_pause", fault::engine_at_pause),
+    ("fault.engine_after_pause", fault::engine_after_pause),
     ("fault.message_pending", fault::message_pending),
     ("fault.interrupts", fault::interrupts),
     ("fault.slow_engine", fault::slow_engine),

@@ -181,21 +181,29 @@ pub fn engine_at_pause() -> Result<()> {
 
 /// An error that comes when the VF is stopped is none of the stream's: it is saved and goes on
 /// elsewhere.
-pub fn ras_after_pause() -> Result<()> {
+fn after_pause(fault: &str, gone: &str) -> Result<()> {
     let mut pair = pair()?;
     pair.work_in_flight()?;
     let file = pair.source.set_state(state::STOP_COPY)?;
     let twin = &pair.bench.twin;
     twin.fault("pf", "lose-msi 1000")?;
-    twin.fault("pf", "ras 0x4")?;
+    twin.fault("pf", fault)?;
     let mut stream = Vec::new();
     crate::migrate::read_all(&mut file.ok_or("no file")?, &mut stream)?;
     pair.source.set_state(state::STOP)?;
     let twin = &pair.bench.twin;
-    twin.fault("pf", "ras 0")?;
+    twin.fault("pf", gone)?;
     twin.fault("pf", "clear")?;
     pair.arrive(&stream)?;
     pair.finish()
+}
+
+pub fn ras_after_pause() -> Result<()> {
+    after_pause("ras 0x4", "ras 0")
+}
+
+pub fn engine_after_pause() -> Result<()> {
+    after_pause("engine 0x4", "engine 0")
 }
 
 /// A command that is never carried out: it ends in time, and a reset of the VF helps.
