@@ -305,7 +305,7 @@ pub fn needs(name: &str) -> String {
     match of(name) {
         Some((_, Hangs(_))) => "\tfresh\tlethal".to_owned(),
         Some((_, Splat(words))) => format!("\tfresh\tlethal\tsplat={words}"),
-        Some((_, DebugSplat(words))) => format!("\tfresh\tflavour=debug\tsplat={words}"),
+        Some((_, DebugSplat(words))) => format!("\tfresh\tlethal\tflavour=debug\tsplat={words}"),
         _ => String::new(),
     }
 }
