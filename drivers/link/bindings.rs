@@ -31,4 +31,10 @@ pub(crate) struct hisi_qm {
     _opaque: [u8; 0],
 }
 
+/// What `poll.c` keeps, always behind a pointer.
+#[repr(C)]
+pub(crate) struct acc_link_poll {
+    _opaque: [u8; 0],
+}
+
 include!(concat!(env!("HISI_ACC_LINK_OBJ"), "/bindings_generated.rs"));

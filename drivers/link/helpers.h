@@ -9,10 +9,14 @@
 #include <linux/pci.h>
 
 struct hisi_qm;
+struct acc_link_poll;
 
 /* Implemented in Rust (notify.rs). Called with the device lock of @pdev held. */
 void acc_link_pf_bound(struct pci_dev *pdev, struct hisi_qm *qm);
 void acc_link_pf_unbind(struct pci_dev *pdev);
+
+/* Implemented in Rust (pf.rs): looks at a PF; whether to look again. */
+bool acc_link_look(const void *owner);
 
 int acc_link_start(void);
 void acc_link_stop(void);
@@ -24,5 +28,10 @@ u32 acc_link_qm_readl(const struct hisi_qm *qm, u32 offset);
 void acc_link_qm_writel(const struct hisi_qm *qm, u32 value, u32 offset);
 bool acc_link_qm_reset_trylock(struct hisi_qm *qm);
 void acc_link_qm_reset_unlock(struct hisi_qm *qm);
+bool acc_link_qm_works(const struct hisi_qm *qm);
+
+struct acc_link_poll *acc_link_poll_new(const void *owner);
+void acc_link_poll_start(struct acc_link_poll *poll);
+void acc_link_poll_free(struct acc_link_poll *poll);
 
 #endif

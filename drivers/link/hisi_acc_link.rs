@@ -9,7 +9,8 @@
 //! handle returns [`ENODEV`], before the PF's driver unbinds: a handle never dangles, however long
 //! it is kept.
 //!
-//! Unsafe code is in `notify.rs` (the bus notifier) and `raw.rs` (the pointer to `struct hisi_qm`).
+//! Unsafe code is in `notify.rs` (the bus notifier) and `raw.rs` (the pointer to `struct hisi_qm`, work
+//! that is due later).
 
 mod bindings;
 mod notify;
@@ -19,7 +20,8 @@ mod raw;
 pub use self::pf::{
     PfQm,
     Published,
-    Vft, //
+    Vft,
+    Watch, //
 };
 
 use kernel::{

@@ -2,7 +2,10 @@
 
 //! The handle of a PF's queue manager.
 
-use crate::raw::RawQm;
+use crate::raw::{
+    Poll,
+    RawQm, //
+};
 use core::ptr::NonNull;
 use hisi_acc_hw::{
     context::VftEntry,
@@ -41,6 +44,24 @@ struct Bound {
     qm: RawQm,
     /// Whether a reset of a VF holds the interlock.
     resetting: bool,
+    /// Whether the queue manager worked when it was last looked at.
+    works: bool,
+    /// How often it was seen not to work any more.
+    resets: u32,
+    /// How many [`Watch`]es there are.
+    watches: usize,
+    /// Looks while there are some. It has a reference of the [`PfQm`]: [`PfQm::revoke`] ends that.
+    poll: Option<Poll>,
+}
+
+impl Bound {
+    fn look(&mut self) {
+        let works = self.qm.works();
+        if self.works && !works {
+            self.resets = self.resets.wrapping_add(1);
+        }
+        self.works = works;
+    }
 }
 
 /// A PF's queue manager, as far as a VF's driver may use it.
@@ -85,6 +106,10 @@ impl PfQm {
                     Some(Bound {
                         qm,
                         resetting: false,
+                        works: true,
+                        resets: 0,
+                        watches: 0,
+                        poll: None,
                     }),
                     "hisi_acc_link::PfQm"
                 ),
@@ -104,12 +129,46 @@ impl PfQm {
 
     /// No call gets through any more, and none is on its way, when this returns.
     pub(crate) fn revoke(&self) {
-        if let Some(bound) = self.bound.lock().take() {
+        // Dropped without the lock: that waits for a look, which takes it.
+        let bound = self.bound.lock().take();
+        if let Some(bound) = bound {
             if bound.resetting {
                 // Its holder cannot give it back any more.
                 bound.qm.reset_unlock();
             }
         }
+    }
+
+    /// Looks whether the PF is being reset; whether to look again.
+    pub(crate) fn look(&self) -> bool {
+        self.with(|bound| {
+            bound.look();
+            Ok(bound.watches != 0)
+        })
+        .unwrap_or(false)
+    }
+
+    /// Begins to watch for resets of the PF: [`EBUSY`] where it is being reset now, or a reset has
+    /// failed and left it stopped.
+    pub fn watch(this: &Arc<Self>) -> Result<Watch> {
+        let since = this.with(|bound| {
+            bound.look();
+            if !bound.works {
+                return Err(EBUSY);
+            }
+            let poll = match bound.poll.take() {
+                Some(poll) => poll,
+                None => Poll::new(this.clone())?,
+            };
+            poll.start();
+            bound.poll = Some(poll);
+            bound.watches += 1;
+            Ok(bound.resets)
+        })?;
+        Ok(Watch {
+            pf: this.clone(),
+            since,
+        })
     }
 
     fn with<R>(&self, f: impl FnOnce(&mut Bound) -> Result<R>) -> Result<R> {
@@ -220,6 +279,35 @@ impl PfQm {
             if core::mem::take(&mut bound.resetting) {
                 bound.qm.reset_unlock();
             }
+            Ok(())
+        });
+    }
+}
+
+/// Tells whether the PF was reset since it was made. A reset of the PF takes the state of its VFs with
+/// it; hisi_qm tells nobody, so that it is looked for every 10 ms while there is one of these.
+pub struct Watch {
+    pf: Arc<PfQm>,
+    since: u32,
+}
+
+impl Watch {
+    /// Whether the PF was reset, or is being reset. It is not where the PF is being unbound.
+    pub fn was_reset(&self) -> bool {
+        self.pf
+            .with(|bound| {
+                bound.look();
+                Ok(bound.resets != self.since)
+            })
+            .unwrap_or(false)
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        // The error says that the PF is gone, and its watches with it.
+        let _ = self.pf.with(|bound| {
+            bound.watches = bound.watches.saturating_sub(1);
             Ok(())
         });
     }
