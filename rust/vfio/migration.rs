@@ -33,7 +33,8 @@
 //!    1 to 5 is taken in an exclusion;
 //! 7. the core's `memory_lock`: held when the PCI core tells of a reset, which therefore waits neither
 //!    for the state lock, see [`Machine::reset_done`], nor for the tracker's;
-//! 8. a file's `content` lock: leaf, short;
+//! 8. a file's `content` lock: short; below it is what a [`Lifeline`] takes to say whether it is cut,
+//!    and nothing else;
 //! 9. the pending-reset spinlocks of the machine and of the tracker: leaves.
 
 mod file;
@@ -59,7 +60,10 @@ use crate::pci::{
     Driver,
     OpenDevice, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync, //
+};
 
 /// What the state machine asks of a device.
 ///
@@ -114,9 +118,24 @@ pub trait Operations<D: Driver> {
     /// ([`OpenDevice::reset`]).
     fn load(dev: &OpenDevice<'_, D>, stream: &[u8]) -> Result;
 
+    /// What ends a transfer from outside, where the device has such a thing; nothing, by default.
+    /// Asked when the device leaves `RUNNING`; on error it stays there.
+    fn lifeline(_dev: &OpenDevice<'_, D>) -> Result<Option<sync::Arc<dyn Lifeline>>> {
+        Ok(None)
+    }
+
     /// The device was reset: the driver forgets what it knew of its state; nothing, by default.
     /// May run when the device is not open.
     fn reset(_data: Pin<&D>) {}
+}
+
+/// Something that the state of a device hangs on, beside the device: its PF, say, whose reset nobody
+/// tells of. Once it is cut, the device counts as reset: its state is `RUNNING` and its files have
+/// ended.
+pub trait Lifeline: Send + Sync {
+    /// Whether it is cut. Once it is, it stays so. Called with locks held, see [`self`](super); may
+    /// sleep, but not wait for any of them.
+    fn is_cut(&self) -> bool;
 }
 
 /// The [`Operations`] of a device that does not migrate.

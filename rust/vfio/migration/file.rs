@@ -8,6 +8,7 @@
 //!
 //! C header: [`include/linux/anon_inodes.h`](srctree/include/linux/anon_inodes.h)
 
+use super::Lifeline;
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
@@ -109,6 +110,18 @@ enum Direction {
 struct Content {
     stream: Stream,
     direction: Direction,
+    lifeline: Option<Arc<dyn Lifeline>>,
+}
+
+impl Content {
+    /// What is there of a file: [`ENODEV`] where it is ended, or its lifeline is cut.
+    fn of(content: Option<&mut Self>) -> Result<&mut Self> {
+        let content = content.ok_or(ENODEV)?;
+        if content.lifeline.as_ref().is_some_and(|l| l.is_cut()) {
+            return Err(ENODEV);
+        }
+        Ok(content)
+    }
 }
 
 /// What the file and the state machine share.
@@ -178,7 +191,12 @@ impl MigrationFile {
     }
 
     /// A file for the user to read.
-    pub(crate) fn saving(stream: Stream, pre_copy: bool, info_v2: bool) -> Result<Self> {
+    pub(crate) fn saving(
+        stream: Stream,
+        pre_copy: bool,
+        info_v2: bool,
+        lifeline: Option<Arc<dyn Lifeline>>,
+    ) -> Result<Self> {
         Self::new(
             c"vfio-migration-saving",
             &raw const bindings::vfio_rs_saving_fops,
@@ -190,12 +208,17 @@ impl MigrationFile {
                     pre_copy,
                     info_v2,
                 },
+                lifeline,
             },
         )
     }
 
     /// A file for the user to write at most `max` bytes.
-    pub(crate) fn resuming(max: usize, check: KBox<dyn Check>) -> Result<Self> {
+    pub(crate) fn resuming(
+        max: usize,
+        check: KBox<dyn Check>,
+        lifeline: Option<Arc<dyn Lifeline>>,
+    ) -> Result<Self> {
         Self::new(
             c"vfio-migration-resuming",
             &raw const bindings::vfio_rs_resuming_fops,
@@ -203,6 +226,7 @@ impl MigrationFile {
             Content {
                 stream: Stream::new(max),
                 direction: Direction::Resuming(check),
+                lifeline,
             },
         )
     }
@@ -272,7 +296,7 @@ impl Shared {
         let mut bounce = KVVec::new();
         {
             let mut guard = self.content.lock();
-            let content = (*guard).as_mut().ok_or(ENODEV)?;
+            let content = Content::of((*guard).as_mut())?;
             let Direction::Saving {
                 position, pre_copy, ..
             } = &content.direction
@@ -304,8 +328,8 @@ impl Shared {
     fn write(&self, buf: UserPtr, len: usize) -> Result<usize> {
         let _io = self.io.lock();
         {
-            let guard = self.content.lock();
-            let stream = &guard.as_ref().ok_or(ENODEV)?.stream;
+            let mut guard = self.content.lock();
+            let stream = &Content::of((*guard).as_mut())?.stream;
             if len > stream.max.saturating_sub(stream.len()) {
                 return Err(ENOSPC);
             }
@@ -313,7 +337,7 @@ impl Shared {
         let mut bounce = KVVec::new();
         UserSlice::new(buf, len).read_all(&mut bounce, GFP_KERNEL_ACCOUNT)?;
         let mut guard = self.content.lock();
-        let content = (*guard).as_mut().ok_or(ENODEV)?;
+        let content = Content::of((*guard).as_mut())?;
         let Direction::Resuming(check) = &content.direction else {
             return Err(EBADF);
         };
@@ -338,8 +362,8 @@ impl Shared {
             return Err(EINVAL);
         }
         let initial = {
-            let guard = self.content.lock();
-            let content = guard.as_ref().ok_or(ENODEV)?;
+            let mut guard = self.content.lock();
+            let content = Content::of((*guard).as_mut())?;
             let Direction::Saving {
                 position,
                 pre_copy,

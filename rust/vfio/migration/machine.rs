@@ -8,6 +8,7 @@ use super::{
         MigrationFile, //
     },
     Arc,
+    Lifeline,
     Operations,
     State,
     Stream, //
@@ -34,6 +35,7 @@ use kernel::{
     new_mutex, new_spinlock,
     prelude::*,
     sync::{
+        self,
         lock::{
             mutex::MutexBackend,
             Guard, //
@@ -48,6 +50,8 @@ struct Inner {
     state: State,
     saving: Option<MigrationFile>,
     resuming: Option<MigrationFile>,
+    /// What ends all that from outside. None in `RUNNING`, and where the device has no such thing.
+    lifeline: Option<sync::Arc<dyn Lifeline>>,
     /// Whether a user has the device open.
     open: bool,
     /// The last whole stream, for debugfs.
@@ -58,6 +62,11 @@ impl Inner {
     fn end_files(&mut self) {
         self.saving = None;
         self.resuming = None;
+        self.lifeline = None;
+    }
+
+    fn is_cut(&self) -> bool {
+        self.lifeline.as_ref().is_some_and(|l| l.is_cut())
     }
 
     /// A stream has gone through whole.
@@ -94,6 +103,7 @@ impl Machine {
                     state: State::Running,
                     saving: None,
                     resuming: None,
+                    lifeline: None,
                     open: false,
                     last: None,
                 },
@@ -101,6 +111,16 @@ impl Machine {
             ),
             reset_pending <- new_spinlock!(false, "vfio_migration::reset_pending"),
         })
+    }
+
+    /// Where the device's lifeline is cut, that was a reset; says whether it is.
+    fn after_cut<D: Driver>(dev: &Device<D>, inner: &mut Inner) -> bool {
+        let cut = inner.is_cut();
+        if cut {
+            Self::after_reset(dev, inner);
+            dev.tracker().reset_done(dev);
+        }
+        cut
     }
 
     /// Works off a reset that came meanwhile, then unlocks.
@@ -159,7 +179,8 @@ impl Machine {
         dev: &Device<D>,
         f: impl FnOnce(&View<'_, D>) -> Result,
     ) -> Result {
-        let inner = self.inner.lock();
+        let mut inner = self.inner.lock();
+        Self::after_cut(dev, &mut inner);
         let last = inner.last.as_ref().map(Stream::as_bytes);
         // SAFETY: `close` takes the lock before the device is closed.
         let result = f(&unsafe { View::new(dev, inner.state, inner.open, last) });
@@ -168,7 +189,8 @@ impl Machine {
     }
 
     fn get<D: Driver>(&self, dev: &Device<D>) -> State {
-        let inner = self.inner.lock();
+        let mut inner = self.inner.lock();
+        Self::after_cut(dev, &mut inner);
         let state = inner.state;
         self.unlock(dev, inner);
         state
@@ -182,7 +204,15 @@ impl Machine {
         target: State,
     ) -> Result<Option<NonNull<kbindings::file>>> {
         let mut inner = self.inner.lock();
-        let result = Self::walk(dev, &mut inner, target);
+        let result = if Self::after_cut(dev, &mut inner) {
+            // Whoever wants it to go on from where it was is to know that it does not.
+            Err(EIO)
+        } else {
+            Self::walk(dev, &mut inner, target)
+        };
+        if inner.state == State::Running {
+            inner.lifeline = None;
+        }
         self.unlock(dev, inner);
         result
     }
@@ -194,6 +224,9 @@ impl Machine {
     ) -> Result<Option<NonNull<kbindings::file>>> {
         let origin = inner.state;
         let mut opened = false;
+        if inner.lifeline.is_none() && origin == State::Running && target != State::Running {
+            inner.lifeline = D::Migration::lifeline(dev)?;
+        }
         while inner.state != target {
             let next = next_state(dev, inner.state, target)?;
             let arc = Arc::between(inner.state, next).ok_or(EINVAL)?;
@@ -254,14 +287,24 @@ impl Machine {
                 let mut stream = new_stream(max);
                 D::Migration::pre_copy(dev, &mut stream)?;
                 dev.trace_stream(c"begun", stream.len());
-                inner.saving = Some(MigrationFile::saving(stream, true, dev.precopy_info_v2())?);
+                inner.saving = Some(MigrationFile::saving(
+                    stream,
+                    true,
+                    dev.precopy_info_v2(),
+                    inner.lifeline.clone(),
+                )?);
                 return Ok(true);
             }
             Arc::Save => {
                 let mut stream = new_stream(max);
                 D::Migration::save(dev, &mut stream)?;
                 inner.keep(dev, c"saved", &stream);
-                inner.saving = Some(MigrationFile::saving(stream, false, false)?);
+                inner.saving = Some(MigrationFile::saving(
+                    stream,
+                    false,
+                    false,
+                    inner.lifeline.clone(),
+                )?);
                 return Ok(true);
             }
             Arc::StopAndSave => {
@@ -276,7 +319,7 @@ impl Machine {
             }
             Arc::Resume => {
                 let check = D::Migration::resume(dev)?;
-                inner.resuming = Some(MigrationFile::resuming(max, check)?);
+                inner.resuming = Some(MigrationFile::resuming(max, check, inner.lifeline.clone())?);
                 return Ok(true);
             }
             Arc::Load => {
