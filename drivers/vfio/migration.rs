@@ -28,13 +28,21 @@ use hisi_acc_hw::{
         Stream, //
     },
 };
-use kernel::prelude::*;
+use hisi_acc_link::{
+    PfQm,
+    Watch, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 use vfio::{
     dev_warn_ratelimited,
     migration::{
         self,
         Check,
         Flags,
+        Lifeline,
         Operations, //
     },
     pci::OpenDevice, //
@@ -56,6 +64,15 @@ impl Check for MatchCheck {
         Match::parse(received)
             .and_then(|head| head.check(&self.0))
             .map_err(|_| EINVAL)
+    }
+}
+
+/// The PF, which was not reset since.
+struct PfLifeline(Watch);
+
+impl Lifeline for PfLifeline {
+    fn is_cut(&self) -> bool {
+        self.0.was_reset()
     }
 }
 
@@ -252,6 +269,10 @@ impl Operations<AccVf> for Migration {
         }
         let qm = AccVf::qm(dev)?;
         let state = read_state(&data, &qm)?;
+        if !qm.is_ready()? {
+            dev_warn_ratelimited!(dev, "cannot save: the VF was reset meanwhile\n");
+            return Err(EIO);
+        }
         stream.append(&Stream::state_bytes(&state))?;
         ring_events(&qm, &state)
     }
@@ -285,6 +306,19 @@ impl Operations<AccVf> for Migration {
         }
         data.known.lock().ready = true;
         Ok(())
+    }
+
+    /// A reset of the PF takes the state of its VFs with it.
+    fn lifeline(dev: &Vf<'_>) -> Result<Option<Arc<dyn Lifeline>>> {
+        let data = dev.data();
+        let pf = data.pf.as_ref().ok_or(ENOTTY)?;
+        let watch = PfQm::watch(pf).inspect_err(|e| {
+            if *e == EBUSY {
+                dev_warn_ratelimited!(dev, "no migration now: the PF is stopped, or being reset\n");
+            }
+        })?;
+        let lifeline: Arc<dyn Lifeline> = Arc::new(PfLifeline(watch), GFP_KERNEL_ACCOUNT)?;
+        Ok(Some(lifeline))
     }
 
     fn reset(data: Pin<&AccVf>) {
