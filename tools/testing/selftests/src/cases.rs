@@ -26,6 +26,7 @@ mod modules;
 mod p2p;
 mod pair;
 mod pending;
+mod pf_reset;
 pub mod qemu;
 mod qos;
 mod races;
@@ -159,6 +160,8 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("reset.ioctl", reset::ioctl),
     ("reset.sysfs", reset::sysfs),
     ("reset.guest", reset::guest),
+    ("reset.pf", pf_reset::function),
+    ("reset.pf_controller", pf_reset::controller),
     ("reset.in_change", races::in_change),
     ("reset.hot", reset::hot),
     ("reset.threads", races::threads),

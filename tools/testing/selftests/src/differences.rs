@@ -224,6 +224,16 @@ pub const ALL: &[Difference] = &[
             ("migration.precopy_cancel", Value),
         ],
     },
+    Difference {
+        id: "D22",
+        what: "a reset of the PF, which takes the state of its VFs with it",
+        c: "not noticed: what there is of no more is saved, and said to be stopped",
+        here: "as a reset of the VF: RUNNING, the file ends in ENODEV",
+        shown: &[
+            ("reset.pf", Fails("the state afterwards is STOP")),
+            ("reset.pf_controller", Fails("the state afterwards is STOP")),
+        ],
+    },
 ];
 
 /// A number in which they differ.
