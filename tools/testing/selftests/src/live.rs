@@ -200,7 +200,7 @@ fn asked(run: &Value, who: &str) -> String {
 pub fn run(driver: Driver) -> Result<()> {
     let config = Config {
         every: 200,
-        ..Config::default()
+        ..Config::of(driver)
     };
     println!("QEMU starts a guest with a VF of the ZIP: its own hisi_zip drives it, and texts are");
     println!("compressed and decompressed without pause, each compared with what it was.\n");

@@ -8,7 +8,7 @@ mod record;
 pub use outcome::{event, Outcome};
 pub use record::{tell, Record};
 
-use crate::{host, host::Function, Result};
+use crate::{host, host::Function, Driver, Result};
 use serde_json::{json, Value};
 use std::{
     fs,
@@ -63,8 +63,8 @@ pub fn set_up() -> Result<()> {
 pub enum Way {
     /// By a group and a type 1 container
     Legacy,
-    /// By the character device and an iommufd. With no IOMMU that tracks what devices write, QEMU 10.0
-    /// takes no page for dirty that a device has written (`vfio_log_sync_needed()` asks
+    /// By the character device and an iommufd. Where neither driver nor IOMMU track what devices write,
+    /// QEMU 10.0 takes no page for dirty that a device has written (`vfio_log_sync_needed()` asks
     /// `dirty_pages_started`, which is never set then), where it says that all are: what is written
     /// while the guest's memory is being sent is lost. A guest that is stopped before loses nothing.
     /// The legacy container reports all pages itself.
@@ -91,20 +91,30 @@ pub struct Config {
     pub downtime_ms: u64,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
+impl Config {
+    /// As QEMU migrates by default, as fast as it can; with a driver that does not track what its VFs
+    /// write, as it can at all.
+    pub fn of(driver: Driver) -> Self {
+        let config = Self {
             way: Way::Legacy,
             engines: "zip",
             every: 50,
             memory_mb: 256,
             known_mb: 16,
             written: 25,
-            // No IOMMU here tracks what devices write: without it QEMU would refuse to migrate.
-            device: "enable-migration=on",
-            // All of RAM is dirty for ever then: the guest has to be stopped with all of it to do.
+            device: "",
             bandwidth: 4 << 30,
-            downtime_ms: 2_000_000,
+            downtime_ms: 300,
+        };
+        match driver {
+            Driver::Rust => config,
+            Driver::C => Self {
+                // No IOMMU here tracks what devices write either: QEMU would refuse to migrate.
+                device: "enable-migration=on",
+                // All of RAM is dirty for ever then: the guest has to be stopped with all of it to do.
+                downtime_ms: 2_000_000,
+                ..config
+            },
         }
     }
 }

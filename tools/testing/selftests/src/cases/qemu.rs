@@ -2,7 +2,7 @@
 
 //! `qemu.*`: stock QEMU migrates a running guest whose VF is busy.
 
-use super::ensure;
+use super::{ensure, link, tracked};
 use crate::{
     host::{self, Accelerator, Function, HPRE, SEC, ZIP},
     nested::{tell, Config, Outcome, Record, Vm, Way},
@@ -143,8 +143,8 @@ pub fn completed(outcome: Outcome, source: &Vm, target: &Vm) -> Result<Outcome> 
     Ok(outcome)
 }
 
-/// A guest at work moves to another VF.
-fn migrate(accelerator: Accelerator, driver: Driver, config: &Config) -> Result<String> {
+/// A guest at work moves to another VF, and its memory is compared before and after.
+pub fn migrate(accelerator: Accelerator, driver: Driver, config: &Config) -> Result<Outcome> {
     let vfs = vfs(accelerator, driver)?;
     let mut source = start("a", config, &[&vfs[0]])?;
     works(&mut source, config.engines, SOME)?;
@@ -154,23 +154,29 @@ fn migrate(accelerator: Accelerator, driver: Driver, config: &Config) -> Result<
     goes_on(&[source.console()], &mut target, config)?;
     source.quit()?;
     target.quit()?;
-    Ok(outcome.to_string())
+    Ok(outcome)
 }
 
+/// By a group and container, as QEMU migrates by default; with the C driver all of RAM goes at the end.
 pub fn legacy_precopy(driver: Driver) -> Result<String> {
-    migrate(ZIP, driver, &Config::default())
+    let config = Config::of(driver);
+    let outcome = migrate(ZIP, driver, &config)?;
+    if driver == Driver::Rust {
+        tracked::few_are_dirty(&outcome, &config)?;
+    }
+    Ok(outcome.to_string())
 }
 
 /// Stopped before it moves: no PRE_COPY. It stays stopped till it is told to go on.
 pub fn stop_copy_only(driver: Driver) -> Result<String> {
-    stopped(driver, &Config::default())
+    stopped(driver, &Config::of(driver))
 }
 
 /// By an iommufd, stopped before it moves: see [`Way::Iommufd`] for why.
 pub fn iommufd_stopped(driver: Driver) -> Result<String> {
     let config = Config {
         way: Way::Iommufd,
-        ..Config::default()
+        ..Config::of(driver)
     };
     stopped(driver, &config)
 }
@@ -191,7 +197,7 @@ fn stopped(driver: Driver, config: &Config) -> Result<String> {
 pub fn idle_guest(driver: Driver) -> Result<String> {
     let config = Config {
         engines: "none",
-        ..Config::default()
+        ..Config::of(driver)
     };
     let vfs = vfs(ZIP, driver)?;
     let mut source = Vm::new("a", &config, &[&vfs[0]], None)?;
@@ -205,7 +211,7 @@ pub fn idle_guest(driver: Driver) -> Result<String> {
 
 /// Twenty times from one VF to the other and back, the guest never started anew.
 pub fn ping_pong(driver: Driver) -> Result<String> {
-    let config = Config::default();
+    let config = Config::of(driver);
     let vfs = vfs(ZIP, driver)?;
     let mut source = start("a0", &config, &[&vfs[0]])?;
     let mut consoles = Vec::new();
@@ -228,7 +234,7 @@ pub fn two_vfs(driver: Driver) -> Result<String> {
     let config = Config {
         engines: "zip,sec",
         memory_mb: 512,
-        ..Config::default()
+        ..Config::of(driver)
     };
     let (zips, secs) = (vfs(ZIP, driver)?, vfs(SEC, driver)?);
     if driver == Driver::C {
@@ -250,9 +256,9 @@ pub fn sec_vf(driver: Driver) -> Result<String> {
     let config = Config {
         engines: "sec",
         memory_mb: 512,
-        ..Config::default()
+        ..Config::of(driver)
     };
-    migrate(SEC, driver, &config)
+    Ok(migrate(SEC, driver, &config)?.to_string())
 }
 
 pub fn hpre_vf(driver: Driver) -> Result<String> {
@@ -260,9 +266,9 @@ pub fn hpre_vf(driver: Driver) -> Result<String> {
         engines: "hpre",
         every: 5,
         memory_mb: 512,
-        ..Config::default()
+        ..Config::of(driver)
     };
-    migrate(HPRE, driver, &config)
+    Ok(migrate(HPRE, driver, &config)?.to_string())
 }
 
 /// Begins a migration that does not get beyond PRE_COPY by itself, and has the source work on.
@@ -290,7 +296,7 @@ fn broken_off(source: &mut Vm, status: &str) -> Result<()> {
 /// A migration is called off in PRE_COPY: the source goes on as if nothing had been, and the next
 /// one goes well.
 pub fn cancel_and_retry(driver: Driver) -> Result<String> {
-    let config = Config::default();
+    let config = Config::of(driver);
     let vfs = vfs(ZIP, driver)?;
     let mut source = start("a", &config, &[&vfs[0]])?;
     let (target, socket) = waiting("b", &config, &[&vfs[1]])?;
@@ -306,7 +312,7 @@ pub fn cancel_and_retry(driver: Driver) -> Result<String> {
 
 /// The target's QEMU is killed in mid-migration: the source goes on, and moves elsewhere.
 pub fn target_dies(driver: Driver) -> Result<String> {
-    let config = Config::default();
+    let config = Config::of(driver);
     let vfs = vfs(ZIP, driver)?;
     let mut source = start("a", &config, &[&vfs[0]])?;
     let (target, socket) = waiting("b", &config, &[&vfs[1]])?;
@@ -321,7 +327,7 @@ pub fn target_dies(driver: Driver) -> Result<String> {
 
 /// A VF with another number of queues is refused by the match data, before the guest is stopped.
 pub fn incompatible_target(driver: Driver) -> Result<String> {
-    let config = Config::default();
+    let config = Config::of(driver);
     // hisi_qm gives what is left over when it shares the queues out to the last one.
     const ODD: usize = 7;
     let vfs = ZIP.vfs(ODD)?;
@@ -350,7 +356,7 @@ pub fn incompatible_target(driver: Driver) -> Result<String> {
 
 /// The guest reboots after a migration, and migrates again.
 pub fn guest_reboot_between(driver: Driver) -> Result<String> {
-    let config = Config::default();
+    let config = Config::of(driver);
     let vfs = vfs(ZIP, driver)?;
     let mut source = start("a", &config, &[&vfs[0]])?;
     let (mut target, outcome) = moved(&mut source, "b", &config, &[&vfs[1]])?;
@@ -373,7 +379,7 @@ pub fn guest_reboot_between(driver: Driver) -> Result<String> {
 
 /// The guest's driver is unloaded before the migration, and loaded again after it.
 pub fn guest_driver_unloaded(driver: Driver) -> Result<String> {
-    let config = Config::default();
+    let config = Config::of(driver);
     let vfs = vfs(ZIP, driver)?;
     let mut source = start("a", &config, &[&vfs[0]])?;
     source
@@ -388,23 +394,35 @@ pub fn guest_driver_unloaded(driver: Driver) -> Result<String> {
     Ok(outcome.to_string())
 }
 
-/// The module is found by the alias that libvirt looks for.
-pub fn libvirt_alias() -> Result<()> {
+/// Neither driver is loaded any more, whatever VFs it has.
+fn unload() -> Result<()> {
     for module in ["hisi_acc_vfio_rs", "hisi_acc_vfio_pci"] {
-        if host::is_loaded(module) {
-            for accelerator in [ZIP, SEC, HPRE] {
-                for vf in Function::all(0x19e5, accelerator.vf)? {
-                    vf.unbind()?;
-                }
-            }
-            host::rmmod(module)?;
+        if !host::is_loaded(module) {
+            continue;
         }
+        for accelerator in [ZIP, SEC, HPRE] {
+            for vf in Function::all(0x19e5, accelerator.vf)? {
+                vf.unbind()?;
+            }
+        }
+        host::rmmod(module)?;
     }
-    let alias = "vfio_pci:v000019E5d0000A251sv000019E5sd00000000bc12sc00i00";
-    host::modprobe(alias)?;
-    ensure!(
-        host::is_loaded("hisi_acc_vfio_rs"),
-        "modprobe {alias} does not load hisi_acc_vfio_rs"
-    );
+    Ok(())
+}
+
+/// The module is found by the aliases that libvirt looks for, of each engine's VFs: `modinfo` shows
+/// them, and `modprobe` knows them.
+pub fn libvirt_alias() -> Result<()> {
+    link::alias()?;
+    for accelerator in [ZIP, SEC, HPRE] {
+        unload()?;
+        let id = accelerator.vf;
+        let alias = format!("vfio_pci:v000019E5d{id:08X}sv000019E5sd00000000bc12sc00i00");
+        host::modprobe(&alias)?;
+        ensure!(
+            host::is_loaded("hisi_acc_vfio_rs"),
+            "modprobe {alias} does not load hisi_acc_vfio_rs"
+        );
+    }
     Ok(())
 }

@@ -5,7 +5,7 @@
 
 use super::{
     ensure,
-    qemu::{completed, goes_on, moved, start, vfs, waiting, works},
+    qemu::{migrate, start, vfs, waiting, works},
 };
 use crate::{
     host::{Function, ZIP},
@@ -29,32 +29,22 @@ fn tracks(vf: &Function) -> Result<()> {
     Ok(())
 }
 
-/// Whether the guest was stopped with little to do: neither was much sent then, nor did the VF's
-/// driver say that it may have written to all there is.
-fn converged(outcome: &Outcome, config: &Config) -> Result<()> {
-    let Outcome { ram, vf_dirty, .. } = outcome;
-    ensure!(ram.stop * 4 < ram.all, "it did not converge: {outcome}");
-    let last = vf_dirty.last().copied().unwrap_or(0);
+/// Whether the driver could tell, up to the end, which pages its VFs had written: few, not all.
+pub fn few_are_dirty(outcome: &Outcome, config: &Config) -> Result<()> {
+    let by_vfs = &outcome.vf_dirty;
+    let last = by_vfs.last().copied().unwrap_or(0);
     ensure!(
         last * 4 < u64::from(config.memory_mb) * PAGES,
-        "dirty by the VF, at the end too: {vf_dirty:?} pages"
+        "dirty by the VF, at the end too: {by_vfs:?} pages"
     );
     Ok(())
 }
 
-/// A guest at work migrates, and its memory is compared before and after.
-fn migrate(driver: Driver, config: &Config) -> Result<Outcome> {
-    let vfs = vfs(ZIP, driver)?;
-    if config.way == Way::Iommufd {
-        tracks(&vfs[0])?;
-    }
-    let mut source = start("a", config, &[&vfs[0]])?;
-    works(&mut source, config.engines, 100)?;
-    source.walk()?;
-    let (mut target, outcome) = moved(&mut source, "b", config, &[&vfs[1]])?;
-    let outcome = completed(outcome, &source, &target)?;
-    goes_on(&[source.console()], &mut target, config)?;
-    Ok(outcome)
+/// Whether the guest was stopped with little to do.
+fn converged(outcome: &Outcome, config: &Config) -> Result<()> {
+    let ram = outcome.ram;
+    ensure!(ram.stop * 4 < ram.all, "it did not converge: {outcome}");
+    few_are_dirty(outcome, config)
 }
 
 /// By an iommufd, with QEMU's own defaults, so slowly that the VF writes all that it may write to
@@ -65,7 +55,7 @@ pub fn iommufd_precopy(driver: Driver) -> Result<String> {
         device: "",
         bandwidth: 16 << 20,
         downtime_ms: 500,
-        ..Config::default()
+        ..Config::of(driver)
     };
     if driver == Driver::C {
         let vfs = vfs(ZIP, driver)?;
@@ -82,7 +72,8 @@ pub fn iommufd_precopy(driver: Driver) -> Result<String> {
         works(&mut source, config.engines, 100)?;
         return Ok("QEMU refuses it: no dirty tracking".to_owned());
     }
-    let outcome = migrate(driver, &config)?;
+    tracks(&vfs(ZIP, driver)?[0])?;
+    let outcome = migrate(ZIP, driver, &config)?;
     converged(&outcome, &config)?;
     Ok(outcome.to_string())
 }
@@ -94,18 +85,17 @@ pub fn qemu_precopy(driver: Driver) -> Result<String> {
         memory_mb: 2048,
         known_mb: 1536,
         written: 5,
-        ..Config::default()
+        ..Config::of(driver)
     };
     let config = match driver {
         Driver::Rust => Config {
             way: Way::Iommufd,
-            device: "",
             downtime_ms: 1000,
             ..config
         },
         Driver::C => config,
     };
-    let outcome = migrate(driver, &config)?;
+    let outcome = migrate(ZIP, driver, &config)?;
     match driver {
         Driver::Rust => converged(&outcome, &config)?,
         Driver::C => ensure!(
