@@ -161,6 +161,8 @@ fn table(runs: &[Value]) {
         ("in all", |run| format!("{} ms", run["total_ms"])),
         ("RAM sent", |run| kib(&run["ram_bytes"]["all"])),
         ("  while it stood", |run| kib(&run["ram_bytes"]["stop"])),
+        ("  rounds", |run| run["iterations"].to_string()),
+        ("  dirty by the VF", |run| pages(&run["dirty_by_vfs"])),
         ("state of the VF", |run| bytes(&run["vfio_bytes"]["all"])),
         ("  while it stood", |run| bytes(&run["vfio_bytes"]["stop"])),
         ("asked of the source", |run| asked(run, "source")),
@@ -183,6 +185,13 @@ fn bytes(bytes: &Value) -> String {
 
 fn kib(bytes: &Value) -> String {
     format!("{} KiB", bytes.as_u64().unwrap_or(0) >> 10)
+}
+
+/// How many were dirty each time.
+fn pages(pages: &Value) -> String {
+    let pages = pages.as_array().map(Vec::as_slice).unwrap_or_default();
+    let pages: Vec<String> = pages.iter().map(Value::to_string).collect();
+    format!("{} pages", pages.join(", "))
 }
 
 /// What a function was asked for.
