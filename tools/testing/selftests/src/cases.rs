@@ -223,6 +223,7 @@ const RUST_REMARKS: &[(&str, RemarkCase)] = &[
     ("dirty.superset_zip", dirty::superset_zip),
     ("dirty.superset_sec", dirty::superset_sec),
     ("dirty.superset_hpre", dirty::superset_hpre),
+    ("qemu.iommufd_two_vfs", qemu::iommufd_two_vfs),
     ("qemu.ping_pong", qemu::ping_pong),
     ("qemu.sec_vf", qemu::sec_vf),
     ("qemu.hpre_vf", qemu::hpre_vf),

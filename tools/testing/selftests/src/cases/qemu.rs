@@ -231,7 +231,17 @@ pub fn ping_pong(driver: Driver) -> Result<String> {
 
 /// Two VFs of different engines, both busy. QEMU wants P2P of all devices then.
 pub fn two_vfs(driver: Driver) -> Result<String> {
+    two(driver, Way::Legacy)
+}
+
+/// The same by an iommufd: both VFs are attached to a page table of QEMU's.
+pub fn iommufd_two_vfs(driver: Driver) -> Result<String> {
+    two(driver, Way::Iommufd)
+}
+
+fn two(driver: Driver, way: Way) -> Result<String> {
     let config = Config {
+        way,
         engines: "zip,sec",
         memory_mb: 512,
         ..Config::of(driver)
@@ -249,6 +259,7 @@ pub fn two_vfs(driver: Driver) -> Result<String> {
     let (mut target, outcome) = moved(&mut source, "b", &config, &[&zips[1], &secs[1]])?;
     let outcome = completed(outcome, &source, &target)?;
     goes_on(&[source.console()], &mut target, &config)?;
+    tracked::few_are_dirty(&outcome, &config)?;
     Ok(outcome.to_string())
 }
 
