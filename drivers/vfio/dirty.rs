@@ -103,7 +103,7 @@ impl Write {
 /// The user writes to a mediated part: told before the hardware sees it. No log: nobody asks.
 pub(crate) fn written(dev: &Vf<'_>, index: region::Index, access: &Access, log: Option<&mut Log>) {
     let data = dev.data();
-    let mut queues = data.queues.lock();
+    let mut queues = data.known_queues();
     let write = Write::of(index, access);
     let Some(log) = log else {
         match write {

@@ -136,7 +136,10 @@ pub enum Rest {
     Blank,
     /// All that was submitted is complete, as [`Ring::is_idle`] has it, and as `qm_invalid_queues()`
     /// leaves a queue that is stopped
-    Idle,
+    Idle {
+        /// The tail of both
+        tail: u16,
+    },
     /// Neither, for all that is known
     Unknown,
 }
@@ -153,7 +156,7 @@ impl Rest {
             && same(|c| u32::from(c.w11() & TAIL_PHASE))
             && same(|c| u32::from(SqcDw3::from_raw(c.dw3()).depth));
         if idle {
-            Self::Idle
+            Self::Idle { tail: sqc.tail() }
         } else {
             Self::Unknown
         }
@@ -350,12 +353,12 @@ mod tests {
         let (mut sqc, mut cqc) = contexts(Engine::Zip);
         // The data analysis engine's
         sqc.set_w13(sqc.w13() | (2 << 8));
-        assert_eq!(Rest::of(QUEUE, &sqc, &cqc), Rest::Idle);
+        assert_eq!(Rest::of(QUEUE, &sqc, &cqc), Rest::Idle { tail: 0 });
         assert_eq!(Rest::of(QUEUE + 1, &sqc, &cqc), Rest::Unknown);
         sqc.set_tail(3);
         assert_eq!(Rest::of(QUEUE, &sqc, &cqc), Rest::Unknown);
         cqc.set_tail(3);
-        assert_eq!(Rest::of(QUEUE, &sqc, &cqc), Rest::Idle);
+        assert_eq!(Rest::of(QUEUE, &sqc, &cqc), Rest::Idle { tail: 3 });
         sqc.set_w11(1 << 6);
         assert_eq!(Rest::of(QUEUE, &sqc, &cqc), Rest::Unknown);
         cqc.set_w11(1 << 6);

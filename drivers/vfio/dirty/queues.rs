@@ -51,9 +51,8 @@ impl Memory for UserMemory<'_, '_> {
 /// A queue pair.
 #[derive(Clone, Copy, Default)]
 struct Queue {
-    /// The index that the last doorbell of each kind had, logged or not
-    noted_sq: Option<u16>,
-    noted_cq: Option<u16>,
+    /// The index that the last doorbell of the SQ had, logged or not
+    noted: Option<u16>,
     /// Where its entries are; `None` for a queue that is not set up, or not understood
     ring: Option<Ring>,
     /// Where new entries begin
@@ -63,30 +62,22 @@ struct Queue {
 }
 
 impl Queue {
-    /// Whether nothing is in flight, and no completion of it is left to be acknowledged; `rest` where
-    /// the contexts are not understood.
+    /// Whether nothing is in flight, by the contexts; `rest` where they are not understood. Completions
+    /// that the user has not taken yet may be there: their phase tells them from those to come.
     fn is_idle(&self, rest: Rest) -> bool {
-        let acknowledged = self.noted_sq == self.noted_cq;
         match (self.ring, rest) {
-            (Some(ring), _) => ring.is_idle() && self.tail.is_some() && acknowledged,
+            (Some(ring), _) => ring.is_idle() && self.tail.is_some(),
             (None, Rest::Blank) => true,
-            (None, Rest::Idle) => acknowledged,
+            (None, Rest::Idle { tail }) => self.noted.is_none_or(|noted| noted == tail),
             (None, Rest::Unknown) => false,
         }
     }
 
-    /// The last entry that was submitted before now, by its ticket.
+    /// The last entry that was submitted before now, by its ticket. If it completes just now, and its
+    /// completion is taken for the one before it in its place, it is in flight for a round too long.
     fn begun(&self, dev: &Vf<'_>, ring: &Ring) -> Option<u32> {
-        let last = before(self.noted_sq.unwrap_or(ring.sq_tail), ring.depth)?;
-        let there = completion(dev, ring, last)?;
-        // Where it is complete, its completion is there. If it comes just now, and this is seen one
-        // round early, it is in flight for a round too long.
-        let done = ring.is_idle() && self.tail.is_some();
-        Some(if done {
-            there.ticket()
-        } else {
-            there.next_ticket(last)
-        })
+        let last = before(self.noted.unwrap_or(ring.sq_tail), ring.depth)?;
+        Some(completion(dev, ring, last)?.next_ticket(last))
     }
 }
 
@@ -149,13 +140,11 @@ impl Queues {
 
     /// A doorbell is rung while there is no log.
     pub(super) fn note(&mut self, doorbell: &Doorbell) {
-        let Some(queue) = self.get(doorbell.queue) else {
+        if doorbell.kind != Kind::Sq {
             return;
-        };
-        match doorbell.kind {
-            Kind::Sq => queue.noted_sq = Some(doorbell.index),
-            Kind::Cq => queue.noted_cq = Some(doorbell.index),
-            Kind::Eq | Kind::Aeq => {}
+        }
+        if let Some(queue) = self.get(doorbell.queue) {
+            queue.noted = Some(doorbell.index);
         }
     }
 
@@ -226,7 +215,7 @@ impl Queues {
             queue.tail = queue
                 .ring
                 .map(|ring| ring.sq_tail)
-                .filter(|tail| queue.noted_sq.is_none_or(|noted| noted == *tail));
+                .filter(|tail| queue.noted.is_none_or(|noted| noted == *tail));
             if lost && !queue.is_idle(Rest::of(number, sqc, cqc)) {
                 queue.last = queue.ring.and_then(|ring| queue.begun(dev, &ring));
                 unknown(log, number, queue.last, Reason::Before);
@@ -252,7 +241,7 @@ impl Queues {
             log.lose(NO_QUEUE, Reason::NoQueue.number());
             return;
         };
-        queue.noted_sq = Some(tail);
+        queue.noted = Some(tail);
         let (ring, first) = (queue.ring, queue.tail);
         let Some(ring) = ring.filter(|ring| tail < ring.depth) else {
             queue.tail = None;
@@ -289,7 +278,6 @@ impl Queues {
         let Some(queue) = self.get(number) else {
             return;
         };
-        queue.noted_cq = Some(head);
         let (ring, last) = (queue.ring, queue.last);
         let Some(ring) = ring else {
             return;
