@@ -103,6 +103,7 @@ const PLAIN: &[(&str, Case)] = &[
     ("dirty.uapi", dirty::uapi),
     ("dirty.policy", dirty::policy),
     ("dirty.before_start", dirty::before_start),
+    ("dirty.untaken", dirty::untaken),
     ("dirty.target_is_source", dirty::target_is_source),
     ("dirty.mailbox", dirty::mailbox),
     ("dirty.reset", dirty::reset),

@@ -92,6 +92,34 @@ pub fn before_start() -> Result<()> {
     covers(&dirty, &vf.written()?, "a round")
 }
 
+/// Jobs that are complete when logging begins, but nobody has taken their completions: nothing is in
+/// flight, be it the first log of the VF or another one.
+pub fn untaken() -> Result<()> {
+    const FEW: usize = JOBS / 2;
+    let mut vf = Vf::new()?;
+    for _ in 0..2 {
+        vf.bench.twin.mark()?;
+        vf.submit(FEW)?;
+        let twin = &vf.bench.twin;
+        host::wait_for("all jobs", || {
+            twin.counts()
+                .is_ok_and(|counts| counts.get("vf1", "jobs_done") == FEW as u64)
+        })?;
+        let log = Logged::start(&vf.device)?;
+        ensure!(!is_all(&log.report()?), "all is dirty of a VF that is idle");
+        vf.bench.twin.mark()?;
+        vf.submit(FEW)?;
+        covers(&log.report()?, &vf.written()?, "behind them")?;
+        vf.work.finish(&mut vf.qm, &vf.bench.memory)?;
+        let dirty = log.report()?;
+        ensure!(!is_all(&dirty), "all is dirty");
+        covers(&dirty, &vf.written()?, "when all were taken")?;
+        let quiet = log.report()?;
+        ensure!(quiet.len() < 64, "{} pages of a quiet VF", quiet.len());
+    }
+    Ok(())
+}
+
 /// A target that becomes a source: of what came with the migration nobody has seen the doorbells.
 pub fn target_is_source() -> Result<()> {
     let bench = bench(host::ZIP, 2)?;
