@@ -212,7 +212,7 @@ pub struct Cqe {
 /// of an index. There are not three: a CQ does not go round over what is not acknowledged.
 const fn ticket(index: u16, phase: bool) -> u32 {
     // CAST: Widen.
-    index as u32 | (phase as u32) << 16
+    index as u32 | ((phase as u32) << 16)
 }
 
 /// The index in a ticket.
