@@ -163,6 +163,7 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("reset.guest", reset::guest),
     ("reset.pf", pf_reset::function),
     ("reset.pf_controller", pf_reset::controller),
+    ("reset.aer", pf_reset::aer),
     ("reset.in_change", races::in_change),
     ("reset.hot", reset::hot),
     ("reset.threads", races::threads),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `reset.pf*`: the PF is reset, and takes the state of its VFs with it, in whatever state they are.
+//! `reset.pf*`: the PF is reset, and takes the state of its VFs with it, in whatever state they are;
+//! `reset.aer`: it has an error, and recovers, and takes nothing.
 
 use super::{ensure, errno, model, pair::Pair, reset::Busy, Bench, VFS};
 use crate::{
@@ -99,8 +100,14 @@ fn answered(devices: &[Device], f: impl FnOnce() -> Result<()>) -> Result<()> {
     })
 }
 
-/// A VF in each state, all set up, and one more, the target of the pair; `f` resets the PF.
-fn in_each_state(driver: Driver, f: impl FnOnce(&Bench) -> Result<()>) -> Result<(Pair, Vec<Vf>)> {
+/// All VFs, open: one in each state, set up; and one more, the target of the pair.
+struct All {
+    pair: Pair,
+    open: Vec<Device>,
+    vfs: Vec<Vf>,
+}
+
+fn in_each_state(driver: Driver) -> Result<All> {
     let bench = Bench::new(&[driver; VFS])?;
     // All of them, since all are to answer.
     let all: Vec<Device> = (0..VFS).map(|n| bench.open(n)).collect::<Result<_>>()?;
@@ -116,7 +123,24 @@ fn in_each_state(driver: Driver, f: impl FnOnce(&Bench) -> Result<()>) -> Result
         pair.round()?;
         vfs.push(Vf::new(device.try_clone()?, *state, &good)?);
     }
-    answered(&all, || f(&pair.bench))?;
+    Ok(All {
+        pair,
+        open: all,
+        vfs,
+    })
+}
+
+/// The same; `f` resets the PF.
+fn reset_in_each_state(
+    driver: Driver,
+    f: impl FnOnce(&Bench) -> Result<()>,
+) -> Result<(Pair, Vec<Vf>)> {
+    let All {
+        pair,
+        open,
+        mut vfs,
+    } = in_each_state(driver)?;
+    answered(&open, || f(&pair.bench))?;
     for vf in &mut vfs {
         vf.was_reset()
             .map_err(|e| format!("in {}: {e}", state::name(vf.state)))?;
@@ -126,7 +150,7 @@ fn in_each_state(driver: Driver, f: impl FnOnce(&Bench) -> Result<()>) -> Result
 
 /// Its function is reset by sysfs: the VFs can be set up again, and migrate.
 pub fn function(driver: Driver) -> Result<()> {
-    let (mut pair, vfs) = in_each_state(driver, |_| host::pf()?.set_attribute("reset", "1"))?;
+    let (mut pair, vfs) = reset_in_each_state(driver, |_| host::pf()?.set_attribute("reset", "1"))?;
     for vf in vfs {
         // What of the VFs' configuration a guest's driver restores by itself.
         vf.device.reset()?;
@@ -149,7 +173,7 @@ const MEMORY: u16 = 1 << 1;
 /// stopped, and no VF of it migrates till it is bound anew.
 pub fn controller(driver: Driver) -> Result<()> {
     let mark = "acc-selftest: an error that needs a reset, with VFs";
-    let seen = in_each_state(driver, |bench| {
+    let seen = reset_in_each_state(driver, |bench| {
         host::say(mark)?;
         // qm_ecc_mbit
         bench.twin.fault("pf", "ras 0x4")?;
@@ -174,4 +198,41 @@ pub fn controller(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     pair.migrate(true)?;
     pair.round()
+}
+
+/// An error of the PF that is not fatal: PCI asks the drivers of all functions below the port, those of
+/// the VFs among them, and nothing is reset. Each VF stays in its state, and its file goes on.
+pub fn aer(driver: Driver) -> Result<()> {
+    let All {
+        mut pair, mut vfs, ..
+    } = in_each_state(driver)?;
+    let mark = "acc-selftest: an error of the PF, with VFs";
+    host::say(mark)?;
+    // PCI_ERR_UNC_POISON_TLP
+    pair.bench.twin.ask("aer pf uncorrected 0x1000")?;
+    host::wait_for("the recovery", || {
+        host::log_after(mark).is_ok_and(|log| log.contains("AER: device recovery successful"))
+    })?;
+    for vf in &mut vfs {
+        let name = state::name(vf.state);
+        let now = vf.device.state()?;
+        ensure!(
+            now == vf.state,
+            "in {name}: the state afterwards is {}",
+            state::name(now)
+        );
+        if let Some(busy) = &vf.busy {
+            busy.goes_on().map_err(|e| format!("in {name}: {e}"))?;
+        }
+    }
+    for vf in vfs {
+        vf.device.reset()?;
+        pair.target.reset()?;
+        pair.source = vf.device;
+        pair.set_up()?;
+        pair.round()?;
+        pair.migrate(true)?;
+        pair.round()?;
+    }
+    Ok(())
 }

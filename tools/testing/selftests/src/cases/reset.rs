@@ -92,6 +92,14 @@ impl Busy {
         })
     }
 
+    /// Waits till he has gone on from here.
+    pub fn goes_on(&self) -> Result<()> {
+        let before = self.passes.load(Ordering::Relaxed);
+        host::wait_for("the reader or writer to go on", || {
+            self.passes.load(Ordering::Relaxed) > before + 3
+        })
+    }
+
     /// The error that ended it, which must come at once.
     pub fn ended(self) -> Result<i32> {
         self.end
