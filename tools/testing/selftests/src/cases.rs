@@ -147,6 +147,7 @@ const BOTH: &[(&str, DriverCase)] = &[
         "migration.refused_stream_runs",
         migration::refused_stream_runs,
     ),
+    ("migration.newer_minor", migration::newer_minor),
     ("migration.bad_stream", migration::bad_stream),
     ("migration.second_resume", migration::second_resume),
     ("migration.source_goes_on", migration::source_goes_on),

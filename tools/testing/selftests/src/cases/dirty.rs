@@ -296,9 +296,11 @@ fn many_pages(pages: u64) -> Result<Sums> {
     Ok(sums)
 }
 
-/// A million pages, and random jobs; what is reported and was not written is little.
+/// A million pages, and random jobs; what is reported and was not written is little. Fewer on V5, where such
+/// a request is the same.
 pub fn superset_zip(_driver: Driver) -> Result<String> {
-    let many = many_pages(1_000_000)?;
+    let pages = if host::is_v5()? { 10_000 } else { 1_000_000 };
+    let many = many_pages(pages)?;
     let random = random_jobs(host::ZIP, 40)?;
     ensure!(many.reported * 10 <= many.written * 11, "{}", many.remark());
     Ok(format!(

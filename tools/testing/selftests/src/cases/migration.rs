@@ -189,6 +189,19 @@ pub fn v1_stream(driver: Driver) -> Result<()> {
     pair.round()
 }
 
+/// A stream of a driver with a newer minor version is taken (H7); of another major one it is not, see
+/// [`refused_stream`].
+pub fn newer_minor(driver: Driver) -> Result<()> {
+    const MINOR: usize = 30;
+    let mut pair = Pair::new(driver, driver)?;
+    pair.submit(JOBS)?;
+    let mut stream = migrate::save(&pair.source, true, &mut Quiet)?;
+    stream[MINOR] += 1;
+    pair.arrive(&stream)?;
+    pair.finish()?;
+    pair.round()
+}
+
 /// Offers streams with something wrong in them: what, where, with what. `write()` has `write` for it,
 /// then it is refused when it is loaded, and no register is written.
 fn offer_wrong(pair: &Pair, good: &[u8], wrong: &[(&str, usize, &[u8])], write: i32) -> Result<()> {
