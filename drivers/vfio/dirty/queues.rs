@@ -206,6 +206,12 @@ impl Queues {
         }
         self.tables = Tables::ask(dev)?;
         let (tables, lost) = (self.tables, self.lost.is_some());
+        if !tables.exist() {
+            // What was rung before was for queues that are gone.
+            for queue in &mut self.queues {
+                queue.noted = None;
+            }
+        }
         tables.look(dev, |number, sqc, cqc| {
             let Some(queue) = self.queues.get_mut(usize::from(number)) else {
                 return;

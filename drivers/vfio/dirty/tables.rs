@@ -41,7 +41,8 @@ pub(super) struct Tables {
 
 impl Tables {
     /// Asks the VF, whose user is held off its registers meanwhile. What is cached of the contexts is
-    /// in memory then.
+    /// in memory then. There are none where no driver has set the VF up, or one has and is gone: where
+    /// its tables were may be anything by now.
     pub(super) fn ask(dev: &Vf<'_>) -> Result<Self> {
         let data = dev.data();
         let num = data.pf_qm()?.vft(data.function)?.num;
@@ -49,6 +50,9 @@ impl Tables {
             let qm = AccVf::qm(dev)?;
             // A command that the user gave, which may write to memory, is done then.
             qm.wait_mailbox()?;
+            if !qm.is_ready()? {
+                return Ok(Self::default());
+            }
             let sqc = qm.query(Command::SqcBt)?;
             let cqc = qm.query(Command::CqcBt)?;
             qm.write_back()?;
@@ -78,7 +82,7 @@ impl Tables {
     }
 
     /// Whether there are any.
-    fn exist(&self) -> bool {
+    pub(super) fn exist(&self) -> bool {
         self.sqc != 0 && self.cqc != 0
     }
 
