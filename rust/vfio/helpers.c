@@ -135,6 +135,15 @@ bool vfio_rs_iommu_tracks(struct pci_dev *pdev)
 }
 EXPORT_SYMBOL_GPL(vfio_rs_iommu_tracks);
 
+/* By its register: a guest writes that, and pdev->is_busmaster knows nothing of it. */
+bool vfio_rs_masters_bus(struct pci_dev *pdev)
+{
+	u16 command;
+
+	return pci_read_config_word(pdev, PCI_COMMAND, &command) || command & PCI_COMMAND_MASTER;
+}
+EXPORT_SYMBOL_GPL(vfio_rs_masters_bus);
+
 #if IS_ENABLED(CONFIG_IOMMUFD)
 /* The namespace is this module's: drivers, into which generic code goes, do not import it. */
 

@@ -33,6 +33,7 @@ pub use self::driver::{
 pub use self::topology::{
     iommu_tracks_dirty_pages,
     is_integrated_endpoint,
+    masters_bus,
     VirtualFunction, //
 };
 

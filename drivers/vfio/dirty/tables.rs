@@ -22,7 +22,10 @@ use hisi_acc_hw::{
     stream, //
 };
 use kernel::prelude::*;
-use vfio::region;
+use vfio::{
+    pci::masters_bus,
+    region, //
+};
 
 /// Contexts read at once.
 const BATCH: usize = 64;
@@ -41,8 +44,8 @@ pub(super) struct Tables {
 
 impl Tables {
     /// Asks the VF, whose user is held off its registers meanwhile. What is cached of the contexts is
-    /// in memory then. There are none where no driver has set the VF up, or one has and is gone: where
-    /// its tables were may be anything by now.
+    /// in memory then. There are none where the user's driver is gone: where its tables were may be
+    /// anything by now.
     pub(super) fn ask(dev: &Vf<'_>) -> Result<Self> {
         let data = dev.data();
         let num = data.pf_qm()?.vft(data.function)?.num;
@@ -50,7 +53,8 @@ impl Tables {
             let qm = AccVf::qm(dev)?;
             // A command that the user gave, which may write to memory, is done then.
             qm.wait_mailbox()?;
-            if !qm.is_ready()? {
+            // Who never says that he is ready may have the VF work all the same, as long as it can.
+            if !qm.is_ready()? && !masters_bus(dev.as_pci()) {
                 return Ok(Self::default());
             }
             let sqc = qm.query(Command::SqcBt)?;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where a device stands: which PF a VF belongs to, and whether other devices can reach it.
+//! Where a device stands: which PF a VF belongs to, whether other devices can reach it, and whether it
+//! can reach anything.
 
 use crate::bindings;
 use core::ptr;
@@ -52,4 +53,10 @@ pub fn is_integrated_endpoint<Ctx: DeviceContext>(pdev: &pci::Device<Ctx>) -> bo
 pub fn iommu_tracks_dirty_pages<Ctx: DeviceContext>(pdev: &pci::Device<Ctx>) -> bool {
     // SAFETY: `pdev` is valid.
     unsafe { bindings::vfio_rs_iommu_tracks(as_raw(pdev)) }
+}
+
+/// Whether `pdev` can start DMA (`PCI_COMMAND_MASTER`); `true` where that cannot be read.
+pub fn masters_bus<Ctx: DeviceContext>(pdev: &pci::Device<Ctx>) -> bool {
+    // SAFETY: `pdev` is valid.
+    unsafe { bindings::vfio_rs_masters_bus(as_raw(pdev)) }
 }
