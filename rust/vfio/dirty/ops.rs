@@ -168,7 +168,7 @@ impl<D: Driver> Table<D> {
                     return Err(EINVAL);
                 };
                 D::Logging::report(&dev, log)?;
-                log.report(span, |dirty| {
+                log.report(span, dev.tracker().rest(), |dirty| {
                     // CAST: Within what the user gave as `unsigned long`.
                     let (start, len) = (dirty.start() as usize, dirty.len() as usize);
                     // SAFETY: The bitmap is valid, by the safety requirement, and for all of `span`.

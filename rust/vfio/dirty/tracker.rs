@@ -40,6 +40,14 @@ enum Passage {
     Mapped,
 }
 
+/// Whether the device writes.
+#[derive(Clone, Copy)]
+struct Activity {
+    rests: bool,
+    /// How often it has come to rest
+    times: u32,
+}
+
 /// The tracker of a device. The lock order is in [`crate::migration`].
 ///
 /// # Invariants
@@ -57,6 +65,8 @@ pub(crate) struct Tracker {
     /// maps something.
     #[pin]
     passage: SpinLock<Passage>,
+    #[pin]
+    activity: SpinLock<Activity>,
 }
 
 type Locked<'a> = Guard<'a, Option<Log>, MutexBackend>;
@@ -67,6 +77,7 @@ impl Tracker {
             log <- new_mutex!(None, "vfio_dirty::log"),
             reset_pending <- new_spinlock!(false, "vfio_dirty::reset_pending"),
             passage <- new_spinlock!(Passage::Free, "vfio_dirty::passage"),
+            activity <- new_spinlock!(Activity { rests: false, times: 0 }, "vfio_dirty::activity"),
         })
     }
 
@@ -106,6 +117,26 @@ impl Tracker {
         }
     }
 
+    /// The device has been quiesced: it writes nothing till [`Tracker::runs`].
+    pub(crate) fn rests(&self) {
+        let mut activity = self.activity.lock();
+        if !activity.rests {
+            activity.rests = true;
+            activity.times = activity.times.wrapping_add(1);
+        }
+    }
+
+    /// The device may write from here on. Waits for nothing.
+    pub(crate) fn runs(&self) {
+        self.activity.lock().rests = false;
+    }
+
+    /// Where the device writes nothing: how often that has been so.
+    pub(super) fn rest(&self) -> Option<u32> {
+        let activity = *self.activity.lock();
+        activity.rests.then_some(activity.times)
+    }
+
     /// Works off a reset that came meanwhile; says whether one did.
     fn after_reset<D: Driver>(&self, dev: &Device<D>, log: &mut Locked<'_>) -> bool {
         let pending = core::mem::take(&mut *self.reset_pending.lock());
@@ -137,6 +168,7 @@ impl Tracker {
     /// The core may hold its `memory_lock` here, which comes below the tracker's lock. So this does
     /// not wait: whoever holds the lock does the work.
     pub(crate) fn reset_done<D: Driver>(&self, dev: &Device<D>) {
+        self.runs();
         *self.reset_pending.lock() = true;
         if let Some(log) = self.log.try_lock() {
             self.unlock(dev, log);

@@ -142,6 +142,7 @@ impl Machine {
     fn after_reset<D: Driver>(dev: &Device<D>, inner: &mut Inner) {
         inner.end_files();
         inner.state = State::Running;
+        dev.tracker().runs();
         D::Migration::reset(dev.data());
     }
 
@@ -160,6 +161,7 @@ impl Machine {
     pub(crate) fn open<D: Driver>(&self, dev: &Device<D>) {
         let mut inner = self.inner.lock();
         inner.state = State::Running;
+        dev.tracker().runs();
         inner.open = true;
         self.unlock(dev, inner);
     }
@@ -263,7 +265,7 @@ impl Machine {
         if matches!(
             (origin, inner.state),
             (State::Running, State::RunningP2P) | (State::PreCopy, State::PreCopyP2P)
-        ) && D::Migration::unquiesce(dev).is_ok()
+        ) && unquiesce(dev).is_ok()
         {
             inner.state = origin;
         }
@@ -274,14 +276,14 @@ impl Machine {
     fn take<D: Driver>(dev: &OpenDevice<'_, D>, inner: &mut Inner, arc: Arc) -> Result<bool> {
         let max = <D::Migration as Operations<D>>::STREAM_MAX;
         match arc {
-            Arc::Quiesce => D::Migration::quiesce(dev)?,
-            Arc::Unquiesce => D::Migration::unquiesce(dev)?,
+            Arc::Quiesce => quiesce(dev)?,
+            Arc::Unquiesce => unquiesce(dev)?,
             Arc::Stop => D::Migration::stop(dev)?,
             Arc::Start => D::Migration::start(dev)?,
             Arc::QuiesceAndStop => quiesced(dev, || D::Migration::stop(dev))?,
             Arc::StartAndUnquiesce => {
                 D::Migration::start(dev)?;
-                D::Migration::unquiesce(dev)?;
+                unquiesce(dev)?;
             }
             Arc::PreCopy => {
                 let mut stream = new_stream(max);
@@ -352,12 +354,25 @@ impl Machine {
     }
 }
 
+/// The device writes nothing from here on.
+fn quiesce<D: Driver>(dev: &OpenDevice<'_, D>) -> Result {
+    D::Migration::quiesce(dev)?;
+    dev.tracker().rests();
+    Ok(())
+}
+
+/// It may write.
+fn unquiesce<D: Driver>(dev: &OpenDevice<'_, D>) -> Result {
+    dev.tracker().runs();
+    D::Migration::unquiesce(dev)
+}
+
 /// Does `then` with the device quiesced; where it fails, the device works again.
 fn quiesced<D: Driver, T>(dev: &OpenDevice<'_, D>, then: impl FnOnce() -> Result<T>) -> Result<T> {
-    D::Migration::quiesce(dev)?;
+    quiesce(dev)?;
     let done = then();
     if done.is_err() {
-        D::Migration::unquiesce(dev)?;
+        unquiesce(dev)?;
     }
     done
 }

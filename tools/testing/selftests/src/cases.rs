@@ -109,6 +109,7 @@ const PLAIN: &[(&str, Case)] = &[
     ("dirty.reset", dirty::reset),
     ("dirty.ways_in", dirty::ways_in),
     ("dirty.again", dirty::again),
+    ("dirty.stopped", dirty::stopped),
     ("dirty.late_completions", dirty::late_completions),
     ("dirty.not_understood", dirty::not_understood),
     ("dirty.hostile_rings", dirty::rings),

@@ -11,7 +11,7 @@ mod uapi;
 pub use cost::off_is_free;
 pub use hostile::{changing, descriptors, doorbells, many_vfs, rings, unmapped};
 pub use late::{late_completions, not_understood};
-pub use life::{again, before_start, mailbox, reset, target_is_source, untaken, ways_in};
+pub use life::{again, before_start, mailbox, reset, stopped, target_is_source, untaken, ways_in};
 pub use uapi::{policy, uapi};
 
 use super::{ensure, Bench};

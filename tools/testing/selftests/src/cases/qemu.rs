@@ -182,12 +182,6 @@ pub fn iommufd_stopped(driver: Driver) -> Result<String> {
 }
 
 fn stopped(driver: Driver, config: &Config) -> Result<String> {
-    // What is in flight in a guest that is stopped stays so, and if logging begins then, nobody knows what
-    // it writes: all of RAM is dirty as long as it lasts.
-    let config = &Config {
-        downtime_ms: Config::of(Driver::C).downtime_ms,
-        ..config.clone()
-    };
     let vfs = vfs(ZIP, driver)?;
     let mut source = start("a", config, &[&vfs[0]])?;
     works(&mut source, config.engines, SOME)?;

@@ -275,6 +275,57 @@ pub fn ways_in() -> Result<()> {
     covers(&dirty, &vf.written()?, "with a container")
 }
 
+/// A VF that is stopped with jobs in flight, before anybody logs: it writes nothing, so that what they
+/// will write is dirty once and no more, till it runs on.
+pub fn stopped() -> Result<()> {
+    let mut vf = Vf::new()?;
+    vf.bench.twin.job_delay(0, SLOW_NS)?;
+    vf.submit(JOBS)?;
+    vf.device.set_state(state::STOP)?;
+    let log = Logged::start(&vf.device)?;
+    ensure!(
+        is_all(&log.report()?),
+        "jobs are in flight that nobody knows"
+    );
+    let quiet = log.report()?;
+    ensure!(quiet.len() < 64, "{} pages of a stopped VF", quiet.len());
+    vf.bench.twin.mark()?;
+    vf.device.set_state(state::RUNNING)?;
+    ensure!(is_all(&log.report()?), "they go on");
+    vf.device.set_state(state::STOP)?;
+    covers(&log.report()?, &vf.written()?, "stopped again")?;
+    let quiet = log.report()?;
+    ensure!(quiet.len() < 64, "{} pages, stopped again", quiet.len());
+    // Jobs that are known.
+    vf.device.set_state(state::RUNNING)?;
+    vf.bench.twin.job_delay(0, 0)?;
+    vf.work.finish(&mut vf.qm, &vf.bench.memory)?;
+    log.report()?;
+    for _ in 0..4 {
+        vf.bench.twin.job_delay(0, SLOW_NS)?;
+        vf.bench.twin.mark()?;
+        vf.submit(JOBS)?;
+        vf.device.set_state(state::STOP)?;
+        covers(&log.report()?, &vf.written()?, "what is known, stopped")?;
+        let quiet = log.report()?;
+        ensure!(quiet.len() < 64, "{} pages, known", quiet.len());
+        vf.bench.twin.mark()?;
+        vf.device.set_state(state::RUNNING)?;
+        vf.bench.twin.job_delay(0, 0)?;
+        let twin = &vf.bench.twin;
+        host::wait_for("the jobs", || {
+            twin.counts().is_ok_and(|c| c.get("vf1", "jobs_done") > 0)
+        })?;
+        // Nobody has asked while it ran.
+        vf.device.set_state(state::STOP)?;
+        covers(&log.report()?, &vf.written()?, "it ran in between")?;
+        vf.device.set_state(state::RUNNING)?;
+        vf.work.finish(&mut vf.qm, &vf.bench.memory)?;
+        log.report()?;
+    }
+    Ok(())
+}
+
 /// Called off in the middle of a migration, and begun again.
 pub fn again() -> Result<()> {
     let mut vf = Vf::new()?;
