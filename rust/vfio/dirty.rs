@@ -24,7 +24,9 @@
 //!   ([`Driver::write_mediated`]). So what the device was told before `START` was told before
 //!   [`Logging::start`], and what a report does not have in flight the device has not been told.
 //! - What is in flight is in each report, and dirty when it is complete: what the device wrote after
-//!   the last report that had it in flight is in the next one.
+//!   the last report that had it in flight is in the next one. While the device is quiesced
+//!   ([`Operations::quiesce`](crate::migration::Operations::quiesce)) it writes nothing: the first
+//!   report then has what is in flight, the others need not.
 //! - What a report has told of is clean only so far as it was told of. A user who asks for one range
 //!   after another may get what comes in between by his next round.
 //! - There is room for so many ranges, entries and pages, and memory may be short: then more is dirty,

@@ -35,7 +35,7 @@
 //!    for the state lock, see [`Machine::reset_done`], nor for the tracker's;
 //! 8. a file's `content` lock: short; below it is what a [`Lifeline`] takes to say whether it is cut,
 //!    and nothing else;
-//! 9. the pending-reset spinlocks of the machine and of the tracker: leaves.
+//! 9. the pending-reset spinlocks of the machine and of the tracker, and the tracker's others: leaves.
 
 mod file;
 mod machine;
