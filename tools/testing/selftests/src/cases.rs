@@ -282,6 +282,8 @@ const NEEDS: &[(&str, &str)] = &[
     ("link.pf_unbind", "\tknown=hisi_qm_sriov_disable+"),
     ("lifetime.pf_unbind", "\tknown=hisi_qm_sriov_disable+"),
     ("lifetime.modules", "\tknown=hisi_qm_sriov_disable+"),
+    // kmemleak finds at its guest's end what it shows: the files that the C driver leaves behind (D6).
+    ("lifetime.save_fails:c", "\tflavour="),
     // It takes a spinlock below the raw one of PCI configuration space.
     ("twin.aer_inject", "\tknown=aer_inj_read_config+"),
     // QEMU runs in the guest, and guests in that: with the kernel that the guest has, which with KASAN
