@@ -350,8 +350,8 @@ fn unknown(log: &mut Log, number: u16, last: Option<u32>, reason: Reason) {
 }
 
 /// Puts the entries from `first` to before `tail` in flight: where the engine writes them back, where
-/// their completions go, and what they tell it to write. Says which is the last, by its ticket; `None` where there is none. On error,
-/// those that were not are unknown.
+/// their completions go, and what they tell it to write. Says which is the last, by its ticket; `None`
+/// where there is none. On error, those that were not are unknown.
 fn decode(
     dev: &Vf<'_>,
     log: &mut Log,

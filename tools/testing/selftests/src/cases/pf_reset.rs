@@ -13,7 +13,6 @@ use crate::{
 };
 use hisi_acc_hw::regs;
 use std::{
-    fs::File,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -28,17 +27,7 @@ struct Vf {
 
 impl Vf {
     fn new(device: Device, state: u32, good: &[u8]) -> Result<Self> {
-        let mut file: Option<File> = None;
-        // The saving file is PRE_COPY's, where there is one.
-        if [state::STOP_COPY, state::PRE_COPY_P2P].contains(&state) {
-            file = device.set_state(state::PRE_COPY)?;
-        }
-        file = device.set_state(state)?.or(file);
-        let writes = (state == state::RESUMING).then(|| good.to_vec());
-        let busy = file.map(|file| Busy::new(file, writes));
-        if let Some(busy) = &busy {
-            busy.begun()?;
-        }
+        let busy = Busy::in_state(&device, state, good)?;
         Ok(Self {
             device,
             state,
@@ -151,8 +140,13 @@ fn reset_in_each_state(
 /// Its function is reset by sysfs: the VFs can be set up again, and migrate.
 pub fn function(driver: Driver) -> Result<()> {
     let (mut pair, vfs) = reset_in_each_state(driver, |_| host::pf()?.set_attribute("reset", "1"))?;
+    again(&mut pair, vfs)
+}
+
+/// Each is reset, can be set up, and migrates.
+fn again(pair: &mut Pair, vfs: Vec<Vf>) -> Result<()> {
     for vf in vfs {
-        // What of the VFs' configuration a guest's driver restores by itself.
+        // After a reset of the PF: what of the VFs' configuration a guest's driver restores by itself.
         vf.device.reset()?;
         pair.target.reset()?;
         pair.source = vf.device;
@@ -225,14 +219,5 @@ pub fn aer(driver: Driver) -> Result<()> {
             busy.goes_on().map_err(|e| format!("in {name}: {e}"))?;
         }
     }
-    for vf in vfs {
-        vf.device.reset()?;
-        pair.target.reset()?;
-        pair.source = vf.device;
-        pair.set_up()?;
-        pair.round()?;
-        pair.migrate(true)?;
-        pair.round()?;
-    }
-    Ok(())
+    again(&mut pair, vfs)
 }

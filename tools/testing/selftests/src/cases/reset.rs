@@ -85,6 +85,23 @@ impl Busy {
         Self { passes, end }
     }
 
+    /// Brings a device from RUNNING to a state, and has somebody read or write its migration data
+    /// there, `good` where he writes; `None` where that state has none.
+    pub fn in_state(device: &Device, state: u32, good: &[u8]) -> Result<Option<Self>> {
+        let mut file = None;
+        // The saving file is PRE_COPY's, where there is one.
+        if [state::STOP_COPY, state::PRE_COPY_P2P].contains(&state) {
+            file = device.set_state(state::PRE_COPY)?;
+        }
+        file = device.set_state(state)?.or(file);
+        let writes = (state == state::RESUMING).then(|| good.to_vec());
+        let busy = file.map(|file| Self::new(file, writes));
+        if let Some(busy) = &busy {
+            busy.begun()?;
+        }
+        Ok(busy)
+    }
+
     /// Waits till he is at it.
     pub fn begun(&self) -> Result<()> {
         host::wait_for("the reader or writer", || {
@@ -127,17 +144,7 @@ fn in_each_state(driver: Driver, way: Way) -> Result<()> {
 fn one_state(pair: &mut Pair, at: usize, from: u32, way: Way, good: &[u8]) -> Result<()> {
     pair.bench.twin.job_delay(at, SLOW_NS / 4)?;
     pair.submit(8)?;
-    let mut file = None;
-    // The saving file is PRE_COPY's, where there is one.
-    if [state::STOP_COPY, state::PRE_COPY_P2P].contains(&from) {
-        file = pair.source.set_state(state::PRE_COPY)?;
-    }
-    file = pair.source.set_state(from)?.or(file);
-    let writes = (from == state::RESUMING).then(|| good.to_vec());
-    let busy = file.map(|file| Busy::new(file, writes));
-    if let Some(busy) = &busy {
-        busy.begun()?;
-    }
+    let busy = Busy::in_state(&pair.source, from, good)?;
     reset(way, &pair.source, &pair.bench.vfs[at])?;
     let now = pair.source.state()?;
     ensure!(
