@@ -21,6 +21,29 @@ pub struct Needs {
     pub nested: bool,
 }
 
+/// A complaint of the kernel that is not a case's failure: `HEAD @ PLACE`, or `HEAD` alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excuse {
+    /// Words of the line that says what the complaint is
+    pub head: String,
+    /// Words of any of its lines, as a function that is in its trace
+    pub place: Option<String>,
+}
+
+impl Excuse {
+    pub fn read(text: &str) -> Option<Self> {
+        let (head, place) = match text.split_once(" @ ") {
+            Some((head, place)) => (head, Some(place)),
+            None => (text, None),
+        };
+        let has_words = !head.is_empty() && place != Some("");
+        has_words.then(|| Self {
+            head: head.to_owned(),
+            place: place.map(str::to_owned),
+        })
+    }
+}
+
 /// A case, as `acc-selftest list` names it: its name, and each attribute behind a tab.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Case {
@@ -28,11 +51,14 @@ pub struct Case {
     /// accelerators are of that generation
     pub name: String,
     pub needs: Needs,
-    /// The kernel has to complain with these words, else the case fails (`splat=KASAN:`)
+    /// The kernel has to complain of this, by the line that says what it is, else the case fails
+    /// (`splat=KASAN:`)
     pub splat: Option<String>,
-    /// If the kernel complains with these words, that is a defect of its own that is known, and not
-    /// the case's failure (`known=f+0x`)
-    pub known: Option<String>,
+    /// What the kernel may complain of is a defect of its own that is known (`known=WARNING: a.c @ f+0x`,
+    /// as often as it is said): the result says so. It has a place, for it may be said of our code, too
+    pub known: Vec<Excuse>,
+    /// What it may complain of since the case provokes it (`allow=event 0x10`, as often as it is said)
+    pub allowed: Vec<Excuse>,
     /// It takes long: left out where no case is asked for by name (`long`)
     pub long: bool,
     /// Its guest need not outlive it (`lethal`, with `fresh`): it is ended when the case has a result,
@@ -54,6 +80,8 @@ impl Case {
     pub fn read(line: &str) -> Result<Self, String> {
         let mut fields = line.split('\t');
         let mut case = Self::new(fields.next().unwrap_or_default());
+        let name = case.name.clone();
+        let wrong = |field: &str| format!("{name}: '{field}' is not complete");
         for field in fields {
             match field.split_once('=').unwrap_or((field, "")) {
                 ("hw", value) => {
@@ -75,7 +103,14 @@ impl Case {
                 ("nested", "") => case.needs.nested = true,
                 ("long", "") => case.long = true,
                 ("splat", value) => case.splat = Some(value.to_owned()),
-                ("known", value) => case.known = Some(value.to_owned()),
+                ("known", value) => {
+                    let excuse = Excuse::read(value).filter(|excuse| excuse.place.is_some());
+                    case.known.push(excuse.ok_or_else(|| wrong(field))?);
+                }
+                ("allow", value) => {
+                    let excuse = Excuse::read(value);
+                    case.allowed.push(excuse.ok_or_else(|| wrong(field))?);
+                }
                 ("lethal", "") => case.lethal = true,
                 ("flavour", value) => case.flavour = Some(value.to_owned()),
                 _ => return Err(format!("{}: '{field}' is not known", case.name)),
@@ -156,7 +191,7 @@ mod tests {
     #[test]
     fn attributes() {
         let case = Case::read(
-            "a.b:c:v5\thw=5\tendpoint\tvfs=63\tmemory=2G\tkernel=x=1\tkernel=y\tfresh\tnested\tlong\tsplat=BUG: no\tknown=f+0x\tlethal",
+            "a.b:c:v5\thw=5\tendpoint\tvfs=63\tmemory=2G\tkernel=x=1\tkernel=y\tfresh\tnested\tlong\tsplat=BUG: no\tknown=WARNING: a.c @ f+0x\tallow=event\tlethal",
         );
         assert_eq!(
             case,
@@ -172,7 +207,14 @@ mod tests {
                     nested: true,
                 },
                 splat: Some("BUG: no".to_owned()),
-                known: Some("f+0x".to_owned()),
+                known: vec![Excuse {
+                    head: "WARNING: a.c".to_owned(),
+                    place: Some("f+0x".to_owned()),
+                }],
+                allowed: vec![Excuse {
+                    head: "event".to_owned(),
+                    place: None,
+                }],
                 long: true,
                 lethal: true,
                 flavour: None,
@@ -180,6 +222,11 @@ mod tests {
         );
         assert!(Case::read("a.b\tmemroy=2G").is_err());
         assert!(Case::read("a.b\thw=five").is_err());
+        // What is known has a place.
+        for half in ["f+0x", "WARNING: a.c", "WARNING: a.c @ ", " @ f+0x", ""] {
+            assert!(Case::read(&format!("a.b\tknown={half}")).is_err(), "{half}");
+        }
+        assert!(Case::read("a.b\tallow=").is_err());
     }
 
     #[test]

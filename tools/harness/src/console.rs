@@ -33,6 +33,17 @@ const SPLATS: &[&str] = &[
     "list_add corruption",
     "list_del corruption",
     "sysfs: cannot create duplicate",
+    "kobject_add_internal failed for",
+    // debugfs, in the words of two versions
+    "already exists in '",
+    "already present!",
+    "CFI failure at",
+    // KUnit
+    "EXPECTATION FAILED",
+    "ASSERTION FAILED",
+    // The SMMU: a device has touched what it must not, or too often to tell
+    "smmuv3: event 0x",
+    "EVTQ overflow detected",
     "rust_kernel: panicked at",
 ];
 
@@ -256,6 +267,14 @@ mod tests {
             "rcu: INFO: rcu_preempt self-detected stall on CPU",
             "INFO: task acc-selftest:1 blocked for more than 120 seconds.",
             "rust_kernel: panicked at rust/kernel/print.rs:1:1:",
+            "debugfs: 'vf_data' already exists in '0000:02:00.1'",
+            "debugfs: File 'vf_data' in directory 'x' already present!",
+            "kobject: kobject_add_internal failed for x with -EEXIST, don't try to register things with the same name in the same directory.",
+            "    # bits: EXPECTATION FAILED at lib/bits_test.c:1",
+            "    # bits: ASSERTION FAILED at rust/vfio/region.rs:1",
+            "CFI failure at f+0x1/0x2 (target: g+0x0/0x8; expected type: 0x1)",
+            "arm-smmu-v3 9050000.smmuv3: event 0x10 received:",
+            "arm-smmu-v3 9050000.smmuv3: EVTQ overflow detected -- events lost",
         ] {
             assert_eq!(read(&format!("[   12.345678] {text}")), Line::Splat, "{text}");
         }

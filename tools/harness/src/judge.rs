@@ -3,7 +3,8 @@
 //! Makes results of what a guest's console says.
 
 use crate::{
-    case::Case,
+    case::{Case, Excuse},
+    complaints::Complaints,
     console::{self, Line},
     report::Outcome,
 };
@@ -15,12 +16,6 @@ use std::{
 
 /// How many of the console's last lines are shown for a case without a result.
 const TAIL: usize = 25;
-/// How many lines of the kernel are kept behind one with which it complains, how many complaints of
-/// a case, and how many lines of them are shown.
-const BEHIND: usize = 70;
-const BLOCKS: usize = 100;
-const SHOWN: usize = 200;
-
 /// How a guest came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
@@ -43,51 +38,6 @@ impl End {
             Self::Over => "the guest was ended".to_owned(),
         }
     }
-}
-
-/// What the kernel has said against a case.
-#[derive(Default)]
-struct Complaints {
-    /// Each with what belongs to it
-    blocks: Vec<Vec<String>>,
-    /// How many more lines belong to the last one
-    behind: usize,
-}
-
-impl Complaints {
-    /// A line with which the kernel complains.
-    fn begin(&mut self, line: &str) {
-        let last = self.blocks.last().and_then(|block| block.last());
-        let goes_on = line.contains("Call trace:")
-            || line.starts_with(console::GOES_ON)
-            || last.is_some_and(|last| last.contains("[ cut here ]"));
-        if !goes_on || self.blocks.is_empty() {
-            self.blocks.push(Vec::new());
-        }
-        self.behind = BEHIND + 1;
-        self.go_on(line);
-    }
-
-    /// One that may belong to it.
-    fn go_on(&mut self, line: &str) {
-        let n = self.blocks.len();
-        if let (1.., 1..=BLOCKS, Some(block)) = (self.behind, n, self.blocks.last_mut()) {
-            self.behind -= 1;
-            block.push(line.to_owned());
-        }
-    }
-
-    fn has(&self, words: &str) -> bool {
-        self.blocks.iter().any(|block| has(block, words))
-    }
-
-    fn lines(self) -> impl Iterator<Item = String> {
-        self.blocks.into_iter().flatten().take(SHOWN)
-    }
-}
-
-fn has(block: &[String], words: &str) -> bool {
-    block.iter().any(|line| line.contains(words))
 }
 
 /// What is known of a guest's cases so far.
@@ -131,30 +81,41 @@ impl Judge {
     /// The last result with all that speaks against it.
     fn settle(&mut self) -> Option<Outcome> {
         let (case, mut outcome) = self.last.take()?;
+        self.charge(&case, &mut outcome);
+        Some(outcome)
+    }
+
+    /// Puts to a case what the kernel has complained of meanwhile and there is no excuse for.
+    fn charge(&mut self, case: &Case, outcome: &mut Outcome) {
         let mut complaints = self.complaints.remove(&case.name).unwrap_or_default();
-        if let Some(words) = &case.known {
-            if complaints.has(words) {
-                complaints.blocks.retain(|block| !has(block, words));
-                outcome.remark = format!("{} known: {words}", outcome.remark);
+        for known in &case.known {
+            if complaints.excuse(known) {
+                outcome.remark = format!("{} known: {}", outcome.remark, known.head);
                 outcome.remark = outcome.remark.trim().to_owned();
             }
         }
-        match &case.splat {
-            // How it ended does not count then.
-            Some(words) if complaints.has(words) && case.lethal => outcome.why.clear(),
-            Some(words) if complaints.has(words) => {}
-            Some(words) => {
-                let why = format!("the kernel was to complain of this: {words}");
-                outcome.why.push(why);
-                outcome.why.extend(complaints.lines());
-            }
-            None if complaints.blocks.is_empty() => {}
-            None => {
-                outcome.why.push("the kernel complains:".to_owned());
-                outcome.why.extend(complaints.lines());
+        for allowed in &case.allowed {
+            complaints.excuse(allowed);
+        }
+        if let Some(words) = &case.splat {
+            let wanted = Excuse {
+                head: words.clone(),
+                place: None,
+            };
+            match complaints.excuse(&wanted) {
+                // How it ended does not count then.
+                true if case.lethal => outcome.why.clear(),
+                true => {}
+                false => {
+                    let why = format!("the kernel was to complain of this: {words}");
+                    outcome.why.push(why);
+                }
             }
         }
-        Some(outcome)
+        if !complaints.is_empty() {
+            outcome.why.push("the kernel complains:".to_owned());
+            outcome.why.extend(complaints.lines());
+        }
     }
 
     /// Takes a line of the console; maybe there is a result then.
@@ -256,11 +217,10 @@ impl Judge {
                 _ => {}
             }
             if left.is_empty() {
-                let all = mem::take(&mut self.complaints);
-                let all = Complaints {
-                    blocks: all.into_values().flat_map(|c| c.blocks).collect(),
-                    ..Complaints::default()
-                };
+                let mut all = Complaints::default();
+                for complaints in mem::take(&mut self.complaints).into_values() {
+                    all.append(complaints);
+                }
                 self.complaints.insert(case.name.clone(), all);
             }
         }
@@ -269,6 +229,7 @@ impl Judge {
             let mut outcome = self.outcome(&case);
             if let (End::Over, Some(words)) = (end, &case.splat) {
                 outcome.remark = format!("the kernel complains: {words}");
+                self.charge(&case, &mut outcome);
                 outcomes.push(outcome);
                 continue;
             }
@@ -450,9 +411,10 @@ acc-selftest: end
 
     #[test]
     fn complaints_that_are_known() {
-        let known = "[    2.5] WARNING: here\n[    2.5]  f+0x1/0x2\n[    2.5] Call trace:\nok 2";
+        let known =
+            "[    2.5] WARNING: a.c:1 at g\n[    2.5]  f+0x1/0x2\n[    2.5] Call trace:\nok 2";
         let console = GOOD.replace("ok 2", known);
-        let cases = ["a.one", "a.two\tknown=f+0x1/"];
+        let cases = ["a.one", "a.two\tknown=WARNING: a.c @ f+0x1/"];
         let outcomes = judge(&cases, &console, End::Gone);
         assert!(
             outcomes.iter().all(|(_, why)| why.is_empty()),
@@ -465,6 +427,72 @@ acc-selftest: end
         assert!(!outcomes[1].1.contains("f+0x1"), "{outcomes:?}");
         // It need not come.
         assert!(judge(&cases, GOOD, End::Gone)[1].1.is_empty());
+    }
+
+    /// The same function in another complaint's trace, or the same complaint of another place.
+    #[test]
+    fn what_is_known_is_no_more_than_that() {
+        let cases = ["a.one", "a.two\tknown=WARNING: a.c @ f+0x1/"];
+        for said in [
+            "BUG: KASAN: slab-use-after-free in g\n[    2.5]  f+0x1/0x2",
+            "WARNING: b.c:1 at g\n[    2.5]  f+0x1/0x2",
+            "WARNING: b.c:1 at g\n[    2.5]  WARN a.c f+0x1/0x2",
+            "WARNING: a.c:1 at g\n[    2.5]  g+0x1/0x2",
+            "------------[ cut here ]------------\n[    2.5] refcount_t: underflow\n[    2.5]  f+0x1/0x2",
+        ] {
+            let console = GOOD.replace("ok 2", &format!("[    2.5] {said}\nok 2"));
+            let outcomes = judge(&cases, &console, End::Gone);
+            assert!(outcomes[1].1.contains("the kernel complains"), "{said}");
+        }
+    }
+
+    /// A complaint that is wanted excuses itself alone, also where the guest ends of it.
+    #[test]
+    fn what_is_wanted_excuses_no_other() {
+        let wanted = "[    2.5] BUG: KASAN: in here\n[    2.5] Call trace:\n";
+        let cases = ["a.one", "a.two\tfresh\tsplat=in here"];
+        let with = |more: &str| {
+            let console = GOOD.replace("ok 2", &[wanted, more, "ok 2"].concat());
+            judge(&cases, &console, End::Gone)[1].1.clone()
+        };
+        assert_eq!(with(""), "");
+        assert!(with("[    2.6] WARNING: there\n").contains("WARNING: there"));
+        // Its words in the trace of another one are not it.
+        let console = GOOD.replace("ok 2", "[    2.5] BUG: x\n[    2.5]  in here\nok 2");
+        assert!(judge(&cases, &console, End::Gone)[1]
+            .1
+            .contains("was to complain"));
+
+        let mut judge = Judge::new(&[Case::read("a.b\tfresh\tlethal\tsplat=Oops").unwrap()]);
+        for line in [
+            "[    1.0] acc-selftest: begin a.b",
+            "[    2.0] WARNING: suspicious RCU usage",
+            "[    2.1] Internal error: Oops: 1",
+        ] {
+            assert!(judge.line(line).is_none());
+        }
+        assert!(judge.is_over());
+        let outcomes = judge.end(End::Over);
+        let why = outcomes[0].why.join("\n");
+        assert!(why.contains("suspicious RCU"), "{why}");
+        assert!(!why.contains("Oops"), "{why}");
+    }
+
+    /// What a device does that it must not: a complaint, where no case asks for it.
+    #[test]
+    fn events_of_the_smmu() {
+        let console = GOOD.replace(
+            "ok 2",
+            "[    2.5] arm-smmu-v3 9050000.smmuv3: event 0x10 received:\n\
+             [    2.5] arm-smmu-v3 9050000.smmuv3: \t0x0000101000000010\n\
+             [    2.5] arm-smmu-v3 9050000.smmuv3: event: F_TRANSLATION client: 0000:02:00.1\nok 2",
+        );
+        let outcomes = judge(&["a.one", "a.two"], &console, End::Gone);
+        assert!(outcomes[1].1.contains("F_TRANSLATION"), "{outcomes:?}");
+        let outcomes = judge(&["a.one", "a.two\tallow=event 0x10"], &console, End::Gone);
+        assert_eq!(outcomes[1].1, "");
+        let outcomes = judge(&["a.one", "a.two\tallow=event 0x13"], &console, End::Gone);
+        assert!(outcomes[1].1.contains("F_TRANSLATION"), "{outcomes:?}");
     }
 
     #[test]

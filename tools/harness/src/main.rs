@@ -4,6 +4,7 @@
 //! has built all that is needed; runs inside the toolchain root.
 
 mod case;
+mod complaints;
 mod console;
 mod guest;
 mod judge;

@@ -278,14 +278,16 @@ const NEEDS: &[(&str, &str)] = &[
     ("twin.", "\tkernel=cryptomgr.notests=0"),
     // KUnit's suites run where they are asked for only.
     ("kunit.", "\tkernel=kunit.enable=1"),
-    // pci_disable_sriov() by a PF's driver that is unbound: without pci_rescan_remove_lock.
-    ("link.pf_unbind", "\tknown=hisi_qm_sriov_disable+"),
-    ("lifetime.pf_unbind", "\tknown=hisi_qm_sriov_disable+"),
-    ("lifetime.modules", "\tknown=hisi_qm_sriov_disable+"),
+    ("link.pf_unbind", SRIOV_UNLOCKED),
+    ("lifetime.pf_unbind", SRIOV_UNLOCKED),
+    ("lifetime.modules", SRIOV_UNLOCKED),
     // kmemleak finds at its guest's end what it shows: the files that the C driver leaves behind (D6).
     ("lifetime.save_fails:c", "\tflavour="),
     // It takes a spinlock below the raw one of PCI configuration space.
-    ("twin.aer_inject", "\tknown=aer_inj_read_config+"),
+    (
+        "twin.aer_inject",
+        "\tknown=BUG: Invalid wait context @ aer_inj_read_config+",
+    ),
     // QEMU runs in the guest, and guests in that: with the kernel that the guest has, which with KASAN
     // is too much for an emulated machine in an emulated machine. The kernel's own tests of the engines
     // take long.
@@ -293,6 +295,10 @@ const NEEDS: &[(&str, &str)] = &[
         "qemu.",
         "\tnested\tmemory=3G\tflavour=\tkernel=cryptomgr.notests=1",
     ),
+    // The device goes where nothing is mapped, as the case wants it to.
+    ("fault.dma_unmapped", UNMAPPED),
+    ("dirty.hostile_", UNMAPPED),
+    ("stream.fuzz", UNMAPPED),
     ("dirty.hostile_many_vfs", "\tvfs=63"),
     ("topology.endpoint", "\tendpoint"),
     // All threads hang, and the kernel is to say so soon.
@@ -309,10 +315,17 @@ const NEEDS: &[(&str, &str)] = &[
     ("debug.", "\tfresh\tflavour=debug"),
 ];
 
+/// pci_disable_sriov() by a PF's driver that is unbound: without pci_rescan_remove_lock.
+const SRIOV_UNLOCKED: &str = "\tknown=WARNING: drivers/pci/remove.c: @ hisi_qm_sriov_disable+";
+
+/// What the SMMU says then: F_TRANSLATION.
+const UNMAPPED: &str = "\tallow=smmuv3: event 0x10 received";
+
 /// What lockdep says of the C driver, in whatever case it resets a VF after migration data went through:
 /// it takes its state's lock below memory_lock when the VF is reset, and faults pages in, which takes
 /// memory_lock, below that of its migration file, which is below the state's.
-const C_LOCK_CYCLE: &str = "\tknown=hisi_acc_vf_pci_aer_reset_done+";
+const C_LOCK_CYCLE: &str =
+    "\tknown=WARNING: possible circular locking dependency @ hisi_acc_vf_pci_aer_reset_done+";
 
 /// Suites that take long, and the cases of them that run where nobody asks for more.
 const LONG: &[&str] = &["qemu.", "dirty.qemu_"];
@@ -333,7 +346,7 @@ pub fn needs(name: &str) -> String {
         .filter(|(begin, _)| name.starts_with(begin))
         .map(|(_, needs)| *needs)
         .collect();
-    if name.split(':').nth(1) == Some("c") && !needs.contains("\tknown=") {
+    if name.split(':').nth(1) == Some("c") {
         needs += C_LOCK_CYCLE;
     }
     if name.ends_with(":v5") {
