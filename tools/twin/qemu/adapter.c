@@ -133,6 +133,16 @@ static void run(void *opaque)
 		timer_mod_ns(pf->timer, next);
 }
 
+/* Carries out all that is due, which may take more steps than one call takes. */
+static void catch_up(struct pf *pf)
+{
+	uint64_t now = qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL);
+
+	for (int i = 0; i < 1000 && twin_run(pf->twin, now) <= now; i++)
+		;
+	run(pf);
+}
+
 /*
  * Guess: what is narrower than a register does nothing. It is no error for who makes the access: writes
  * are posted, and a read has an answer.
@@ -356,7 +366,7 @@ static void function_reset(DeviceState *dev)
 	pcie_cap_deverr_reset(&f->pdev);
 	/* With a PF, QEMU resets its SR-IOV capability: its VFs go, till they are enabled anew. */
 	if (f->pf && f->pf->twin)
-		twin_reset(f->pf->twin, f->number);
+		twin_reset(f->pf->twin, f->number, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
 }
 
 static const Property pf_properties[] = {
@@ -495,6 +505,8 @@ static void ctl_ask(struct ctl *ctl, size_t len)
 	ctl->asked = ctl_find(ctl->request, len);
 	if (!ctl->asked)
 		return;
+	/* An answer has all that is due by now, whatever else the machine had to do. */
+	catch_up(ctl->asked);
 	n = MIN(strlen(DEVICE(ctl->asked)->id) + 1, len);
 	if (ctl_aer(ctl->asked, ctl->request + n, len - n))
 		return;

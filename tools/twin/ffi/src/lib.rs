@@ -159,14 +159,14 @@ pub unsafe extern "C" fn twin_run(handle: *mut Handle, now: u64) -> u64 {
     with(handle, |twin, machine| twin.run(machine, now)).unwrap_or(u64::MAX)
 }
 
-/// A function-level reset.
+/// A function-level reset at `now`.
 ///
 /// # Safety
 ///
 /// `handle` must come from [`twin_new`].
 #[no_mangle]
-pub unsafe extern "C" fn twin_reset(handle: *mut Handle, function: u32) {
-    with(handle, |twin, _| twin.reset(function as usize));
+pub unsafe extern "C" fn twin_reset(handle: *mut Handle, function: u32, now: u64) {
+    with(handle, |twin, _| twin.reset(function as usize, now));
 }
 
 /// A request of a test; returns the length of the answer.

@@ -7,11 +7,16 @@
 //! - `ledger`: all counts, a line each
 //! - `ledger registers FN`: its register accesses, by offset
 //! - `ledger pages FN`: the pages that it wrote by DMA, as ranges
+//! - `ledger resets`: resets in their order, with the time of each
 //! - `show FN`: its queues as they stand
 //! - `fault FN ...`: orders a fault, see [`fault`](crate::fault):
 //!   - `clear`: no more of them
 //!   - `job-delay NS`: how long each job takes
+//!   - `hold-jobs N|off`: N more jobs are done, the next one stays in the engine until this order ends or
+//!     a command waits for the engine
 //!   - `mailbox-busy on|off`, `mailbox-late NS`, `mailbox-error all|COMMAND|off`
+//!   - `mailbox-hold all|COMMAND|off`: commands are taken, and carried out when this order ends
+//!   - `mailbox-polls N`: so many reads of the mailbox find it busy after each command
 //!   - `write-back-stuck on|off`
 //!   - `ras BITS`, `engine BITS`: what errors of the QM and of the engine there are, now
 //!   - `ras-at-pause BITS`, `engine-at-pause BITS`: the same when this function is paused
@@ -38,6 +43,7 @@ impl Twin {
             ["ledger", "pages", f] => self
                 .number(f)
                 .map(|function| self.ledger.pages_to_text(function)),
+            ["ledger", "resets"] => Some(self.ledger.resets_to_text()),
             ["show", f] => self.number(f).map(|function| self.show(function)),
             ["fault", f, order @ ..] => self
                 .number(f)

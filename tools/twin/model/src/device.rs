@@ -16,7 +16,7 @@ use crate::{
 use hisi_acc_hw::{
     context::{VftEntry, Xqc},
     doorbell::Kind as Ring,
-    mailbox::Message,
+    mailbox::{Command, Message},
     regs,
 };
 use std::collections::BTreeMap;
@@ -27,6 +27,8 @@ const WINDOW: u32 = 0x18_0000;
 const WINDOW_SIZE: u32 = 0x2000;
 /// Functions in the window: a PF and 63 VFs
 const WINDOW_END: u32 = WINDOW + 64 * WINDOW_SIZE;
+/// `QM_MB_BUSY_SHIFT`
+const MAILBOX_BUSY: u32 = 1 << 13;
 /// `QM_SQC_VFT_VALID`
 const VFT_VALID: u64 = 1 << 44;
 
@@ -190,9 +192,17 @@ impl Twin {
     /// A function is reset (`flr` in the ledger): by FLR, by its bus, or as a VF that comes or goes.
     /// With the PF goes what only the PF has. Guess: the VFT, too, since `hisi_qm_reset_done()` writes
     /// all of it anew. That VFs go with the PF is PCI's business, which resets each of them.
-    pub fn reset(&mut self, f: usize) {
+    ///
+    /// `now`: when, in nanoseconds.
+    pub fn reset(&mut self, f: usize, now: u64) {
         self.ledger.add(f, "flr", 1);
+        self.ledger.reset(f, now);
         if let Some(function) = self.functions.get_mut(f) {
+            let mailbox = function.mailbox;
+            let command = Command::from_raw(mailbox.command_raw());
+            if let Some(command) = command.filter(|_| mailbox.is_busy()) {
+                self.ledger.cut_off(f, command.name());
+            }
             *function = Function::new();
         }
         if f == 0 {
@@ -302,7 +312,7 @@ impl Twin {
             }
         }
         let context = self.context_word(f, offset, window);
-        let Some(function) = self.functions.get(f) else {
+        let Some(function) = self.functions.get_mut(f) else {
             return 0;
         };
         match context {
@@ -323,7 +333,12 @@ impl Twin {
             0x200 => u32::from(function.current.is_some() || !function.active.is_empty()),
             0x300..=0x30f => {
                 let shift = 8 * (offset - 0x300);
-                (function.mailbox.into_raw() >> shift) as u32
+                let value = (function.mailbox.into_raw() >> shift) as u32;
+                if offset == 0x300 && function.mailbox_polls != 0 {
+                    function.mailbox_polls -= 1;
+                    return value | MAILBOX_BUSY;
+                }
+                value
             }
             _ if self.kind.generation == Generation::V5 && offset == regs::QM_PF2VF_VF_R => {
                 function.received as u32

@@ -6,11 +6,30 @@ use crate::device::Twin;
 use hisi_acc_hw::mailbox::Command;
 use std::ops::Range;
 
-/// Which mailbox commands are answered with an error.
+/// Which mailbox commands an order is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Refused {
+pub enum Which {
     All,
     One(Command),
+}
+
+impl Which {
+    /// Whether the order is for a command; one that there is not is only among all.
+    pub fn has(self, command: Option<Command>) -> bool {
+        match self {
+            Self::All => true,
+            Self::One(which) => command == Some(which),
+        }
+    }
+
+    /// Reads `all`, or the name of a command.
+    fn read(word: &str) -> Option<Self> {
+        if word == "all" {
+            return Some(Self::All);
+        }
+        let command = Command::ALL.into_iter().find(|c| c.name() == word)?;
+        Some(Self::One(command))
+    }
 }
 
 /// What was ordered for a function.
@@ -18,12 +37,18 @@ pub enum Refused {
 pub struct Faults {
     /// How long each job takes, in nanoseconds
     pub job_delay: u64,
+    /// So many jobs are done, and the next one stays in the engine; `None`: no job is held
+    pub jobs_left: Option<u64>,
     /// Commands are taken and never carried out
     pub mailbox_busy: bool,
     /// Commands are carried out so many nanoseconds late
     pub mailbox_delay: u64,
+    /// Commands are taken, and carried out when the order ends
+    pub held: Option<Which>,
+    /// So many reads of the mailbox find it busy after each command, though that is carried out
+    pub mailbox_polls: u32,
     /// Commands are answered with an error and not carried out
-    pub refused: Option<Refused>,
+    pub refused: Option<Which>,
     /// `QM_CACHE_WB_DONE` stays 0
     pub write_back_stuck: bool,
     /// Set in the PF's `QM_ABNORMAL_INT_SOURCE` when this function is paused
@@ -72,14 +97,15 @@ impl Twin {
         match words {
             ["clear"] => *faults = Faults::default(),
             ["job-delay", ns] => faults.job_delay = number(ns)?,
+            ["hold-jobs", "off"] => faults.jobs_left = None,
+            ["hold-jobs", n] => faults.jobs_left = Some(number(n)?),
             ["mailbox-busy", on] => faults.mailbox_busy = switch(on)?,
             ["mailbox-late", ns] => faults.mailbox_delay = number(ns)?,
+            ["mailbox-hold", "off"] => faults.held = None,
+            ["mailbox-hold", which] => faults.held = Some(Which::read(which)?),
+            ["mailbox-polls", n] => faults.mailbox_polls = number(n)?,
             ["mailbox-error", "off"] => faults.refused = None,
-            ["mailbox-error", "all"] => faults.refused = Some(Refused::All),
-            ["mailbox-error", name] => {
-                let command = Command::ALL.into_iter().find(|c| c.name() == *name)?;
-                faults.refused = Some(Refused::One(command));
-            }
+            ["mailbox-error", which] => faults.refused = Some(Which::read(which)?),
             ["write-back-stuck", on] => faults.write_back_stuck = switch(on)?,
             ["ras-at-pause", bits] => faults.ras_at_pause = number(bits)?,
             ["engine-at-pause", bits] => faults.engine_at_pause = number(bits)?,

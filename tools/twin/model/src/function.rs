@@ -29,6 +29,17 @@ impl EventQueue {
     }
 }
 
+/// What the engine works on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Job {
+    /// The queue that the entry is in
+    pub queue: u16,
+    /// When the engine took it
+    pub since: u64,
+    /// When it is done: `None` while an order holds it (`hold-jobs`)
+    pub due: Option<u64>,
+}
+
 /// What a mailbox command waits for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Wait {
@@ -36,6 +47,8 @@ pub enum Wait {
     Delay(u64),
     /// That time
     Until(u64),
+    /// The end of an order that holds the command (`mailbox-hold`)
+    Order,
     /// The work of a queue (`STOP_QP`)
     Queue(u16),
     /// The work of all (`FLUSH_QM`)
@@ -68,8 +81,8 @@ pub struct Function {
     pub broken: BTreeSet<u16>,
     /// Stopped for migration.
     pub paused: bool,
-    /// The job that the engine works on, and when it will be done.
-    pub current: Option<(u16, u64)>,
+    /// The job that the engine works on.
+    pub current: Option<Job>,
     /// PF<->VF messages: the message interrupt's status, mask and what was set towards the PF.
     pub message_status: u32,
     pub message_mask: u32,
@@ -79,6 +92,8 @@ pub struct Function {
     pub received: u64,
     /// `QM_CACHE_WB_DONE`
     pub written_back: u32,
+    /// How many more reads of the mailbox find it busy (`mailbox-polls`)
+    pub mailbox_polls: u32,
 }
 
 impl Function {
@@ -111,6 +126,7 @@ impl Function {
             sent: 0,
             received: 0,
             written_back: 0,
+            mailbox_polls: 0,
         }
     }
 }

@@ -88,7 +88,8 @@ impl Kind {
         }
     }
 
-    /// `HZIP_CORE_INT_*`, `SEC_CORE_INT_*`, `HPRE_HAC_*`
+    /// `HZIP_CORE_INT_*` of zip/zip_main.c, `SEC_CORE_INT_*` of sec2/sec_main.c, `HPRE_INT_*` and
+    /// `HPRE_HAC_*` of hpre/hpre_main.c
     pub const fn engine_errors(self) -> EngineErrors {
         match self.accelerator {
             Accelerator::Zip => EngineErrors {

@@ -11,6 +11,9 @@ use std::{
 /// The unit in which writes by DMA are noted, in bits.
 pub const PAGE_SHIFT: u32 = 12;
 
+/// How many resets since the mark are kept with their time.
+const RESETS: usize = 4096;
+
 /// What happened to a function since the mark.
 #[derive(Default)]
 struct Counts {
@@ -20,6 +23,8 @@ struct Counts {
     registers: BTreeMap<(bool, u8, u64), u64>,
     /// Mailbox commands
     mailbox: BTreeMap<&'static str, u64>,
+    /// Mailbox commands that a reset came before the end of
+    cut_off: BTreeMap<&'static str, u64>,
     /// Pages written by DMA
     pages: BTreeSet<u64>,
 }
@@ -27,6 +32,8 @@ struct Counts {
 /// The ledger of a device.
 pub struct Ledger {
     functions: Vec<Counts>,
+    /// Resets in their order: of which function, and when
+    resets: Vec<(usize, u64)>,
 }
 
 impl Ledger {
@@ -34,6 +41,7 @@ impl Ledger {
     pub fn new(functions: usize) -> Self {
         Self {
             functions: (0..functions).map(|_| Counts::default()).collect(),
+            resets: Vec::new(),
         }
     }
 
@@ -58,6 +66,21 @@ impl Ledger {
         }
     }
 
+    /// A mailbox command that was not done when its function was reset.
+    pub fn cut_off(&mut self, function: usize, command: &'static str) {
+        if let Some(counts) = self.functions.get_mut(function) {
+            *counts.cut_off.entry(command).or_default() += 1;
+        }
+    }
+
+    /// A function was reset at `now`, in nanoseconds.
+    pub fn reset(&mut self, function: usize, now: u64) {
+        // Nobody asks for as many as that, and a guest may run for long.
+        if self.resets.len() < RESETS {
+            self.resets.push((function, now));
+        }
+    }
+
     /// Memory was written by DMA.
     pub fn written(&mut self, function: usize, address: u64, len: usize) {
         let Some(last) = (len as u64)
@@ -73,7 +96,7 @@ impl Ledger {
         }
     }
 
-    /// A count: of [`Self::add`], `mailbox.COMMAND`, or `pages_written`.
+    /// A count: of [`Self::add`], `mailbox.COMMAND`, `cut_off.COMMAND`, or `pages_written`.
     pub fn get(&self, function: usize, key: &str) -> u64 {
         let Some(counts) = self.functions.get(function) else {
             return 0;
@@ -81,9 +104,10 @@ impl Ledger {
         if key == "pages_written" {
             return counts.pages.len() as u64;
         }
-        let (from, key) = match key.strip_prefix("mailbox.") {
-            Some(command) => (&counts.mailbox, command),
-            None => (&counts.named, key),
+        let (from, key) = match key.split_once('.') {
+            Some(("mailbox", command)) => (&counts.mailbox, command),
+            Some(("cut_off", command)) => (&counts.cut_off, command),
+            _ => (&counts.named, key),
         };
         from.get(key).copied().unwrap_or(0)
     }
@@ -108,6 +132,7 @@ impl Ledger {
     /// Sets all to nothing.
     pub fn mark(&mut self) {
         self.functions.fill_with(Counts::default);
+        self.resets.clear();
     }
 
     /// All counts but registers by offset, a line each: `pf KEY VALUE`, `vf1 KEY VALUE` ...
@@ -121,9 +146,21 @@ impl Ledger {
             for (command, n) in &counts.mailbox {
                 let _ = writeln!(text, "{name} mailbox.{command} {n}");
             }
+            for (command, n) in &counts.cut_off {
+                let _ = writeln!(text, "{name} cut_off.{command} {n}");
+            }
             if !counts.pages.is_empty() {
                 let _ = writeln!(text, "{name} pages_written {}", counts.pages.len());
             }
+        }
+        text
+    }
+
+    /// Resets in their order: `pf NS`, `vf1 NS` ...
+    pub fn resets_to_text(&self) -> String {
+        let mut text = String::new();
+        for (function, now) in &self.resets {
+            let _ = writeln!(text, "{} {now}", name(*function));
         }
         text
     }
@@ -196,11 +233,18 @@ mod tests {
         let mut ledger = Ledger::new(2);
         ledger.add(0, "msi", 2);
         ledger.mailbox(1, "PAUSE_QM");
+        ledger.cut_off(1, "PAUSE_QM");
+        ledger.reset(1, 700);
         ledger.register(1, true, 2, 0x300);
         ledger.register(1, true, 2, 0x300);
         // A function that there is not counts nothing.
         ledger.add(7, "msi", 1);
-        assert_eq!(ledger.to_text(), "pf msi 2\nvf1 mailbox.PAUSE_QM 1\n");
+        assert_eq!(
+            ledger.to_text(),
+            "pf msi 2\nvf1 mailbox.PAUSE_QM 1\nvf1 cut_off.PAUSE_QM 1\n"
+        );
+        assert_eq!(ledger.resets_to_text(), "vf1 700\n");
+        assert_eq!(ledger.get(1, "cut_off.PAUSE_QM"), 1);
         assert_eq!(ledger.registers_to_text(1), "write 2 0x300 2\n");
         assert_eq!(ledger.accesses(1, true, 2, 0x300), 2);
         assert_eq!(ledger.accesses(1, false, 2, 0x300), 0);

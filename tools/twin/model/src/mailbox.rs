@@ -6,7 +6,6 @@ use crate::{
     bus::{Bus, Fault},
     device::Twin,
     dfx,
-    fault::Refused,
     function::Wait,
     queue::Table,
 };
@@ -24,11 +23,17 @@ impl Twin {
         }
         self.functions[f].mailbox = message;
         dfx::count(&mut self.dfx.mailbox, f, 0);
-        if let Some(command) = Command::from_raw(message.command_raw()) {
+        let command = Command::from_raw(message.command_raw());
+        if let Some(command) = command {
             self.ledger.mailbox(f, command.name());
         }
         let faults = &self.faults[f];
+        self.functions[f].mailbox_polls = faults.mailbox_polls;
         if faults.mailbox_busy {
+            return;
+        }
+        if faults.held.is_some_and(|held| held.has(command)) {
+            self.functions[f].pending = Some((message, Wait::Order));
             return;
         }
         if faults.mailbox_delay != 0 {
@@ -42,12 +47,8 @@ impl Twin {
     /// Begins a command; finishes it, unless it has to wait for work.
     pub(crate) fn carry_out(&mut self, bus: &mut dyn Bus, f: usize, message: Message) {
         let command = Command::from_raw(message.command_raw());
-        let refused = match self.faults[f].refused {
-            Some(Refused::All) => true,
-            Some(Refused::One(which)) => command == Some(which),
-            None => false,
-        };
-        if refused {
+        let refused = self.faults[f].refused;
+        if refused.is_some_and(|refused| refused.has(command)) {
             self.functions[f].mailbox = message.done(true);
             return;
         }

@@ -7,16 +7,17 @@ use crate::{
     device::Twin,
     dfx, engine,
     event::{AEQE_CQE_ERROR, AEQE_TYPE_SHIFT},
-    function::Wait,
+    function::{Job, Wait},
     queue::{is_full, next, Table, CQ_PHASE, TAIL_PHASE},
 };
 use hisi_acc_hw::{
     context::{SqcDw3, CQE_SIZE},
     doorbell::Kind,
+    mailbox::{Command, Message},
 };
 
 /// How many steps one call takes at most, so that a machine's other parts go on.
-const STEPS: usize = 64;
+const STEPS: usize = 128;
 
 impl Twin {
     /// Whether a queue has an entry to fetch and room for its completion.
@@ -50,25 +51,50 @@ impl Twin {
             let command_due = self.settle_mailbox(bus, f, now);
             let sooner = |due: Option<u64>| due.into_iter().chain(command_due).min();
             let current = self.functions.get(f)?.current;
-            if let Some((queue, due)) = current {
-                if due > now {
-                    return sooner(Some(due));
+            if let Some(job) = current {
+                match job.due {
+                    Some(due) if due > now => return sooner(Some(due)),
+                    Some(_) => {}
+                    None if self.lets_go(f) => {}
+                    None => return sooner(None),
                 }
                 self.functions.get_mut(f)?.current = None;
-                self.do_job(bus, f, queue);
+                let took = now.saturating_sub(job.since);
+                self.ledger.add(f, "engine_ns", took);
+                self.do_job(bus, f, job.queue);
                 continue;
             }
             let Some(queue) = self.next_job(bus, f) else {
                 return sooner(None);
             };
-            let delay = self.faults.get(f)?.job_delay;
-            if delay == 0 {
-                self.do_job(bus, f, queue);
-            } else {
-                self.functions.get_mut(f)?.current = Some((queue, now.saturating_add(delay)));
-            }
+            let faults = self.faults.get(f)?;
+            let due = now.saturating_add(faults.job_delay);
+            let held = faults.jobs_left.is_some();
+            self.functions.get_mut(f)?.current = Some(Job {
+                queue,
+                since: now,
+                due: (!held).then_some(due),
+            });
         }
         Some(now)
+    }
+
+    /// Whether a job that is held may end: the order leaves one, or is over, or a command waits for the
+    /// engine (`PAUSE_QM`), which a job that never ends would hold up.
+    fn lets_go(&mut self, f: usize) -> bool {
+        let pending = self.functions.get(f).and_then(|function| function.pending);
+        if let Some((_, Wait::Job | Wait::Queue(_) | Wait::Queues)) = pending {
+            return true;
+        }
+        let left = self.faults.get_mut(f).map(|faults| &mut faults.jobs_left);
+        match left {
+            Some(Some(0)) => false,
+            Some(Some(n)) => {
+                *n -= 1;
+                true
+            }
+            _ => true,
+        }
     }
 
     /// Finishes a mailbox command that waited, where what it waited for has come; says when to come
@@ -82,7 +108,8 @@ impl Twin {
                 return Some(due);
             }
             Wait::Until(due) if due > now => return Some(due),
-            Wait::Until(_) => {
+            Wait::Order if self.holds(f, message) => {}
+            Wait::Until(_) | Wait::Order => {
                 self.functions.get_mut(f)?.pending = None;
                 self.carry_out(bus, f, message);
             }
@@ -95,17 +122,23 @@ impl Twin {
         None
     }
 
+    /// Whether an order holds a command that was given before.
+    fn holds(&self, f: usize, message: Message) -> bool {
+        let held = self.faults.get(f).and_then(|faults| faults.held);
+        held.is_some_and(|held| held.has(Command::from_raw(message.command_raw())))
+    }
+
     /// Whether what a command waits for has not come yet.
     pub(crate) fn is_waiting(&mut self, bus: &mut dyn Bus, f: usize, wait: Wait) -> bool {
         let Some(function) = self.functions.get(f) else {
             return false;
         };
-        let at_work = function.current.map(|(queue, _)| queue);
+        let at_work = function.current.map(|job| job.queue);
         // A paused function goes no further than the job that it is at.
         let fetches = !function.paused;
         let active = function.active.clone();
         match wait {
-            Wait::Delay(_) | Wait::Until(_) => true,
+            Wait::Delay(_) | Wait::Until(_) | Wait::Order => true,
             Wait::Job => at_work.is_some(),
             Wait::Queue(queue) => {
                 at_work == Some(queue)

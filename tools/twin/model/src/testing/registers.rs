@@ -362,7 +362,7 @@ impl Game {
             11..=13 => self.submit(wishes)?,
             // A reset, the window of V5, or a driver that begins anew
             14 => match what >> 4 {
-                0..4 => self.twin.reset(f),
+                0..4 => self.twin.reset(f, self.now),
                 n @ 4..8 => {
                     let open = u64::from(n != 4);
                     self.write(0, regs::QM_MIG_REGION_SEL.into(), open, 4);
@@ -386,6 +386,10 @@ impl Game {
         let orders = [
             "job-delay 7",
             "mailbox-late 5",
+            "mailbox-hold all",
+            "mailbox-hold PAUSE_QM",
+            "mailbox-polls 3",
+            "hold-jobs 1",
             "mailbox-busy on",
             "mailbox-error all",
             "mailbox-error SQC_BT",
@@ -398,9 +402,12 @@ impl Game {
             "lose-msi 3",
             "double-msi 2",
             "dma-hole 0x100104000 0x3000",
+            "dma-hole 0x100104000 0x3000",
             "dma-hole 0x100110000 0x3000",
             "gone on",
             // More often than all others, else nothing else is done in the end.
+            "clear",
+            "clear",
             "clear",
             "clear",
             "clear",

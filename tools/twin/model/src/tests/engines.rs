@@ -130,7 +130,7 @@ fn operations_of_fuzzers_come_to_work() {
     let mut noise = Noise::new(2);
     for kind in [0, 1, 2, 0x80, 0x81, 0x82] {
         let mut reached = Reached::default();
-        for _ in 0..100 {
+        for _ in 0..150 {
             let mut data = noise.bytes(1500);
             // The kind of the device, and the algorithm type of its queue
             data[0] = kind | (data[0] & 0x10);
