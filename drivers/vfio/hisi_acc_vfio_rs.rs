@@ -3,7 +3,8 @@
 //! VFIO PCI variant driver for HiSilicon accelerator virtual functions, with live migration.
 //!
 //! - [`device`]: a VF, and what it is as a VFIO device;
-//! - [`qm`]: the registers and the mailbox of a VF's queue manager;
+//! - [`qm`]: the registers of a VF's queue manager;
+//! - [`mailbox`]: its mailbox, which is the guest driver's too;
 //! - [`migration`]: what the migration states mean for it;
 //! - [`dirty`]: what it writes, for hosts whose IOMMU cannot tell;
 //! - [`links`]: the PFs' queue managers, as `hisi_acc_link` publishes them.
@@ -16,6 +17,7 @@ mod debug;
 mod device;
 mod dirty;
 mod links;
+mod mailbox;
 mod migration;
 mod param;
 mod qm;

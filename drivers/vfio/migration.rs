@@ -152,14 +152,17 @@ pub(crate) fn read_registers(vf: &AccVf, qm: &Qm<'_>) -> Result<State> {
 /// All of the state of a VF that does not work.
 pub(crate) fn read_state(vf: &AccVf, qm: &Qm<'_>) -> Result<State> {
     let mut state = read_registers(vf, qm)?;
-    state.sqc_dma = qm.query(Command::SqcBt)?;
-    state.cqc_dma = qm.query(Command::CqcBt)?;
+    let mut mailbox = qm.mailbox();
+    state.sqc_dma = mailbox.query(Command::SqcBt)?;
+    state.cqc_dma = mailbox.query(Command::CqcBt)?;
     Ok(state)
 }
 
 fn write_state(vf: &AccVf, qm: &Qm<'_>, head: &Match, state: &State) -> Result {
     qm.write(regs::QM_VF_STATE, head.vf_qm_state)?;
-    qm.wait_mailbox()?;
+    let mut mailbox = qm.mailbox();
+    mailbox.replace();
+    mailbox.wait()?;
     qm.write(regs::QM_VF_AEQ_INT_MASK, state.aeq_int_mask)?;
     qm.write(regs::QM_VF_EQ_INT_MASK, state.eq_int_mask)?;
     qm.write(regs::QM_IFC_INT_SOURCE_V, state.ifc_int_source)?;
@@ -169,8 +172,8 @@ fn write_state(vf: &AccVf, qm: &Qm<'_>, head: &Match, state: &State) -> Result {
     qm.write(regs::QM_PAGE_SIZE, state.page_size)?;
     vf.write_context(qm, Context::Eq, &state.eqc)?;
     vf.write_context(qm, Context::Aeq, &state.aeqc)?;
-    qm.command(Command::SqcBt, state.sqc_dma)?;
-    qm.command(Command::CqcBt, state.cqc_dma)?;
+    mailbox.command(Command::SqcBt, state.sqc_dma)?;
+    mailbox.command(Command::CqcBt, state.cqc_dma)?;
     qm.open_messages()
 }
 
@@ -207,7 +210,8 @@ impl Operations<AccVf> for Migration {
         let qm = AccVf::qm(dev)?;
         let ready = qm.is_ready()?;
         dev.data().known.lock().ready = ready;
-        qm.command(Command::PauseQm, 0).or_else(|e| {
+        let paused = qm.mailbox().command(Command::PauseQm, 0);
+        paused.or_else(|e| {
             dev_warn_ratelimited!(dev, "cannot stop: the QM does not pause ({:?})\n", e);
             // It may be paused all the same.
             Self::unquiesce(dev)?;

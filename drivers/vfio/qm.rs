@@ -1,15 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The queue manager (QM) of a VF, in its BAR2.
+//! The queue manager (QM) of a VF, in its BAR2: registers and doorbells.
 
 use crate::device::AccVf;
 use hisi_acc_hw::{
     doorbell::Doorbell,
-    mailbox::{
-        self,
-        Command,
-        Message, //
-    },
     regs, //
 };
 use kernel::{
@@ -32,11 +27,10 @@ const POLL_TIMEOUT: Delta = Delta::from_micros(1000);
 pub(crate) const STATUS_PERIOD: Delta = Delta::from_micros(100);
 pub(crate) const STATUS_TIMEOUT: Delta = Delta::from_micros(100 * 100);
 
-/// The QM of an open VF. Mailbox commands are the caller's to serialise: the VFIO layer's state
-/// lock does it.
+/// The QM of an open VF. Its mailbox is [`Qm::mailbox`].
 pub(crate) struct Qm<'a> {
-    dev: &'a vfio::pci::Device<AccVf>,
-    bar2: Bar<'a>,
+    pub(crate) dev: &'a vfio::pci::Device<AccVf>,
+    pub(crate) bar2: Bar<'a>,
 }
 
 impl<'a> Qm<'a> {
@@ -69,55 +63,6 @@ impl<'a> Qm<'a> {
             self.write(at, *word)?;
         }
         Ok(())
-    }
-
-    fn poll_mailbox(&self, timeout_us: i64) -> Result<Message> {
-        let offset = usize::try_from(regs::QM_MB_CMD_SEND_BASE)?;
-        read_poll_timeout(
-            || Ok(Message::from_raw(self.bar2.try_read128(offset)?)),
-            |message| !message.is_busy(),
-            Delta::from_micros(mailbox::POLL_PERIOD_US),
-            Delta::from_micros(timeout_us),
-        )
-    }
-
-    /// Waits till the mailbox takes a command: [`ETIMEDOUT`] where it stays busy.
-    pub(crate) fn wait_mailbox(&self) -> Result {
-        self.poll_mailbox(mailbox::READY_TIMEOUT_US).map(|_| ())
-    }
-
-    fn mailbox(&self, cmd: Command, base: u64, queue: u16, read: bool) -> Result<Message> {
-        let answer = self.exchange(cmd, base, queue, read);
-        let result = answer.as_ref().map(|_| ()).map_err(|e| *e);
-        // CAST: The enum is one byte.
-        self.dev.trace_command(cmd as u32, base, result);
-        answer
-    }
-
-    fn exchange(&self, cmd: Command, base: u64, queue: u16, read: bool) -> Result<Message> {
-        let data = self.dev.data();
-        let _ours = data.mailbox.lock();
-        self.wait_mailbox()?;
-        let request = Message::request(cmd, base, queue, read);
-        self.bar2.try_write128(
-            request.into_raw(),
-            usize::try_from(regs::QM_MB_CMD_SEND_BASE)?,
-        )?;
-        let answer = self.poll_mailbox(cmd.timeout_us())?;
-        if answer.has_failed() {
-            return Err(EIO);
-        }
-        Ok(answer)
-    }
-
-    /// Gives a command: [`ETIMEDOUT`] where it is not carried out in time, [`EIO`] where it fails.
-    pub(crate) fn command(&self, cmd: Command, base: u64) -> Result {
-        self.mailbox(cmd, base, 0, false).map(|_| ())
-    }
-
-    /// Gives a command that answers with an address.
-    pub(crate) fn query(&self, cmd: Command) -> Result<u64> {
-        Ok(self.mailbox(cmd, 0, 0, true)?.base)
     }
 
     /// Rings a doorbell at `reg`.

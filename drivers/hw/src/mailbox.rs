@@ -100,6 +100,20 @@ impl Command {
     }
 }
 
+/// What the driver that gave a command takes from the mailbox when the command is finished.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Answer {
+    /// Status and `base`, which the command filled in. The same command gives the same answer again,
+    /// and has no other effect: `QM_MB_CMD_DST` too, since the PF keeps its message until the VF
+    /// has cleared the message interrupt (`qm_ping_single_vf()`).
+    Value,
+    /// The status alone: `qm_wait_mb_finish()` compares neither command nor queue nor base. The
+    /// command itself may have effects that a second one would repeat later than it may.
+    Status,
+    /// No driver gives such a command.
+    Unknown,
+}
+
 /// What stands in the mailbox.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Message {
@@ -160,6 +174,28 @@ impl Message {
         self.w0 & STATUS_MASK != 0
     }
 
+    /// What its driver takes from it once it is finished.
+    pub fn answer(&self) -> Answer {
+        match (Command::from_raw(self.command_raw()), self.is_read()) {
+            (Some(Command::SqcBt | Command::CqcBt | Command::SqcVftV2 | Command::Dst), true) => {
+                Answer::Value
+            }
+            // What is read of a context goes to memory.
+            (Some(_), _) => Answer::Status,
+            (None, _) => Answer::Unknown,
+        }
+    }
+
+    /// The command that this is the answer to, as `hisi_qm_mb_read()` gives it.
+    pub const fn again(&self) -> Self {
+        // CAST: The low byte is the command.
+        Self {
+            w0: self.w0 & (0xff | OP_READ) | BUSY,
+            queue: self.queue,
+            base: 0,
+        }
+    }
+
     /// The same, carried out: not busy, its status set.
     pub const fn done(self, failed: bool) -> Self {
         let status = if failed { STATUS_MASK & 0x200 } else { 0 };
@@ -182,6 +218,32 @@ mod tests {
         assert_eq!(m.into_raw() >> 32, 0x1122_3344_5566_7788);
         assert_eq!(Message::from_raw(m.into_raw()), m);
         assert!(m.is_busy() && m.is_read() && !m.has_failed());
+    }
+
+    #[test]
+    fn an_answer_comes_again() {
+        for cmd in Command::ALL {
+            for read in [false, true] {
+                let message = Message::request(cmd, 0, 7, read).done(true);
+                let value = read
+                    && matches!(
+                        cmd,
+                        Command::SqcBt | Command::CqcBt | Command::SqcVftV2 | Command::Dst
+                    );
+                let expected = if value { Answer::Value } else { Answer::Status };
+                assert_eq!(message.answer(), expected, "{cmd:?} {read}");
+                let again = Message { base: 5, ..message }.again();
+                assert_eq!(again, Message::request(cmd, 0, 7, read));
+            }
+        }
+        for w0 in [0x7, 0xf | OP_READ, 0xff] {
+            let message = Message {
+                w0,
+                queue: 0,
+                base: 0,
+            };
+            assert_eq!(message.answer(), Answer::Unknown);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::{
         AccVf,
         BAR2, //
     },
+    mailbox::Mailbox, //
 };
 use hisi_acc_hw::{
     context::{
@@ -43,22 +44,28 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Asks the VF, whose user is held off its registers meanwhile. What is cached of the contexts is
-    /// in memory then. There are none where the user's driver is gone: where its tables were may be
-    /// anything by now.
+    /// Asks the VF, while its guest cannot reach the registers. The cached contexts are in memory
+    /// then. There are no tables if the guest driver is gone: what they held is stale. [`EBUSY`] if the
+    /// guest could not be given back what it has in the mailbox.
     pub(super) fn ask(dev: &Vf<'_>) -> Result<Self> {
         let data = dev.data();
         let num = data.pf_qm()?.vft(data.function)?.num;
         dev.exclude(region::Index::from_raw(BAR2), |_| {
             let qm = AccVf::qm(dev)?;
-            // A command that the user gave, which may write to memory, is done then.
-            qm.wait_mailbox()?;
+            let mut mailbox = qm.mailbox();
+            // A command that the guest gave, which may write to memory, is done then.
+            let found = mailbox.wait()?;
             // Who never says that he is ready may have the VF work all the same, as long as it can.
             if !qm.is_ready()? && !masters_bus(dev.as_pci()) {
                 return Ok(Self::default());
             }
-            let sqc = qm.query(Command::SqcBt)?;
-            let cqc = qm.query(Command::CqcBt)?;
+            // The guest driver may not have polled it yet.
+            if !Mailbox::is_restorable(&found) {
+                return Err(EBUSY);
+            }
+            let sqc = mailbox.query(Command::SqcBt)?;
+            let cqc = mailbox.query(Command::CqcBt)?;
+            drop(mailbox);
             qm.write_back()?;
             let events = [
                 event_ring(&data.read_context(&qm, Context::Eq)?),

@@ -3,6 +3,7 @@
 //! The cases: which there are, and what they have in common.
 
 mod aer;
+mod answer;
 mod asleep;
 mod backdoors;
 mod bare;
@@ -77,6 +78,7 @@ const PLAIN: &[(&str, Case)] = &[
     ("twin.aer_inject", aer::inject),
     ("migration.cross_c_to_rust", migration::cross_c_to_rust),
     ("migration.cross_rust_to_c", migration::cross_rust_to_c),
+    ("migration.mailbox_answer", answer::state_changes),
     ("stream.fuzz", fuzz::fuzz),
     ("lifetime.fd_outlives_module", modules::fd_outlives_module),
     ("fault.mailbox_busy", fault::mailbox_busy),
@@ -106,6 +108,7 @@ const PLAIN: &[(&str, Case)] = &[
     ("dirty.untaken", dirty::untaken),
     ("dirty.target_is_source", dirty::target_is_source),
     ("dirty.mailbox", dirty::mailbox),
+    ("dirty.mailbox_answer", answer::while_logging),
     ("dirty.reset", dirty::reset),
     ("dirty.ways_in", dirty::ways_in),
     ("dirty.again", dirty::again),

@@ -49,6 +49,11 @@ impl Pages {
         self.0.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
+    /// Whether it is all of the arena.
+    pub fn is_all(&self) -> bool {
+        self.len() == ARENA as u64 / PAGE
+    }
+
     pub fn has(&self, address: u64) -> bool {
         let n = ((address - IOVA) / PAGE) as usize;
         self.0[n / 64] & (1 << (n % 64)) != 0

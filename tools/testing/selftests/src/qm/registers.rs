@@ -127,11 +127,16 @@ impl Mailbox {
         self.0.mailbox_write(message);
     }
 
+    /// What it shows, busy or not.
+    pub fn look(&self) -> Message {
+        self.0.mailbox_read()
+    }
+
     /// Waits until the mailbox is not busy; what it shows then.
     pub fn answer(&self) -> Result<Message> {
         let begin = Instant::now();
         loop {
-            let answer = self.0.mailbox_read();
+            let answer = self.look();
             if !answer.is_busy() {
                 return Ok(answer);
             }

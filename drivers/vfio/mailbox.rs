@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The mailbox of a VF. It belongs to the guest driver; this driver borrows it.
+//!
+//! The guest driver writes a command and then polls the same 16 bytes until they are not busy. It
+//! takes the status from them, and for a few commands the answer, without a look at which command
+//! they are of (`qm_wait_mb_finish()`, `hisi_qm_mb_read()`). So a command of this driver that comes
+//! between the guest's command and its poll changes what the guest reads. Therefore [`Mailbox`]
+//! puts back what the guest driver can tell apart:
+//!
+//! - after a command that answers in the mailbox, the same command is given again ([`Answer::Value`]);
+//! - after any other command that succeeded, a success is left there, of whatever command;
+//! - a failure cannot be brought back for sure. While the guest runs, the caller looks at what it
+//!   found ([`Mailbox::is_restorable`]) and gives no command then.
+//!
+//! A command that the guest writes between this driver's look and its command would be lost. While the
+//! guest runs, the caller excludes it from the mailbox ([`OpenDevice::exclude`]); in a state change
+//! userspace has stopped the vCPUs.
+//!
+//! [`OpenDevice::exclude`]: vfio::pci::OpenDevice::exclude
+
+use crate::qm::Qm;
+use hisi_acc_hw::{
+    mailbox::{
+        self,
+        Answer,
+        Command,
+        Message, //
+    },
+    regs, //
+};
+use kernel::{
+    io::poll::read_poll_timeout,
+    prelude::*,
+    sync::lock::{
+        mutex::MutexBackend,
+        Guard, //
+    },
+    time::Delta, //
+};
+use vfio::dev_warn_ratelimited;
+
+/// The mailbox of an open VF, for a series of commands. What the guest driver had there is put back
+/// when this is dropped.
+pub(crate) struct Mailbox<'a> {
+    qm: &'a Qm<'a>,
+    /// What stood there before the first command
+    found: Option<Message>,
+    /// What the last command left there; `None` if it did not end
+    left: Option<Message>,
+    /// The guest driver waits for no answer
+    replaced: bool,
+    /// Over the whole series: two of them would take each other's commands for the guest's
+    _ours: Guard<'a, (), MutexBackend>,
+}
+
+impl<'a> Qm<'a> {
+    /// Borrows the mailbox.
+    pub(crate) fn mailbox(&'a self) -> Mailbox<'a> {
+        Mailbox {
+            qm: self,
+            found: None,
+            left: None,
+            replaced: false,
+            _ours: self.dev.data().get_ref().mailbox.lock(),
+        }
+    }
+}
+
+impl Mailbox<'_> {
+    fn poll(&self, timeout_us: i64) -> Result<Message> {
+        let offset = usize::try_from(regs::QM_MB_CMD_SEND_BASE)?;
+        read_poll_timeout(
+            || Ok(Message::from_raw(self.qm.bar2.try_read128(offset)?)),
+            |message| !message.is_busy(),
+            Delta::from_micros(mailbox::POLL_PERIOD_US),
+            Delta::from_micros(timeout_us),
+        )
+    }
+
+    /// Waits until the mailbox takes a command, and returns what stands there: [`ETIMEDOUT`] if it
+    /// stays busy.
+    pub(crate) fn wait(&self) -> Result<Message> {
+        self.poll(mailbox::READY_TIMEOUT_US)
+    }
+
+    /// Returns whether the guest driver can be given back what it can tell apart of `found`.
+    pub(crate) fn is_restorable(found: &Message) -> bool {
+        !found.has_failed() && found.answer() != Answer::Unknown
+    }
+
+    /// Puts nothing back: the VF's state is about to be replaced, so nobody waits for an answer.
+    pub(crate) fn replace(&mut self) {
+        self.replaced = true;
+    }
+
+    /// Gives a command, and returns what stands in the mailbox when it is finished.
+    fn exchange(&mut self, request: Message, timeout_us: i64) -> Result<Message> {
+        let before = self.wait()?;
+        if !self.replaced {
+            self.found.get_or_insert(before);
+        }
+        self.left = None;
+        self.qm.bar2.try_write128(
+            request.into_raw(),
+            usize::try_from(regs::QM_MB_CMD_SEND_BASE)?,
+        )?;
+        let answer = self.poll(timeout_us)?;
+        self.left = Some(answer);
+        Ok(answer)
+    }
+
+    fn traced(&mut self, request: Message, timeout_us: i64) -> Result<Message> {
+        let answer = self.exchange(request, timeout_us);
+        let result = match &answer {
+            Ok(answer) if answer.has_failed() => Err(EIO),
+            Ok(_) => Ok(()),
+            Err(e) => Err(*e),
+        };
+        let command = u32::from(request.command_raw());
+        self.qm.dev.trace_command(command, request.base, result);
+        answer
+    }
+
+    fn give(&mut self, cmd: Command, base: u64, read: bool) -> Result<Message> {
+        let request = Message::request(cmd, base, 0, read);
+        let answer = self.traced(request, cmd.timeout_us())?;
+        if answer.has_failed() {
+            return Err(EIO);
+        }
+        Ok(answer)
+    }
+
+    /// Gives a command: [`ETIMEDOUT`] where it is not carried out in time, [`EIO`] where it fails.
+    pub(crate) fn command(&mut self, cmd: Command, base: u64) -> Result {
+        self.give(cmd, base, false).map(|_| ())
+    }
+
+    /// Gives a command that answers with an address.
+    pub(crate) fn query(&mut self, cmd: Command) -> Result<u64> {
+        Ok(self.give(cmd, 0, true)?.base)
+    }
+
+    /// Puts back what the guest driver can tell apart of `found`.
+    fn give_back(&mut self, found: Message) -> Result {
+        match found.answer() {
+            Answer::Value => {
+                let answer = self.traced(found.again(), mailbox::WAIT_TIMEOUT_US)?;
+                let same = answer.has_failed() == found.has_failed()
+                    && (found.has_failed() || answer.base == found.base);
+                if same {
+                    Ok(())
+                } else {
+                    Err(EIO)
+                }
+            }
+            // A failure of this driver's would be taken for the guest's.
+            Answer::Status if !found.has_failed() => match self.left {
+                Some(left) if left.has_failed() => self.query(Command::SqcVftV2).map(|_| ()),
+                _ => Ok(()),
+            },
+            Answer::Status | Answer::Unknown => Ok(()),
+        }
+    }
+}
+
+impl Drop for Mailbox<'_> {
+    fn drop(&mut self) {
+        let Some(found) = self.found.take() else {
+            return;
+        };
+        if let Err(e) = self.give_back(found) {
+            dev_warn_ratelimited!(
+                self.qm.dev,
+                "mailbox: the answer to the guest's command {:#x} is lost ({:?})\n",
+                found.command_raw(),
+                e
+            );
+        }
+    }
+}
