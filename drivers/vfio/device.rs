@@ -42,10 +42,11 @@ use vfio::{
     dirty::Log,
     pci::{
         iommu_tracks_dirty_pages,
-        is_integrated_endpoint,
         DeviceId,
         IdTable,
+        Isolation,
         OpenDevice,
+        Others,
         VirtualFunction, //
     },
     region::{
@@ -106,7 +107,9 @@ struct Migratable {
 /// Why a VF does not migrate.
 enum Refusal {
     NotVirtual,
-    NotIntegrated,
+    UnknownId,
+    NoGroup,
+    SharedGroup(Others),
     NoLink,
     LinkLost,
     Version(u32),
@@ -116,7 +119,14 @@ impl kernel::fmt::Display for Refusal {
     fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
         match self {
             Self::NotVirtual => f.write_str("it is no virtual function"),
-            Self::NotIntegrated => f.write_str("it is no root-complex integrated endpoint"),
+            Self::UnknownId => f.write_str("its ID is not that of an accelerator's VF"),
+            Self::NoGroup => f.write_str("it has no IOMMU group, nothing limits its DMA"),
+            Self::SharedGroup(others) => {
+                f.write_str("it shares its IOMMU group with ")?;
+                kernel::fmt::Display::fmt(others, f)?;
+                f.write_str(", whose DMA may reach it past the IOMMU (no ACS above them?); ")?;
+                f.write_str("it cannot be opened while a host driver uses one of them")
+            }
             Self::NoLink => f.write_str("hisi_acc_link publishes no queue manager of its PF"),
             Self::LinkLost => f.write_str("its PF is being unbound"),
             Self::Version(v) => write!(f, "hardware version {v:#x} has no migration registers"),
@@ -124,12 +134,29 @@ impl kernel::fmt::Display for Refusal {
     }
 }
 
+impl Refusal {
+    /// Says it in one line: a warning if the host has to be changed for the VF to migrate.
+    fn report(&self, pdev: &pci::Device) {
+        match self {
+            Self::NoGroup | Self::SharedGroup(_) => {
+                dev_warn!(pdev, "no migration, plain vfio-pci: {}\n", self);
+            }
+            _ => dev_info!(pdev, "no migration, plain vfio-pci: {}\n", self),
+        }
+    }
+}
+
 impl AccVf {
-    /// What it takes to migrate it.
-    fn migratable(pdev: &pci::Device<Core<'_>>) -> Result<Migratable, Refusal> {
+    /// What it takes to migrate it. It is `known` if its ID is in the driver's table.
+    fn migratable(pdev: &pci::Device<Core<'_>>, known: bool) -> Result<Migratable, Refusal> {
         let vf = VirtualFunction::of(pdev).ok_or(Refusal::NotVirtual)?;
-        if !is_integrated_endpoint(pdev) {
-            return Err(Refusal::NotIntegrated);
+        if !known {
+            return Err(Refusal::UnknownId);
+        }
+        match Isolation::of(pdev) {
+            Isolation::NoGroup => return Err(Refusal::NoGroup),
+            Isolation::Shared(others) => return Err(Refusal::SharedGroup(others)),
+            Isolation::Alone => (),
         }
         let pf = links::find(vf.pf).ok_or(Refusal::NoLink)?;
         let version = pf.version().map_err(|_| Refusal::LinkLost)?;
@@ -153,7 +180,7 @@ impl AccVf {
         let mediates = {
             let mut policy = self.policy.lock();
             let wanted = match policy.mode {
-                Mode::Auto => !iommu_tracks_dirty_pages(dev.as_pci()),
+                Mode::Auto => !iommu_tracks_dirty_pages(dev.as_bound()),
                 Mode::On => true,
                 Mode::Off => false,
             };
@@ -230,12 +257,12 @@ impl vfio::pci::Driver for AccVf {
 
     fn probe<'a>(
         pdev: &'a pci::Device<Core<'_>>,
-        _info: &'a Self::IdInfo,
+        info: Option<&'a Self::IdInfo>,
     ) -> impl PinInit<Self, Error> + 'a {
-        let (pf, function, control) = match Self::migratable(pdev) {
+        let (pf, function, control) = match Self::migratable(pdev, info.is_some()) {
             Ok(vf) => (Some(vf.pf), vf.function, vf.control),
             Err(why) => {
-                dev_info!(pdev, "no migration, plain vfio-pci: {}\n", why);
+                why.report(pdev);
                 (None, 0, Control::Vf)
             }
         };

@@ -199,8 +199,8 @@ fn ring_events(qm: &Qm<'_>, state: &State) -> Result {
 impl Operations<AccVf> for Migration {
     const STREAM_MAX: usize = stream::STREAM_SIZE;
 
-    /// P2P with it: these VFs reach no device and are reached by none but through the IOMMU, as far
-    /// as the topology tells, and a paused one does no DMA. See Documentation/driver.rst.
+    /// With P2P: a VF that migrates is alone in its IOMMU group, so that only devices of the same guest
+    /// reach it, and a paused one does no DMA. See Documentation/driver.rst.
     fn flags(data: Pin<&AccVf>) -> Option<Flags> {
         data.pf.as_ref().map(|_| Flags::PRE_COPY.and(Flags::P2P))
     }

@@ -111,11 +111,43 @@ int vfio_rs_vf_index(struct pci_dev *pdev)
 }
 EXPORT_SYMBOL_GPL(vfio_rs_vf_index);
 
-bool vfio_rs_is_rciep(struct pci_dev *pdev)
+struct vfio_rs_others {
+	struct device *self;
+	struct device **devices;
+	unsigned int max;
+	unsigned int count;
+};
+
+static int vfio_rs_add_other(struct device *dev, void *data)
 {
-	return pci_is_pcie(pdev) && pci_pcie_type(pdev) == PCI_EXP_TYPE_RC_END;
+	struct vfio_rs_others *others = data;
+
+	if (dev == others->self)
+		return 0;
+	if (others->count < others->max)
+		others->devices[others->count] = get_device(dev);
+	others->count++;
+	return 0;
 }
-EXPORT_SYMBOL_GPL(vfio_rs_is_rciep);
+
+/*
+ * Stores references of up to @max other devices of the IOMMU group of @pdev, which is bound, in
+ * @devices. Returns how many other devices there are in all, -ENODEV if @pdev has no group.
+ */
+int vfio_rs_group_others(struct pci_dev *pdev, struct device **devices, unsigned int max)
+{
+	struct vfio_rs_others others = {
+		.self = &pdev->dev, .devices = devices, .max = max,
+	};
+	struct iommu_group *group = iommu_group_get(&pdev->dev);
+
+	if (!group)
+		return -ENODEV;
+	iommu_group_for_each_dev(group, &others, vfio_rs_add_other);
+	iommu_group_put(group);
+	return others.count;
+}
+EXPORT_SYMBOL_GPL(vfio_rs_group_others);
 
 int vfio_rs_pm_get(struct pci_dev *pdev)
 {
@@ -164,33 +196,19 @@ struct iommufd_access *vfio_rs_access_create(struct iommufd_ctx *ictx)
 }
 EXPORT_SYMBOL_GPL(vfio_rs_access_create);
 
-static int vfio_rs_count_device(struct device *dev, void *count)
-{
-	++*(unsigned int *)count;
-	return 0;
-}
-
 /*
- * Whether the device is attached to one page table that iommufd fills, and that alone. A domain may
- * go when the device is attached elsewhere. Here it does not, for the caller keeps the device where
- * it is, and a device that is not the only one of its group, which others could move, is none.
+ * Says whether the device is attached to one page table that iommufd fills, and to that alone. The
+ * domain stays, because the caller keeps the device attached, and a device that shares its group,
+ * which other devices could move, has none here.
  */
 bool vfio_rs_has_paging_domain(struct pci_dev *pdev)
 {
-	struct iommu_group *group = iommu_group_get(&pdev->dev);
 	struct iommu_domain *domain;
-	unsigned int count = 0;
-	bool paging = false;
 
-	if (!group)
+	if (vfio_rs_group_others(pdev, NULL, 0))
 		return false;
-	iommu_group_for_each_dev(group, &count, vfio_rs_count_device);
-	if (count == 1) {
-		domain = iommu_get_domain_for_dev(&pdev->dev);
-		paging = domain && domain->type == IOMMU_DOMAIN_UNMANAGED;
-	}
-	iommu_group_put(group);
-	return paging;
+	domain = iommu_get_domain_for_dev(&pdev->dev);
+	return domain && domain->type == IOMMU_DOMAIN_UNMANAGED;
 }
 EXPORT_SYMBOL_GPL(vfio_rs_has_paging_domain);
 

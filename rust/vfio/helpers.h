@@ -51,7 +51,7 @@ void vfio_rs_write128(void __iomem *addr, u64 lo, u64 hi);
 void vfio_rs_read128(const void __iomem *addr, u64 *lo, u64 *hi);
 struct pci_dev *vfio_rs_physfn(struct pci_dev *pdev);
 int vfio_rs_vf_index(struct pci_dev *pdev);
-bool vfio_rs_is_rciep(struct pci_dev *pdev);
+int vfio_rs_group_others(struct pci_dev *pdev, struct device **devices, unsigned int max);
 int vfio_rs_pm_get(struct pci_dev *pdev);
 void vfio_rs_pm_put(struct pci_dev *pdev);
 bool vfio_rs_iommu_tracks(struct pci_dev *pdev);

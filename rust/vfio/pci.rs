@@ -6,6 +6,7 @@
 //! - [`Driver`]: what a variant driver implements;
 //! - [`Adapter`]: makes a `struct pci_driver` of it;
 //! - [`VirtualFunction`]: of which PF a device is a VF;
+//! - [`Isolation`]: whether a device is alone in its IOMMU group, and who else is in it;
 //! - [`Exclusion`]: a part of a BAR that nobody reaches.
 //!
 //! C header: [`include/linux/vfio_pci_core.h`](srctree/include/linux/vfio_pci_core.h)
@@ -15,6 +16,7 @@ mod bars;
 mod device;
 mod dma;
 mod driver;
+mod group;
 mod ops;
 mod topology;
 mod watch;
@@ -30,9 +32,13 @@ pub use self::driver::{
     IdTable, //
 };
 
+pub use self::group::{
+    Isolation,
+    Others, //
+};
+
 pub use self::topology::{
     iommu_tracks_dirty_pages,
-    is_integrated_endpoint,
     masters_bus,
     VirtualFunction, //
 };

@@ -20,8 +20,8 @@
 //!
 //! - `ID_TABLE`: `1234:11e8`. It matches only where the administrator says so (`driver_override`):
 //!   a driver that the kernel has for the device is not pushed aside.
-//! - `probe`: makes an [`Edu`]. The device was bound to us; nobody has it open, and its registers
-//!   cannot be reached yet.
+//! - `probe`: makes an [`Edu`], or refuses a device that is none. The device was bound to us; nobody
+//!   has it open, and its registers cannot be reached yet.
 //! - `open`: a user has opened the device. The PCI core has reset it before if it knows how; on a
 //!   root bus it does not know how to reset an edu, and no reset changes edu's registers. So `open`
 //!   puts it into the state that it has after power-on.
@@ -151,12 +151,19 @@ impl Driver for Edu {
     type Logging = NotLogging;
 
     fn probe<'a>(
-        _pdev: &'a pci::Device<Core<'_>>,
-        _info: &'a Self::IdInfo,
+        pdev: &'a pci::Device<Core<'_>>,
+        info: Option<&'a Self::IdInfo>,
     ) -> impl PinInit<Self, Error> + 'a {
+        // `driver_override` binds whatever an administrator names. This driver writes to registers
+        // when the device is opened, so it must not have one that is no edu.
+        if info.is_none() {
+            dev_err!(pdev, "refused: this is no edu device\n");
+        }
+        let known = info.ok_or(ENODEV);
         // A mutex must not be moved once it is there, so this does not return an `Edu` but what
         // makes one in the place where it will stay.
         try_pin_init!(Self {
+            _: { known?; },
             owed <- new_mutex!(0, "vfio_edu::owed"),
         }? Error)
     }

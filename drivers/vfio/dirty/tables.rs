@@ -56,7 +56,7 @@ impl Tables {
             // A command that the guest gave, which may write to memory, is done then.
             let found = mailbox.wait()?;
             // Who never says that he is ready may have the VF work all the same, as long as it can.
-            if !qm.is_ready()? && !masters_bus(dev.as_pci()) {
+            if !qm.is_ready()? && !masters_bus(dev.as_bound()) {
                 return Ok(Self::default());
             }
             // The guest driver may not have polled it yet.

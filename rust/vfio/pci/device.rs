@@ -266,6 +266,14 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         unsafe { Self::new(Device::from_vfio(vdev)) }
     }
 
+    /// The PCI device, which is bound: its driver is unbound after the user has closed it.
+    pub fn as_bound(&self) -> &pci::Device<device::Bound> {
+        // SAFETY: `remove` waits for the user to close the device before the PCI core unbinds it
+        // (`Registration::drop`), and it is open as long as `self` lives. `pci::Device` is
+        // transparent.
+        unsafe { &*self.as_pdev().cast() }
+    }
+
     /// The mapping of BAR `index`: [`ENODEV`] where the device has none, [`EINVAL`] for a number
     /// over 5.
     pub fn bar(&self, index: u32) -> Result<Bar<'_>> {

@@ -34,6 +34,8 @@ use kernel::{
     ThisModule, //
 };
 
+const PCI_ANY_ID: u32 = !0;
+
 /// A PCI device ID that matches by `driver_override` only, and shows as `vfio_pci:...` among the
 /// module's aliases, where libvirt and driverctl look for variant drivers.
 #[repr(transparent)]
@@ -54,8 +56,6 @@ impl DeviceId {
     }
 
     const fn new(vendor: u32, device: u32) -> Self {
-        const PCI_ANY_ID: u32 = !0;
-
         Self(kbindings::pci_device_id {
             vendor,
             device,
@@ -67,6 +67,13 @@ impl DeviceId {
             // `PCI_ID_F_VFIO_DRIVER_OVERRIDE` of <linux/mod_devicetable.h>.
             override_only: 1,
         })
+    }
+
+    /// Says whether the ID names a device, as all in a table do. It does not if the device is in no
+    /// table, and matches because of `driver_override` alone (`pci_device_id_any` of the PCI core), or
+    /// if an administrator has added such an ID (`new_id`).
+    fn is_specific(&self) -> bool {
+        self.0.vendor != PCI_ANY_ID
     }
 }
 
@@ -144,9 +151,12 @@ pub trait Driver: Send + Sync + Sized + 'static {
 
     /// The PCI core found a device, by `driver_override`. Returns the data of it; the layer
     /// registers it with VFIO then.
+    ///
+    /// `driver_override` matches any device. `info` is `None` if the device is not in the table. A
+    /// driver must refuse such a device (an error), or leave it as it is (no migration, no access).
     fn probe<'a>(
         pdev: &'a pci::Device<Core<'_>>,
-        info: &'a Self::IdInfo,
+        info: Option<&'a Self::IdInfo>,
     ) -> impl PinInit<Self, Error> + 'a;
 
     /// A user opens the device. It is enabled, and its BARs are mapped.
@@ -271,11 +281,12 @@ impl<D: Driver> Adapter<D> {
         // SAFETY: The PCI core calls this with a valid device, under its lock. `pci::Device` is
         // transparent.
         let pdev = unsafe { &*pdev.cast::<pci::Device<Core<'_>>>() };
-        // SAFETY: `DeviceId` is transparent. The entry is one of ours, or one that the user has
-        // added to the dynamic ids, with data he gave.
-        let index = unsafe { &*id.cast::<DeviceId>() }.index();
+        // SAFETY: `DeviceId` is transparent, and the PCI core passes a valid ID.
+        let id = unsafe { &*id.cast::<DeviceId>() };
         from_result(|| {
-            let info = D::ID_TABLE.info(index);
+            // An ID that an administrator has added has the data of one of the table, as the PCI core
+            // sees to it (`new_id_store()`).
+            let info = id.is_specific().then(|| D::ID_TABLE.info(id.index()));
             Registration::<D>::new(pdev, D::probe(pdev, info))?.into_drvdata();
             Ok(0)
         })

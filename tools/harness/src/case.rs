@@ -2,13 +2,37 @@
 
 //! Cases, and into which guests they go.
 
+/// Where the accelerators are plugged in, and what is above them (`topology=...`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Topology {
+    /// Each below a port of its own that has ACS: each function is alone in its IOMMU group
+    #[default]
+    Port,
+    /// On the root bus, as integrated endpoints (`integrated`)
+    Integrated,
+    /// As `Port`, without ACS: all functions of an accelerator share a group (`no-acs`)
+    NoAcs,
+    /// As `Port`, in a machine without an IOMMU (`no-iommu`)
+    NoIommu,
+}
+
+impl Topology {
+    fn read(name: &str) -> Option<Self> {
+        match name {
+            "integrated" => Some(Self::Integrated),
+            "no-acs" => Some(Self::NoAcs),
+            "no-iommu" => Some(Self::NoIommu),
+            _ => None,
+        }
+    }
+}
+
 /// What a guest is to be for a case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// The generation of the accelerators (`hw=5`); V3 where none is said
     pub hw: Option<u32>,
-    /// Their functions are endpoints of a link, not integrated ones (`endpoint`)
-    pub endpoint: bool,
+    pub topology: Topology,
     /// QEMU's `-m` (`memory=2G`)
     pub memory: Option<String>,
     /// How many VFs each PF can have, if not 8 (`vfs=63`)
@@ -96,7 +120,10 @@ impl Case {
                         .map_err(|_| format!("{}: vfs={value}", case.name))?;
                     case.needs.vfs = Some(vfs);
                 }
-                ("endpoint", "") => case.needs.endpoint = true,
+                ("topology", value) => {
+                    case.needs.topology = Topology::read(value)
+                        .ok_or_else(|| format!("{}: topology={value}", case.name))?;
+                }
                 ("memory", value) => case.needs.memory = Some(value.to_owned()),
                 ("kernel", value) => case.needs.kernel.push(value.to_owned()),
                 ("fresh", "") => case.needs.fresh = true,
@@ -191,7 +218,7 @@ mod tests {
     #[test]
     fn attributes() {
         let case = Case::read(
-            "a.b:c:v5\thw=5\tendpoint\tvfs=63\tmemory=2G\tkernel=x=1\tkernel=y\tfresh\tnested\tlong\tsplat=BUG: no\tknown=WARNING: a.c @ f+0x\tallow=event\tlethal",
+            "a.b:c:v5\thw=5\ttopology=no-acs\tvfs=63\tmemory=2G\tkernel=x=1\tkernel=y\tfresh\tnested\tlong\tsplat=BUG: no\tknown=WARNING: a.c @ f+0x\tallow=event\tlethal",
         );
         assert_eq!(
             case,
@@ -199,7 +226,7 @@ mod tests {
                 name: "a.b:c:v5".to_owned(),
                 needs: Needs {
                     hw: Some(5),
-                    endpoint: true,
+                    topology: Topology::NoAcs,
                     memory: Some("2G".to_owned()),
                     vfs: Some(63),
                     kernel: vec!["x=1".to_owned(), "y".to_owned()],
@@ -222,6 +249,7 @@ mod tests {
         );
         assert!(Case::read("a.b\tmemroy=2G").is_err());
         assert!(Case::read("a.b\thw=five").is_err());
+        assert!(Case::read("a.b\ttopology=ring").is_err());
         // What is known has a place.
         for half in ["f+0x", "WARNING: a.c", "WARNING: a.c @ ", " @ f+0x", ""] {
             assert!(Case::read(&format!("a.b\tknown={half}")).is_err(), "{half}");

@@ -2,7 +2,10 @@
 
 //! The machine that guests are: their initramfs, QEMU.
 
-use crate::{case::Needs, Result};
+use crate::{
+    case::{Needs, Topology},
+    Result,
+};
 use std::{
     fs::{self, File},
     os::unix::fs::symlink,
@@ -225,10 +228,7 @@ impl Machine {
             .arg(format!("LD_PRELOAD={}", self.twin.display()))
             .arg("qemu-system-aarch64")
             .arg("-M")
-            .arg(match needs.nested {
-                true => "virt,gic-version=3,its=on,iommu=smmuv3,virtualization=on",
-                false => "virt,gic-version=3,its=on,iommu=smmuv3",
-            })
+            .arg(board(needs))
             .args(["-cpu", "cortex-a76", "-smp", "2", "-m", memory])
             .args(["-nographic", "-no-reboot", "-net", "none"])
             .arg("-kernel")
@@ -242,23 +242,8 @@ impl Machine {
             .args(["-device", "edu,addr=4.0"])
             .args(["-device", "pcie-root-port,id=rp,chassis=1,addr=5.0"])
             .args(["-device", "edu,bus=rp"]);
-        let hw = needs.hw.unwrap_or(3);
-        let vfs = needs.vfs.unwrap_or(8);
-        let endpoint = if needs.endpoint { "on" } else { "off" };
-        // Each PF is device 0 of its bus: hisi_qm takes a function's devfn for its number
-        // (qm_get_qos_value()). Errors are reported to the port above.
-        for (n, kind) in ["zip", "sec", "hpre"].iter().enumerate() {
-            let port = format!("port-{kind}");
-            let (chassis, slot) = (2 + n, 16 + n);
-            command
-                .arg("-device")
-                .arg(format!(
-                    "pcie-root-port,id={port},chassis={chassis},addr={slot:x}.0"
-                ))
-                .arg("-device")
-                .arg(format!(
-                    "hisi-{kind}-pf,id={kind},bus={port},addr=0.0,vfs={vfs},hw={hw},endpoint={endpoint}"
-                ));
+        for device in accelerators(needs) {
+            command.arg("-device").arg(device);
         }
         if needs.nested {
             let qemu = self
@@ -281,6 +266,45 @@ impl Machine {
         }
         Ok(command)
     }
+}
+
+/// QEMU's `-M`.
+fn board(needs: &Needs) -> String {
+    let mut board = "virt,gic-version=3,its=on".to_owned();
+    if needs.topology != Topology::NoIommu {
+        board += ",iommu=smmuv3";
+    }
+    if needs.nested {
+        board += ",virtualization=on";
+    }
+    board
+}
+
+/// QEMU's `-device` of the accelerators, and of the ports above them.
+fn accelerators(needs: &Needs) -> Vec<String> {
+    let hw = needs.hw.unwrap_or(3);
+    let vfs = needs.vfs.unwrap_or(8);
+    let mut devices = Vec::new();
+    for (n, kind) in ["zip", "sec", "hpre"].iter().enumerate() {
+        let pf = format!("hisi-{kind}-pf,id={kind},vfs={vfs},hw={hw}");
+        if needs.topology == Topology::Integrated {
+            // The VFs have the device numbers that follow.
+            devices.push(format!("{pf},addr={:x}.0", 8 + 8 * n));
+            continue;
+        }
+        // Each PF is device 0 of its bus: hisi_qm takes a function's devfn for its number
+        // (qm_get_qos_value()). Errors are reported to the port above.
+        let acs = match needs.topology {
+            Topology::NoAcs => ",disable-acs=on",
+            _ => "",
+        };
+        let (chassis, slot) = (2 + n, 16 + n);
+        devices.push(format!(
+            "pcie-root-port,id=port-{kind},chassis={chassis},addr={slot:x}.0{acs}"
+        ));
+        devices.push(format!("{pf},bus=port-{kind},addr=0.0"));
+    }
+    devices
 }
 
 fn pack(root: &Path, to: &Path) -> Result<()> {

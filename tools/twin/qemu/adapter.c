@@ -5,9 +5,8 @@
  *
  * Devices:
  *   hisi-zip-pf, hisi-sec-pf, hisi-hpre-pf
- *                  PFs with SR-IOV; properties: vfs=N (8), hw=3|5 (3), the QM's version;
- *                  endpoint=on: their functions say that they are endpoints of a link, which those
- *                  of the real ones are not
+ *                  PFs with SR-IOV; properties: vfs=N (8), hw=3|5 (3), the QM's version. Below a
+ *                  port their functions are endpoints, on the root bus integrated endpoints
  *   acc-twin-ctl   how tests in the guest talk to the model: text in and out of BAR0. The first
  *                  word is the id of a PF (-device hisi-zip-pf,id=zip), the rest is for its model.
  */
@@ -19,6 +18,7 @@
 #include "qemu/units.h"
 #include "hw/pci/msi.h"
 #include "hw/pci/pci.h"
+#include "hw/pci/pci_bus.h"
 #include "hw/pci/pci_device.h"
 #include "hw/pci/pcie.h"
 #include "hw/pci/pcie_sriov.h"
@@ -74,7 +74,6 @@ struct pf {
 	struct function function;
 	uint32_t vfs;
 	uint32_t hw;
-	bool endpoint;
 	struct twin *twin;
 	QTAILQ_ENTRY(pf) next;
 	struct function *functions[MAX_VFS + 1];
@@ -215,12 +214,12 @@ static uint8_t revision(struct pf *pf)
 static bool function_init(struct function *f, struct pf *pf, uint64_t bar2, Error **errp)
 {
 	PCIDevice *pdev = &f->pdev;
-	uint8_t type = pf->endpoint ? PCI_EXP_TYPE_ENDPOINT : PCI_EXP_TYPE_RC_END;
+	bool integrated = pci_bus_is_root(pci_get_bus(pdev));
+	uint8_t type = integrated ? PCI_EXP_TYPE_RC_END : PCI_EXP_TYPE_ENDPOINT;
 
 	pci_set_byte(pdev->config + PCI_REVISION_ID, revision(pf));
 	memory_region_init_io(&f->bar2, OBJECT(f), &bar2_ops, f, "acc-bar2", bar2);
 	memory_region_init_io(&f->bar4, OBJECT(f), &bar4_ops, f, "acc-bar4", BAR4);
-	/* Wherever they are plugged: they are integrated endpoints (hisi_acc_vf_qm_init()). */
 	if (pcie_cap_init(pdev, CAP_EXP, type, 0, errp) < 0)
 		return false;
 	if (pci_pm_init(pdev, CAP_PM, errp) < 0)
@@ -372,7 +371,6 @@ static void function_reset(DeviceState *dev)
 static const Property pf_properties[] = {
 	DEFINE_PROP_UINT32("vfs", struct pf, vfs, 8),
 	DEFINE_PROP_UINT32("hw", struct pf, hw, 3),
-	DEFINE_PROP_BOOL("endpoint", struct pf, endpoint, false),
 };
 
 static void function_class(ObjectClass *klass, uint16_t device)

@@ -13,7 +13,9 @@ mod dirty;
 mod ends;
 mod fault;
 mod flr;
+mod foreign;
 mod fuzz;
+mod groups;
 mod hidden;
 mod iommufd;
 mod kunit;
@@ -127,6 +129,7 @@ const PLAIN: &[(&str, Case)] = &[
     ("kunit.vfio_rs", kunit::vfio_rs),
     ("link.alias", link::alias),
     ("topology.no_link", topology::no_link),
+    ("topology.no_group", groups::no_group),
     ("link.pf_unbind", link::pf_unbind),
     ("link.module_unload", link::module_unload),
     ("sample.edu_migrates", sample::edu_migrates),
@@ -134,6 +137,7 @@ const PLAIN: &[(&str, Case)] = &[
     ("sample.edu_bad_stream", sample::edu_bad_stream),
     ("sample.edu_reset", sample::edu_reset),
     ("sample.edu_hidden", sample::edu_hidden),
+    ("sample.edu_only", foreign::edu_only),
 ];
 
 const BOTH: &[(&str, DriverCase)] = &[
@@ -201,7 +205,10 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("p2p.flags", p2p::flags),
     ("debugfs.files", seen::files),
     ("topology.endpoint", topology::endpoint),
+    ("topology.integrated", topology::integrated),
+    ("topology.shared_group", groups::shared_group),
     ("topology.pf", topology::pf),
+    ("topology.foreign", foreign::foreign),
     ("hidden.region_info", hidden::region_info),
     ("hidden.read_write", hidden::read_write),
     ("hidden.mmap", hidden::mmap),
@@ -303,7 +310,13 @@ const NEEDS: &[(&str, &str)] = &[
     ("dirty.hostile_", UNMAPPED),
     ("stream.fuzz", UNMAPPED),
     ("dirty.hostile_many_vfs", "\tvfs=63"),
-    ("topology.endpoint", "\tendpoint"),
+    ("topology.integrated", "\ttopology=integrated"),
+    ("topology.shared_group", "\ttopology=no-acs"),
+    // It ends before the kernel's own tests of the engines would, which complain of that.
+    (
+        "topology.no_group",
+        "\ttopology=no-iommu\tkernel=cryptomgr.notests=1",
+    ),
     // All threads hang, and the kernel is to say so soon.
     (
         "reset.threads:c",

@@ -171,10 +171,13 @@ pub const ALL: &[Difference] = &[
     },
     Difference {
         id: "D15",
-        what: "a VF that is no integrated endpoint",
-        c: "migrates",
-        here: "does not, and the log says why",
-        shown: &[("topology.endpoint", Fails("it offers migration"))],
+        what: "a VF that shares its IOMMU group with other devices",
+        c: "offers migration",
+        here: "does not, and a warning names them",
+        shown: &[(
+            "topology.shared_group",
+            Fails("there is a /sys/kernel/debug/vfio"),
+        )],
     },
     Difference {
         id: "D16",
@@ -188,10 +191,16 @@ pub const ALL: &[Difference] = &[
         what: "a function that is no VF, bound and opened, which resets it",
         c: "NULL pointer: there is no PF to ask",
         here: "a plain vfio-pci device",
-        shown: &[(
-            "topology.pf",
-            Splat("Unable to handle kernel NULL pointer dereference"),
-        )],
+        shown: &[
+            (
+                "topology.pf",
+                Splat("Unable to handle kernel NULL pointer dereference"),
+            ),
+            (
+                "topology.foreign",
+                Splat("Unable to handle kernel NULL pointer dereference"),
+            ),
+        ],
     },
     Difference {
         id: "D18",

@@ -188,6 +188,44 @@ impl Function {
             .into_owned())
     }
 
+    /// The addresses of all devices of its IOMMU group, in order.
+    pub fn group_members(&self) -> Result<Vec<String>> {
+        let devices = self.path().join("iommu_group/devices");
+        let mut members = fs::read_dir(&devices)
+            .map_err(|e| format!("{}: {e}", devices.display()))?
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect::<Result<Vec<_>>>()?;
+        members.sort();
+        Ok(members)
+    }
+
+    /// What kind of PCIe function it is (`PCI_EXP_FLAGS_TYPE`).
+    pub fn pcie_type(&self) -> Result<u32> {
+        // PCI_CAPABILITY_LIST, PCI_CAP_ID_EXP
+        let mut at = u64::from(self.config(0x34)? & 0xff);
+        while at != 0 {
+            let capability = self.config(at)?;
+            if capability & 0xff == 0x10 {
+                return Ok(capability >> 20 & 0xf);
+            }
+            at = u64::from(capability >> 8 & 0xff);
+        }
+        Err(format!("{} is no PCIe function", self.address).into())
+    }
+
+    /// Where it has an extended capability (`PCI_EXT_CAP_ID_*`), if it has it.
+    pub fn extended_capability(&self, id: u32) -> Result<Option<u64>> {
+        let mut at = 0x100;
+        while at != 0 {
+            let capability = self.config(at)?;
+            if capability & 0xffff == id {
+                return Ok(Some(at));
+            }
+            at = u64::from(capability >> 20);
+        }
+        Ok(None)
+    }
+
     /// The auxiliary device that publishes its queue manager, if it is one.
     pub fn link(&self) -> Option<String> {
         fs::read_dir(self.path())
