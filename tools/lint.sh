@@ -103,7 +103,7 @@ shell_scripts() {
 
 check "rustfmt: kernel crates" rustfmt --check --edition 2021 --config-path "$SRC/.rustfmt.toml" \
 	rust/vfio/vfio.rs drivers/link/hisi_acc_link.rs drivers/vfio/hisi_acc_vfio_rs.rs \
-	samples/vfio_edu/vfio_edu.rs
+	samples/vfio_edu/vfio_edu.rs tools/lint/rejected.rs
 check "rustfmt: hw" cargo fmt --check --manifest-path drivers/hw/Cargo.toml
 check "rustfmt: tools" cargo fmt --check --all --manifest-path tools/Cargo.toml
 check "rustfmt: fuzz" rustfmt --check --edition 2021 tools/twin/fuzz/fuzz_targets/*.rs
@@ -111,6 +111,8 @@ check "clippy: kernel crates" tools/modules.sh "$KERNEL" CLIPPY=1 KRUSTFLAGS=-Dw
 	MO="$TOP/build/clippy"
 check "clippy: hw" cargo clippy -q --all-targets --manifest-path drivers/hw/Cargo.toml -- -D warnings
 check "clippy: tools" cargo clippy -q --all-targets --workspace --manifest-path tools/Cargo.toml -- -D warnings
+check "callbacks have C's types" tools/lint/callbacks.sh "$KERNEL" "$TOP/build/clippy"
+check "what must not compile" tools/lint/rejected.sh "$TOP/build/clippy"
 check "rustdoc: hw" env RUSTDOCFLAGS=-Dwarnings cargo doc -q --no-deps --manifest-path drivers/hw/Cargo.toml
 check "rustdoc: tools" env RUSTDOCFLAGS=-Dwarnings cargo doc -q --no-deps --workspace \
 	--manifest-path tools/Cargo.toml

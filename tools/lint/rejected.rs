@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a driver must not be able to write without `unsafe`. The file compiles as it is; with each
+//! `--cfg` that stands below it must not, for the error named (see rejected.sh).
+
+#![no_std]
+#![allow(dead_code)]
+
+use kernel::{
+    device::Bound,
+    pci,
+    sync::aref::ARef, //
+};
+use vfio::pci::{
+    iommu_tracks_dirty_pages,
+    masters_bus,
+    Driver,
+    Isolation,
+    OpenDevice,
+    VirtualFunction, //
+};
+
+fn bound(pdev: &pci::Device<Bound>) -> u32 {
+    let _ = (
+        iommu_tracks_dirty_pages(pdev),
+        masters_bus(pdev),
+        Isolation::of(pdev),
+    );
+    VirtualFunction::of(pdev).map_or(0, |vf| vf.index)
+}
+
+fn kept(pdev: &pci::Device<Bound>) -> ARef<pci::Device> {
+    pdev.into()
+}
+
+fn open<D: Driver>(dev: &OpenDevice<'_, D>) -> u32 {
+    bound(dev.as_bound())
+}
+
+// The PF of a VF that is not bound may be freed.
+#[cfg(vf_of_unbound)] // E0308
+fn vf_of_unbound(pdev: &ARef<pci::Device>) -> bool {
+    VirtualFunction::of(pdev).is_some()
+}
+
+// The same of what is kept of a bound one.
+#[cfg(pf_outlives_vf)] // E0515
+fn pf_outlives_vf(
+    pdev: ARef<pci::Device>,
+    with: fn(&pci::Device) -> &pci::Device<Bound>,
+) -> Option<&'static pci::Device> {
+    VirtualFunction::of(with(&pdev)).map(|vf| vf.pf)
+}
+
+// The IOMMU driver's data of a device that is not bound may be freed.
+#[cfg(iommu_of_unbound)] // E0308
+fn iommu_of_unbound(pdev: &ARef<pci::Device>) -> bool {
+    iommu_tracks_dirty_pages(pdev)
+}
+
+#[cfg(group_of_unbound)] // E0308
+fn group_of_unbound(pdev: &ARef<pci::Device>) -> Isolation {
+    Isolation::of(pdev)
+}
+
+#[cfg(config_of_unbound)] // E0308
+fn config_of_unbound(pdev: &ARef<pci::Device>) -> bool {
+    masters_bus(pdev)
+}
+
+// That a device is bound cannot be kept.
+#[cfg(bound_is_kept)] // E0277
+fn bound_is_kept(pdev: &pci::Device<Bound>) -> ARef<pci::Device<Bound>> {
+    pdev.into()
+}
+
+// Nor that it is open.
+#[cfg(open_outlives_callback)] // E0621
+fn open_outlives_callback<D: Driver>(dev: &OpenDevice<'_, D>) -> &'static pci::Device<Bound> {
+    dev.as_bound()
+}
+
+#[cfg(open_is_sent)] // E0277
+fn open_is_sent<D: Driver>(dev: OpenDevice<'static, D>) {
+    fn send(_: impl Send) {}
+    send(dev)
+}
