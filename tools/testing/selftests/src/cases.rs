@@ -309,8 +309,9 @@ const NEEDS: &[(&str, &str)] = &[
     ),
     // The device goes where nothing is mapped, as the case wants it to.
     ("fault.dma_unmapped", UNMAPPED),
-    ("dirty.hostile_", UNMAPPED),
-    ("stream.fuzz", UNMAPPED),
+    ("dirty.hostile_changing", UNMAPPED),
+    ("dirty.hostile_descriptors", UNMAPPED),
+    ("dirty.hostile_rings", UNMAPPED),
     ("dirty.hostile_many_vfs", "\tvfs=63"),
     ("topology.integrated", "\ttopology=integrated"),
     ("topology.shared_group", "\ttopology=no-acs"),
