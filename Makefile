@@ -68,7 +68,7 @@ ifdef KDIR
 else
 	@$(ENTER) bash -c 'tools/modules.sh "$$(tools/kernel/flavour.sh)"'
 endif
-	@ls build/modules$(if $(FLAVOUR),-$(FLAVOUR))/*.ko
+	@ls build/modules$(addprefix -,$(filter-out plain,$(FLAVOUR)))/*.ko
 
 lint:
 	@$(ENTER) tools/lint.sh
