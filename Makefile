@@ -10,17 +10,19 @@ TIME ?= 60
 export FLAVOUR V
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo check check-qemu soak list shell modules lint fuzz clean distclean
+.PHONY: help run demo check check-qemu soak list slices shell modules lint fuzz clean distclean
 
 help:
 	@echo 'make run                 a VF with work in flight migrates, and you see it'
 	@echo 'make demo                QEMU migrates a guest whose VF is busy, and you see it'
 	@echo 'make check               the tests, but for some that take long: with ALL=1 these, too;'
 	@echo '                         T="suite.case" (with * and ?) those, DRIVER=rust|c,'
-	@echo '                         FLAVOUR=debug for a kernel with KASAN, lockdep, kmemleak'
+	@echo '                         FLAVOUR=debug for a kernel with KASAN, lockdep, kmemleak;'
+	@echo '                         SLICE=n for a part of all the rest, as CI runs one each time'
 	@echo 'make check-qemu          all tests in which QEMU migrates a guest'
 	@echo 'make soak                random jobs, and whether what they write is told; TIME=seconds each'
 	@echo 'make list                the names of all test cases'
+	@echo 'make slices              what the slices are (tools/kernel/flavours)'
 	@echo 'make shell               a guest with a shell'
 	@echo 'make modules [KDIR=…]    the modules, for a kernel of your own or the one under test'
 	@echo 'make fuzz                fuzzes the device model; TIME=seconds for each target, T=target'
@@ -38,7 +40,11 @@ demo:
 
 check check-qemu: export ACC_NESTED := 1
 check:
+ifneq ($(SLICE),)
+	@tools/kernel/slice.sh run '$(SLICE)'
+else
 	@$(ENTER) tools/acc.sh check --driver $(DRIVER) $(if $(ALL),--all) '$(T)'
+endif
 
 check-qemu:
 	@$(ENTER) tools/acc.sh check --driver $(DRIVER) 'qemu.* *.qemu_*'
@@ -50,6 +56,9 @@ soak:
 list:
 	@$(ENTER) tools/acc.sh list
 
+slices:
+	@tools/kernel/slice.sh list
+
 shell:
 	@$(ENTER) tools/acc.sh shell
 
@@ -59,7 +68,7 @@ ifdef KDIR
 else
 	@$(ENTER) bash -c 'tools/modules.sh "$$(tools/kernel/flavour.sh)"'
 endif
-	@ls build/modules$(if $(FLAVOUR),-$(FLAVOUR))/*.ko
+	@ls build/modules$(addprefix -,$(filter-out plain,$(FLAVOUR)))/*.ko
 
 lint:
 	@$(ENTER) tools/lint.sh

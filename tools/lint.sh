@@ -16,17 +16,22 @@ SRC=$HISI_ACC_CACHE/src/linux-$kernel_version
 export CARGO_TARGET_DIR=$TOP/build/cargo
 failed=0
 
-# check NAME COMMAND…: one line, and the output where it fails.
+# check NAME COMMAND…: one line with the seconds it took, and the output where it fails. Three checks run
+# at a time: what one has to say comes in one piece.
 check() {
-	local name=$1 out
+	local name=$1 out begin=$SECONDS result=ok
 	shift
 	if out=$("$@" 2>&1); then
-		echo "ok - $name"
+		out=
 	else
-		echo "not ok - $name"
-		printf '%s\n' "$out" | tail -n 60 | sed 's/^/  /'
+		result='not ok'
 		failed=1
 	fi
+	{
+		flock 7
+		echo "$result - $name ($((SECONDS - begin)) s)"
+		[ -z "$out" ] || printf '%s\n' "$out" | tail -n 60 | sed 's/^/  /'
+	} 7>"$TOP/build/lint.lock"
 }
 
 tracked() { git -c safe.directory="$TOP" ls-files "$@"; }
@@ -101,26 +106,48 @@ shell_scripts() {
 	tracked '*.sh' .ci/run | xargs shellcheck -S warning
 }
 
-check "rustfmt: kernel crates" rustfmt --check --edition 2021 --config-path "$SRC/.rustfmt.toml" \
-	rust/vfio/vfio.rs drivers/link/hisi_acc_link.rs drivers/vfio/hisi_acc_vfio_rs.rs \
-	samples/vfio_edu/vfio_edu.rs tools/lint/rejected.rs
-check "rustfmt: hw" cargo fmt --check --manifest-path drivers/hw/Cargo.toml
-check "rustfmt: tools" cargo fmt --check --all --manifest-path tools/Cargo.toml
-check "rustfmt: fuzz" rustfmt --check --edition 2021 tools/twin/fuzz/fuzz_targets/*.rs
-check "clippy: kernel crates" tools/modules.sh "$KERNEL" CLIPPY=1 KRUSTFLAGS=-Dwarnings \
-	MO="$TOP/build/clippy"
-check "clippy: hw" cargo clippy -q --all-targets --manifest-path drivers/hw/Cargo.toml -- -D warnings
-check "clippy: tools" cargo clippy -q --all-targets --workspace --manifest-path tools/Cargo.toml -- -D warnings
-check "callbacks have C's types" tools/lint/callbacks.sh "$KERNEL" "$TOP/build/clippy"
-check "what must not compile" tools/lint/rejected.sh "$TOP/build/clippy"
-check "rustdoc: hw" env RUSTDOCFLAGS=-Dwarnings cargo doc -q --no-deps --manifest-path drivers/hw/Cargo.toml
-check "rustdoc: tools" env RUSTDOCFLAGS=-Dwarnings cargo doc -q --no-deps --workspace \
-	--manifest-path tools/Cargo.toml
-check "rustdoc: kernel crates" kernel_docs
-check "shellcheck" shell_scripts
-check "checkpatch" checkpatch
-check "SPDX in every file" spdx
-check "unsafe where it may be" unsafe_code
-check "SAFETY before unsafe" safety_comments
-check "no registry's host, no machine's path" hosts_and_paths
+# Each of these three has the other two beside it: no folder is written by two.
+text_checks() {
+	check "rustfmt: kernel crates" rustfmt --check --edition 2021 --config-path "$SRC/.rustfmt.toml" \
+		rust/vfio/vfio.rs drivers/link/hisi_acc_link.rs drivers/vfio/hisi_acc_vfio_rs.rs \
+		samples/vfio_edu/vfio_edu.rs tools/testing/modules/part_rs.rs tools/lint/rejected.rs
+	check "rustfmt: hw" cargo fmt --check --manifest-path drivers/hw/Cargo.toml
+	check "rustfmt: tools" cargo fmt --check --all --manifest-path tools/Cargo.toml
+	check "rustfmt: fuzz" rustfmt --check --edition 2021 tools/twin/fuzz/fuzz_targets/*.rs
+	check "shellcheck" shell_scripts
+	check "checkpatch" checkpatch
+	check "SPDX in every file" spdx
+	check "unsafe where it may be" unsafe_code
+	check "SAFETY before unsafe" safety_comments
+	check "no registry's host, no machine's path" hosts_and_paths
+	exit $failed
+}
+
+kernel_checks() {
+	check "clippy: kernel crates" tools/modules.sh "$KERNEL" CLIPPY=1 KRUSTFLAGS=-Dwarnings \
+		MO="$TOP/build/clippy"
+	check "callbacks have C's types" tools/lint/callbacks.sh "$KERNEL" "$TOP/build/clippy"
+	check "what must not compile" tools/lint/rejected.sh "$TOP/build/clippy"
+	check "rustdoc: kernel crates" kernel_docs
+	exit $failed
+}
+
+cargo_checks() {
+	check "clippy: hw" cargo clippy -q --all-targets --manifest-path drivers/hw/Cargo.toml -- -D warnings
+	check "clippy: tools" cargo clippy -q --all-targets --workspace --manifest-path tools/Cargo.toml -- -D warnings
+	check "rustdoc: hw" env RUSTDOCFLAGS=-Dwarnings cargo doc -q --no-deps --manifest-path drivers/hw/Cargo.toml
+	check "rustdoc: tools" env RUSTDOCFLAGS=-Dwarnings cargo doc -q --no-deps --workspace \
+		--manifest-path tools/Cargo.toml
+	exit $failed
+}
+
+# For the log of modules.sh, and what cargo writes to.
+mkdir -p build/cargo
+(kernel_checks) &
+kernel=$!
+(cargo_checks) &
+cargo=$!
+(text_checks) || failed=1
+wait $kernel || failed=1
+wait $cargo || failed=1
 exit $failed

@@ -74,6 +74,9 @@ alone() {
 	export HISI_ACC_ALONE=1
 }
 
+# The plain one has no name.
+if [ "${FLAVOUR:-}" = plain ]; then FLAVOUR=; fi
+
 # SUFFIX: behind the names of what a flavour of the kernel has for itself (tools/kernel/flavour.sh).
 # shellcheck disable=SC2034
 SUFFIX=${FLAVOUR:+-$FLAVOUR}

@@ -19,8 +19,10 @@ pub struct Machine {
     pub top: PathBuf,
     pub kernel: PathBuf,
     pub twin: PathBuf,
-    /// The kernel's, or nothing
+    /// The kernel's, or nothing if it is the plain one
     pub flavour: String,
+    /// By how much the kernel is slower than the plain one
+    pub slowness: u32,
     /// The root of the guests' own QEMU, if there is one
     pub nested: Option<PathBuf>,
 }
@@ -54,6 +56,9 @@ echo 'acc-selftest: end'
 poweroff -f
 ";
 
+/// After how many seconds the plain kernel says that a task hangs; it looks as often.
+const HUNG: u32 = 30;
+
 /// How many seconds each case that can go on for long is to go on (`make soak`).
 fn soak() -> Option<u64> {
     std::env::var("ACC_SOAK").ok()?.parse().ok()
@@ -69,19 +74,11 @@ impl Machine {
         self.top.join("build").join(name)
     }
 
-    /// By how much the kernel is slower than the plain one.
-    fn slowness(&self) -> u32 {
-        match self.flavour.as_str() {
-            "debug" => 5,
-            _ => 1,
-        }
-    }
-
     pub fn limits(&self, silence: u64, total: u64) -> Limits {
         Limits {
-            silence: Duration::from_secs(silence + soak().unwrap_or(0)) * self.slowness(),
+            silence: Duration::from_secs(silence + soak().unwrap_or(0)) * self.slowness,
             // Three engines, each so long.
-            total: Duration::from_secs(total + 3 * soak().unwrap_or(0)) * self.slowness(),
+            total: Duration::from_secs(total + 3 * soak().unwrap_or(0)) * self.slowness,
         }
     }
 
@@ -203,14 +200,19 @@ impl Machine {
             "console=ttyAMA0 panic=-1 rdinit=/init".to_owned(),
             arguments.to_owned(),
         ];
-        if self.flavour == "debug" {
+        // A task that hangs is reported, with its stack, long before the guest counts as silent.
+        append.push(format!(
+            "sysctl.kernel.hung_task_timeout_secs={}",
+            HUNG * self.slowness
+        ));
+        if !self.flavour.is_empty() {
             // Each of KASAN's findings, not the first alone. And no tests of all that the
             // accelerators' drivers register, but for cases that ask for them: they take minutes.
             append.push("kasan_multi_shot cryptomgr.notests=1".to_owned());
         }
         append.extend(needs.kernel.iter().cloned());
         // For acc-selftest, which waits so much longer.
-        append.push(format!("acc.slowness={}", self.slowness()));
+        append.push(format!("acc.slowness={}", self.slowness));
         if let Some(seconds) = soak() {
             append.push(format!("acc.soak={seconds}"));
         }
@@ -218,8 +220,8 @@ impl Machine {
             .memory
             .as_deref()
             .unwrap_or(match self.flavour.as_str() {
-                "debug" => "2G",
-                _ => "1G",
+                "" => "1G",
+                _ => "2G",
             });
         // It ends with the thread that starts it, whatever ends that.
         let mut command = Command::new("setpriv");

@@ -3,17 +3,20 @@
 //! `acc`: boots guests with the device model and runs cases in them. Called by tools/acc.sh, which
 //! has built all that is needed; runs inside the toolchain root.
 
-mod case;
 mod complaints;
 mod console;
 mod guest;
+mod host;
 mod judge;
 mod machine;
 mod report;
-mod select;
 mod table;
 
-use case::{Case, Needs};
+use acc_cases::{
+    case::{self, Case, Needs},
+    flavours::{self, Flavours},
+    select,
+};
 use clap::{Parser, Subcommand};
 use guest::{Guest, Show};
 use machine::Machine;
@@ -23,7 +26,6 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, ExitCode},
     sync::Mutex,
-    time::Instant,
 };
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
@@ -57,7 +59,7 @@ enum What {
     /// Runs cases, prints TAP, ends with `N passed, N failed`
     Check {
         /// Which: SUITE.CASE, with * and ?; the driver's name may follow behind a colon. Several
-        /// have spaces between them
+        /// have spaces between them, one with ! before it leaves out
         #[arg(default_value = "*")]
         pattern: String,
         /// With which driver: rust, c, both
@@ -79,18 +81,6 @@ enum What {
         steps: Vec<String>,
     },
 }
-
-/// Suites of the host: what cargo is asked to test.
-const HOST: &[(&str, &str, &[&str])] = &[
-    ("host.hw", "drivers/hw", &["test", "-q"]),
-    ("host.twin", "tools", &["test", "-q", "-p", "acc-twin"]),
-    ("host.harness", "tools", &["test", "-q", "-p", "acc"]),
-    (
-        "host.selftests",
-        "tools",
-        &["test", "-q", "-p", "acc-selftests"],
-    ),
-];
 
 /// How many seconds a guest may be silent, and how many it may take in all: itself, or with guests
 /// of its own.
@@ -118,49 +108,10 @@ fn all_cases(machine: &Machine) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     // They have nothing to do with the guests' kernel.
     if machine.flavour.is_empty() {
-        cases.extend(HOST.iter().map(|(name, ..)| Case::new(name)));
+        cases.extend(host::cases());
     }
     cases.extend(guest_cases(machine)?);
     Ok(cases)
-}
-
-fn run_host(top: &Path, results: &Path, name: &str, report: &Mutex<Report>) -> Result<()> {
-    let (_, folder, arguments) = HOST
-        .iter()
-        .find(|(n, ..)| *n == name)
-        .ok_or("no such suite")?;
-    let begin = Instant::now();
-    let output = Command::new("cargo")
-        .args(*arguments)
-        .current_dir(top.join(folder))
-        .env("CARGO_TARGET_DIR", top.join("build/cargo"))
-        .output()?;
-    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
-    text.push_str(&String::from_utf8_lossy(&output.stderr));
-    fs::write(results.join(format!("{name}.log")), &text)?;
-    // "running 0 tests" alone would prove nothing.
-    let ran = text
-        .lines()
-        .filter_map(|line| {
-            line.strip_prefix("running ")?
-                .split(' ')
-                .next()?
-                .parse::<u32>()
-                .ok()
-        })
-        .sum::<u32>();
-    let why = match (output.status.success(), ran) {
-        (true, 0) => vec!["no test was run".to_owned()],
-        (true, _) => vec![],
-        (false, _) => text.lines().map(str::to_owned).collect(),
-    };
-    report.lock().expect("no poison").add(Outcome {
-        name: name.to_owned(),
-        took: begin.elapsed(),
-        why,
-        ..Outcome::default()
-    });
-    Ok(())
 }
 
 /// The folder of the results, without those of the last run.
@@ -187,11 +138,11 @@ fn check(machine: &Machine, pattern: &str, driver: &str, all: bool) -> Result<bo
     let (host, cases): (Vec<Case>, Vec<Case>) =
         cases.into_iter().partition(|case| case.suite() == "host");
     for case in host {
-        run_host(&machine.top, &results, &case.name, &report)?;
+        let outcome = host::run(machine, &results, &case.name)?;
+        report.lock().expect("no poison").add(outcome);
     }
     // Two guests at a time, those first that take longest.
-    let apart = machine.flavour == "debug";
-    let mut groups = case::groups(cases, apart);
+    let mut groups = case::groups(cases, !machine.flavour.is_empty());
     groups.sort_by_key(|(_, cases)| !cases[0].needs.nested);
     let queue = Mutex::new(groups.into_iter());
     std::thread::scope(|scope| {
@@ -233,10 +184,32 @@ fn broken(machine: &Machine, steps: &[String]) -> Result<bool> {
     report.finish()
 }
 
+/// By how much the kernel is slower than the plain one.
+fn slowness(top: &Path, flavour: &str) -> Result<u32> {
+    let file = top.join("tools/kernel/flavours");
+    let flavours = Flavours::read(&fs::read_to_string(&file)?);
+    let flavours = flavours.map_err(|e| format!("{}: {e}", file.display()))?;
+    let name = if flavour.is_empty() {
+        flavours::PLAIN
+    } else {
+        flavour
+    };
+    let slowness = flavours.slowness(name);
+    slowness.ok_or_else(|| format!("{} has no flavour '{name}'", file.display()).into())
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    let slowness = match slowness(&arguments.top, &arguments.flavour) {
+        Ok(slowness) => slowness,
+        Err(e) => {
+            eprintln!("error: {e}");
+            return ExitCode::from(2);
+        }
+    };
     let machine = Machine {
         top: arguments.top,
+        slowness,
         // Not wanted for a list, nor where something did not build.
         kernel: arguments.kernel.unwrap_or_default(),
         twin: arguments.twin.unwrap_or_default(),

@@ -11,7 +11,7 @@ use std::{
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// What became of a case.
@@ -33,6 +33,7 @@ pub struct Report {
     folder: PathBuf,
     flavour: String,
     planned: usize,
+    begin: Instant,
     /// How many cases take so long that they were left out
     pub left_out: usize,
     outcomes: Vec<Outcome>,
@@ -62,6 +63,7 @@ impl Report {
             folder: results.to_owned(),
             flavour: flavour.to_owned(),
             planned,
+            begin: Instant::now(),
             left_out: 0,
             outcomes: Vec::new(),
             data: BTreeMap::new(),
@@ -164,6 +166,8 @@ impl Report {
                 self.left_out
             ));
         }
+        let took = self.begin.elapsed().as_secs();
+        self.say(&format!("# took {} min {} s", took / 60, took % 60));
         let (passed, failed) = self.counts();
         self.say(&format!("{passed} passed, {failed} failed"));
         Ok(failed == 0)

@@ -17,16 +17,20 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// Whether a case is meant by one of some patterns, for its name with or without what is behind the
-/// first colon, and a driver's name.
+/// Whether a case is meant by one of some patterns, and by none that has `!` before it, for its name
+/// with or without what is behind the first colon, and a driver's name.
 pub fn matches(patterns: &str, driver: &str, case: &Case) -> bool {
     if driver != "both" && case.driver().is_some_and(|with| with != driver) {
         return false;
     }
     let name = case.name.split(':').next().unwrap_or_default();
-    patterns.split_whitespace().any(|pattern| {
+    let is = |pattern: &str| {
         glob(pattern.as_bytes(), case.name.as_bytes()) || glob(pattern.as_bytes(), name.as_bytes())
-    })
+    };
+    let (without, with): (Vec<&str>, Vec<&str>) = patterns
+        .split_whitespace()
+        .partition(|pattern| pattern.starts_with('!'));
+    with.into_iter().any(is) && !without.into_iter().any(|pattern| is(&pattern[1..]))
 }
 
 #[cfg(test)]
@@ -49,6 +53,10 @@ mod tests {
         assert!(matches("*:v5", "both", "migration.idle:rust:v5"));
         assert!(!matches("hidden.*", "both", "migration.idle:c"));
         assert!(matches("hidden.* *.idle", "both", "migration.idle:c"));
+        assert!(!matches("*.idle !migration.*", "both", "migration.idle:c"));
+        assert!(matches("!*:v5 *", "both", "migration.idle:c"));
+        assert!(!matches("!*:v5 *", "both", "migration.idle:c:v5"));
+        assert!(!matches("!*:v5", "both", "migration.idle:c"));
     }
 
     #[test]

@@ -37,6 +37,8 @@ mod ras;
 mod reset;
 mod sample;
 mod seen;
+#[cfg(test)]
+mod slices;
 mod stream;
 mod topology;
 mod tracked;
@@ -307,8 +309,9 @@ const NEEDS: &[(&str, &str)] = &[
     ),
     // The device goes where nothing is mapped, as the case wants it to.
     ("fault.dma_unmapped", UNMAPPED),
-    ("dirty.hostile_", UNMAPPED),
-    ("stream.fuzz", UNMAPPED),
+    ("dirty.hostile_changing", UNMAPPED),
+    ("dirty.hostile_descriptors", UNMAPPED),
+    ("dirty.hostile_rings", UNMAPPED),
     ("dirty.hostile_many_vfs", "\tvfs=63"),
     ("topology.integrated", "\ttopology=integrated"),
     ("topology.shared_group", "\ttopology=no-acs"),
@@ -317,7 +320,7 @@ const NEEDS: &[(&str, &str)] = &[
         "topology.no_group",
         "\ttopology=no-iommu\tkernel=cryptomgr.notests=1",
     ),
-    // All threads hang, and the kernel is to say so soon.
+    // All threads hang, and the kernel is to say so sooner than elsewhere.
     (
         "reset.threads:c",
         "\tkernel=sysctl.kernel.hung_task_timeout_secs=10",
@@ -327,8 +330,10 @@ const NEEDS: &[(&str, &str)] = &[
         "dirty.qemu_",
         "\tnested\tmemory=6G\tflavour=\tkernel=cryptomgr.notests=1",
     ),
-    // Each spoils its guest.
+    // Each spoils its guest, and these end it.
     ("debug.", "\tfresh\tflavour=debug"),
+    ("debug.cfi", "\tlethal"),
+    ("debug.hung_task", "\tlethal"),
 ];
 
 /// pci_disable_sriov() by a PF's driver that is unbound: without pci_rescan_remove_lock.

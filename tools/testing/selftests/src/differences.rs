@@ -25,7 +25,8 @@ pub struct Difference {
 /// How it shows with the C driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// The case fails and says this
+    /// The case fails and says just this: `#` stands for a number, and no number more or less is left
+    /// open than has to be
     Fails(&'static str),
     /// The same, and its guest is good for nothing afterwards
     Hangs(&'static str),
@@ -48,7 +49,7 @@ pub const ALL: &[Difference] = &[
         what: "`VFIO_DEVICE_IOEVENTFD` into the hidden half",
         c: "let through: the user writes migration registers",
         here: "EINVAL, nothing is written",
-        shown: &[("hidden.ioeventfd:v3", Fails("the hidden half saw 0 reads"))],
+        shown: &[("hidden.ioeventfd:v3", Fails("11 were taken, the hidden half saw 0 reads and 3 writes"))],
     },
     Difference {
         id: "D2",
@@ -58,9 +59,9 @@ pub const ALL: &[Difference] = &[
         shown: &[
             (
                 "migration.refused_stream",
-                Fails("RESUMING -> STOP has errno 0"),
+                Fails("major version: RESUMING -> STOP has errno 0"),
             ),
-            ("migration.refused_stream_runs", Hangs("does not end")),
+            ("migration.refused_stream_runs", Hangs("RESUMING -> RUNNING does not end")),
         ],
     },
     Difference {
@@ -68,7 +69,7 @@ pub const ALL: &[Difference] = &[
         what: "the second stream of one open",
         c: "not checked at all",
         here: "checked as the first",
-        shown: &[("migration.second_resume", Fails("errno 0, then 0"))],
+        shown: &[("migration.second_resume", Fails("the second, bad stream: errno 0, then 0"))],
     },
     Difference {
         id: "D4",
@@ -95,7 +96,7 @@ pub const ALL: &[Difference] = &[
         what: "`STOP -> STOP_COPY` that fails",
         c: "leaves an open file behind each time",
         here: "leaves nothing",
-        shown: &[("lifetime.save_fails", Fails("files are left open"))],
+        shown: &[("lifetime.save_fails", Fails("# files are left open"))],
     },
     Difference {
         id: "D7",
@@ -103,8 +104,8 @@ pub const ALL: &[Difference] = &[
         c: "the VF stays paused, and is said to be RUNNING",
         here: "the VF is started again",
         shown: &[
-            ("fault.ras_stops", Fails("do not come back")),
-            ("fault.write_back_stops", Fails("do not come back")),
+            ("fault.ras_stops", Fails("# jobs do not come back")),
+            ("fault.write_back_stops", Fails("# jobs do not come back")),
         ],
     },
     Difference {
@@ -112,7 +113,7 @@ pub const ALL: &[Difference] = &[
         what: "the same from PRE_COPY",
         c: "`PRE_COPY -> RUNNING` starts nothing either",
         here: "as D7",
-        shown: &[("fault.ras_stops_precopy", Fails("do not come back"))],
+        shown: &[("fault.ras_stops_precopy", Fails("# jobs do not come back"))],
     },
     Difference {
         id: "D9",
@@ -123,7 +124,7 @@ pub const ALL: &[Difference] = &[
         shown: &[
             (
                 "migration.bad_stream",
-                Fails("RESUMING -> STOP has errno 0"),
+                Fails("page size: RESUMING -> STOP has errno 0"),
             ),
             ("fault.load_refused", Fails("the state is 4")),
             ("stream.fuzz", Ours),
@@ -164,7 +165,7 @@ pub const ALL: &[Difference] = &[
         c: "none: QEMU refuses a guest with two VFs",
         here: "yes",
         shown: &[
-            ("p2p.flags", Fails("flags 0x5")),
+            ("p2p.flags", Fails("zip: flags 0x5")),
             ("qemu.two_vfs", Value),
             ("p2p.two_vfs", Ours),
         ],
@@ -176,7 +177,7 @@ pub const ALL: &[Difference] = &[
         here: "does not, and a warning names them",
         shown: &[(
             "topology.shared_group",
-            Fails("there is a /sys/kernel/debug/vfio"),
+            Fails("there is a /sys/kernel/debug/vfio/0000:02:00.1/migration"),
         )],
     },
     Difference {
@@ -207,14 +208,14 @@ pub const ALL: &[Difference] = &[
         what: "`dev_data` of debugfs while the guest works",
         c: "gives commands by the guest's mailbox",
         here: "leaves out what it would need them for",
-        shown: &[("hidden.debugfs", Fails("commands to a VF at work"))],
+        shown: &[("hidden.debugfs", Fails("# commands to a VF at work"))],
     },
     Difference {
         id: "D19",
         what: "a source that is to run again after STOP",
         c: "is not started (as the model has it)",
         here: "works on",
-        shown: &[("migration.source_goes_on", Fails("do not come back"))],
+        shown: &[("migration.source_goes_on", Fails("# jobs do not come back"))],
     },
     Difference {
         id: "D20",
@@ -239,8 +240,8 @@ pub const ALL: &[Difference] = &[
         c: "not noticed: what there is of no more is saved, and said to be stopped",
         here: "as a reset of the VF: RUNNING, the file ends in ENODEV",
         shown: &[
-            ("reset.pf", Fails("the state afterwards is STOP")),
-            ("reset.pf_controller", Fails("the state afterwards is STOP")),
+            ("reset.pf", Fails("in STOP: the state afterwards is STOP")),
+            ("reset.pf_controller", Fails("in STOP: the state afterwards is STOP")),
         ],
     },
 ];
@@ -344,13 +345,29 @@ pub fn judge(name: &str, result: Result<String>) -> Result<String> {
         )
         .into()),
         Err(e) => match e.to_string() {
-            text if text.contains(words) => {
-                let line = text.lines().find(|line| line.contains(words));
-                Ok(format!("{id}: {}", line.unwrap_or_default()))
+            text if says(&text, words) => {
+                Ok(format!("{id}: {}", text.lines().next().unwrap_or_default()))
             }
             text => Err(format!("it was to say \"{words}\" ({id}), not:\n{text}").into()),
         },
     }
+}
+
+/// Whether a text is these words, in which `#` stands for a number: digits, or hexadecimal ones behind
+/// `0x`.
+fn says(text: &str, words: &str) -> bool {
+    let Some((before, behind)) = words.split_once('#') else {
+        return text == words;
+    };
+    let Some(rest) = text.strip_prefix(before) else {
+        return false;
+    };
+    let (rest, digit): (&str, fn(&char) -> bool) = match rest.strip_prefix("0x") {
+        Some(rest) => (rest, char::is_ascii_hexdigit),
+        None => (rest, char::is_ascii_digit),
+    };
+    let after = rest.trim_start_matches(|c: char| digit(&c));
+    after.len() < rest.len() && says(after, behind)
 }
 
 /// README's table.
@@ -425,11 +442,44 @@ mod tests {
     #[test]
     fn what_differs_is_expected() {
         let name = "migration.second_resume:c";
-        let said = judge(name, Err("the second: errno 0, then 0".into()));
-        assert_eq!(said.unwrap(), "D3: the second: errno 0, then 0");
+        let Some((_, Fails(words))) = of(name) else {
+            panic!("{name} is expected to fail");
+        };
+        let said = words.replace('#', "7");
+        let judged = judge(name, Err(said.as_str().into()));
+        assert_eq!(judged.unwrap(), format!("D3: {said}"));
         assert!(judge(name, Ok(String::new())).is_err());
         assert!(judge(name, Err("another".into())).is_err());
         let ours = "migration.second_resume:rust";
-        assert!(judge(ours, Err("the second: errno 0, then 0".into())).is_err());
+        assert!(judge(ours, Err(said.as_str().into())).is_err());
+        // All of it, and nothing more.
+        for more in [
+            format!("{said}0"),
+            format!("{said}\nand another"),
+            format!("before {said}"),
+            said[1..].to_owned(),
+        ] {
+            assert!(judge(name, Err(more.as_str().into())).is_err(), "{more}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_left_open() {
+        assert!(says(
+            "saw 0 reads and 12 writes",
+            "saw 0 reads and # writes"
+        ));
+        assert!(says("flags 0x1f", "flags #"));
+        assert!(!says(
+            "saw 1 reads and 12 writes",
+            "saw 0 reads and # writes"
+        ));
+        assert!(!says("saw 0 reads and  writes", "saw 0 reads and # writes"));
+        assert!(!says(
+            "saw 0 reads and -1 writes",
+            "saw 0 reads and # writes"
+        ));
+        assert!(!says("flags 1f", "flags #"));
+        assert!(!says("flags 0x", "flags #"));
     }
 }

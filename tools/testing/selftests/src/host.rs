@@ -359,15 +359,22 @@ impl Accelerator {
         Ok(pf)
     }
 
+    /// Removes all VFs.
+    pub fn remove_vfs(&self) -> Result<()> {
+        let numvfs = self.bound_pf()?.path().join("sriov_numvfs");
+        if read(&numvfs)? != "0" {
+            write(&numvfs, "0")?;
+        }
+        Ok(())
+    }
+
     /// So many VFs; those that the in-tree driver had are let go.
     pub fn vfs(&self, count: usize) -> Result<Vec<Function>> {
         let pf = self.bound_pf()?;
         let current = read(pf.path().join("sriov_numvfs"))?;
         if current != count.to_string() {
+            self.remove_vfs()?;
             let numvfs = pf.path().join("sriov_numvfs");
-            if current != "0" {
-                write(&numvfs, "0")?;
-            }
             // The VFs are to be ours: no driver takes them.
             write(pf.path().join("sriov_drivers_autoprobe"), "0")?;
             write(&numvfs, &count.to_string())?;

@@ -8,6 +8,7 @@ mod demo;
 mod differences;
 mod hand;
 mod host;
+mod ktap;
 mod live;
 mod memory;
 mod migrate;

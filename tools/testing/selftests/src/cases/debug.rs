@@ -44,6 +44,18 @@ const CASES: &[(&str, Provoke, &str)] = &[
         Provoke::Lkdtm("REFCOUNT_INC_ZERO"),
         "refcount_t: addition on 0; use-after-free",
     ),
+    // An indirect call by another type than the function's.
+    (
+        "debug.cfi",
+        Provoke::Lkdtm("CFI_FORWARD_PROTO"),
+        "CFI failure at",
+    ),
+    // With a stack, and before the harness ends a guest that is silent.
+    (
+        "debug.hung_task",
+        Provoke::Lkdtm("HUNG_TASK"),
+        "blocked for more than",
+    ),
     (
         "debug.kmemleak",
         Provoke::Module("kmemleak-test"),

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The flavours of the guests' kernel and the slices of the tests: tools/kernel/flavours.
+
+use crate::{case::Case, select};
+
+/// A flavour of the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flavour {
+    pub name: String,
+    /// By how much it is slower than the plain one
+    pub slowness: u32,
+}
+
+/// A part of the tests that CI runs at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slice {
+    pub flavour: String,
+    pub driver: String,
+    pub patterns: String,
+}
+
+/// The name of the flavour whose results have no name behind theirs.
+pub const PLAIN: &str = "plain";
+
+/// What the file has.
+#[derive(Debug, Default)]
+pub struct Flavours {
+    pub flavours: Vec<Flavour>,
+    pub slices: Vec<Slice>,
+}
+
+impl Flavours {
+    pub fn read(text: &str) -> Result<Self, String> {
+        let mut read = Self::default();
+        for line in text.lines() {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            match words.as_slice() {
+                [] => {}
+                [first, ..] if first.starts_with('#') => {}
+                ["flavour", name, slowness, ..] => {
+                    let slowness = slowness.parse();
+                    let slowness = slowness.map_err(|_| format!("'{line}': how slow is it?"))?;
+                    read.flavours.push(Flavour {
+                        name: (*name).to_owned(),
+                        slowness,
+                    });
+                }
+                ["slice", flavour, driver @ ("rust" | "c" | "both"), patterns @ ..]
+                    if !patterns.is_empty() =>
+                {
+                    if !read.flavours.iter().any(|known| known.name == *flavour) {
+                        return Err(format!("'{line}': there is no such flavour before it"));
+                    }
+                    read.slices.push(Slice {
+                        flavour: (*flavour).to_owned(),
+                        driver: (*driver).to_owned(),
+                        patterns: patterns.join(" "),
+                    });
+                }
+                _ => return Err(format!("'{line}' is neither a flavour nor a slice")),
+            }
+        }
+        Ok(read)
+    }
+
+    /// By how much a flavour is slower than the plain one.
+    pub fn slowness(&self, name: &str) -> Option<u32> {
+        let mut flavours = self.flavours.iter();
+        Some(flavours.find(|f| f.name == name)?.slowness)
+    }
+}
+
+impl Slice {
+    /// Whether a case runs in it.
+    pub fn has(&self, case: &Case) -> bool {
+        let flavour = match self.flavour.as_str() {
+            PLAIN => "",
+            name => name,
+        };
+        case.flavour.as_ref().is_none_or(|only| only == flavour)
+            && select::matches(&self.patterns, &self.driver, case)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines() {
+        let read = Flavours::read(
+            "# a comment\n\nflavour plain 1\nflavour debug 5 a.config b.config\n\
+             slice debug rust a.* b.c\nslice plain both *",
+        );
+        let read = read.unwrap();
+        assert_eq!(read.slowness("debug"), Some(5));
+        assert_eq!(read.slowness("other"), None);
+        assert_eq!(read.slices.len(), 2);
+        assert_eq!(read.slices[0].patterns, "a.* b.c");
+        let in_first = |line: &str| read.slices[0].has(&Case::read(line).unwrap());
+        assert!(in_first("a.x:rust") && in_first("b.c") && in_first("a.x\tflavour=debug"));
+        assert!(!in_first("a.x:c") && !in_first("b.d") && !in_first("a.x\tflavour="));
+        assert!(read.slices[1].has(&Case::read("a.x\tflavour=").unwrap()));
+        for wrong in [
+            "flavour debug",
+            "flavour debug x",
+            "slice plain rust a.*",
+            "flavour plain 1\nslice plain rust",
+            "flavour plain 1\nslice plain rusty a.*",
+            "falvour plain 1",
+        ] {
+            assert!(Flavours::read(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    /// The file as it is: the plain flavour is what others are measured by.
+    #[test]
+    fn file() {
+        let read = Flavours::read(include_str!("../../kernel/flavours")).unwrap();
+        assert_eq!(read.slowness(PLAIN), Some(1));
+        assert!(!read.slices.is_empty());
+    }
+}

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Suites of the host: programs that test what needs no guest.
+
+use crate::{case::Case, machine::Machine, report::Outcome, Result};
+use std::{fs, path::Path, process::Command, time::Instant};
+
+/// A suite: its name, the folder that its program runs in, and the program.
+struct Suite(&'static str, &'static str, &'static [&'static str]);
+
+const SUITES: &[Suite] = &[
+    Suite("host.hw", "drivers/hw", &["cargo", "test", "-q"]),
+    Suite(
+        "host.twin",
+        "tools",
+        &["cargo", "test", "-q", "-p", "acc-twin"],
+    ),
+    Suite(
+        "host.harness",
+        "tools",
+        &["cargo", "test", "-q", "-p", "acc"],
+    ),
+    Suite(
+        "host.selftests",
+        "tools",
+        &["cargo", "test", "-q", "-p", "acc-selftests"],
+    ),
+    Suite("host.ci", "", &["tools/testing/ci/test.sh"]),
+    Suite("host.modules", "", &["tools/testing/modules/test.sh"]),
+    Suite("host.lint", "", &["tools/lint.sh"]),
+];
+
+/// Those that take long: CI asks for them.
+const LONG: &[&str] = &["host.lint"];
+
+/// The suites, each as a case.
+pub fn cases() -> Vec<Case> {
+    let case = |Suite(name, ..): &Suite| Case {
+        long: LONG.contains(name),
+        ..Case::new(name)
+    };
+    SUITES.iter().map(case).collect()
+}
+
+/// How many tests there were, by what `cargo test` says, and by lines of the form `ok - NAME`.
+fn count(text: &str) -> usize {
+    let of = |line: &str| -> Option<usize> {
+        if line.starts_with("ok - ") || line.starts_with("not ok - ") {
+            return Some(1);
+        }
+        line.strip_prefix("running ")?
+            .split(' ')
+            .next()?
+            .parse()
+            .ok()
+    };
+    text.lines().filter_map(of).sum()
+}
+
+/// Runs a suite; all it says is in a file of the results.
+pub fn run(machine: &Machine, results: &Path, name: &str) -> Result<Outcome> {
+    let suite = SUITES.iter().find(|suite| suite.0 == name);
+    let Suite(_, folder, command) = suite.ok_or("no such suite")?;
+    let begin = Instant::now();
+    let output = Command::new(command[0])
+        .args(&command[1..])
+        .current_dir(machine.top.join(folder))
+        .env("CARGO_TARGET_DIR", machine.top.join("build/cargo"))
+        .env("ACC_KERNEL", &machine.kernel)
+        .output()?;
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&output.stderr));
+    fs::write(results.join(format!("{name}.log")), &text)?;
+    // A program that tests nothing would prove nothing.
+    let why = match (output.status.success(), count(&text)) {
+        (true, 0) => vec!["no test was run".to_owned()],
+        (true, _) => vec![],
+        (false, _) => text.lines().map(str::to_owned).collect(),
+    };
+    Ok(Outcome {
+        name: name.to_owned(),
+        took: begin.elapsed(),
+        why,
+        ..Outcome::default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts() {
+        assert_eq!(
+            count("running 3 tests\n...\nrunning 0 tests\nrunning 2 tests"),
+            5
+        );
+        assert_eq!(count("ok - a\nnot ok - b\n  ok - c\nok, d"), 2);
+        assert_eq!(count("running 0 tests"), 0);
+    }
+
+    #[test]
+    fn names() {
+        assert!(cases().iter().all(|case| case.suite() == "host"));
+        assert!(LONG
+            .iter()
+            .all(|name| SUITES.iter().any(|suite| suite.0 == *name)));
+    }
+}
