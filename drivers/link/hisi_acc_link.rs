@@ -5,7 +5,7 @@
 //! The PF is driven by the in-tree `hisi_zip`, `hisi_sec2` or `hisi_hpre`. For each such PF this
 //! module publishes an auxiliary device `hisi_acc_link.qm.N`, whose registration data is a
 //! [`Published`]: whoever binds it takes from there an [`Arc`] of [`PfQm`], the handle by which the
-//! PF's mailbox and registers are reached. The auxiliary device is gone, and every call of the
+//! PF's registers are reached. The auxiliary device is gone, and every call of the
 //! handle returns [`ENODEV`], before the PF's driver unbinds: a handle never dangles, however long
 //! it is kept.
 //!

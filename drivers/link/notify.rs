@@ -18,6 +18,7 @@ use crate::{
     MODULE_NAME, //
 };
 use core::ptr::NonNull;
+use hisi_acc_hw::ids;
 use kernel::{
     auxiliary,
     bindings as kbindings,
@@ -105,7 +106,7 @@ fn publish(pdev: NonNull<kbindings::pci_dev>, qm: NonNull<bindings::hisi_qm>) ->
         unsafe { &*pdev.as_ptr().cast::<pci::Device<device::Bound>>() };
     let qm = PfQm::new(pdev, raw)?;
     // The number is the PF's own, so that the name says which one it is.
-    let id = (domain(pdev) << 16) | u32::from(device.dev_id());
+    let id = ids::auxiliary_number(domain(pdev), device.dev_id());
     let registration = auxiliary::Registration::new(
         device.as_ref(),
         AUXILIARY_NAME,
@@ -129,11 +130,11 @@ fn publish(pdev: NonNull<kbindings::pci_dev>, qm: NonNull<bindings::hisi_qm>) ->
     Ok(())
 }
 
-fn domain(pdev: NonNull<kbindings::pci_dev>) -> u32 {
+fn domain(pdev: NonNull<kbindings::pci_dev>) -> u16 {
     // SAFETY: `pdev` is valid.
     let domain = unsafe { bindings::acc_link_domain(pdev.as_ptr()) };
-    // Domains have 16 bits, or 32 on some Hyper-V hosts, where these devices are not.
-    domain & 0xffff
+    // CAST: Domains have 16 bits, or 32 on some Hyper-V hosts, where these devices are not.
+    domain as u16
 }
 
 /// A PF was bound.

@@ -85,18 +85,6 @@ const POLL_TIMEOUT: Delta = Delta::from_micros(1000);
 /// How long a reset waits for another one: `QM_RESET_WAIT_TIMEOUT` of the same header, in ms.
 const RESET_WAIT_MS: u32 = 60_000;
 
-/// Where a register of a function is in the PF's BAR2.
-fn window(function: u32, offset: u32) -> Result<u32> {
-    if offset >= regs::QM_MIG_REGION_SIZE {
-        return Err(EINVAL);
-    }
-    function
-        .checked_mul(regs::QM_MIG_REGION_SIZE)
-        .and_then(|at| at.checked_add(regs::QM_MIG_REGION_OFFSET))
-        .and_then(|at| at.checked_add(offset))
-        .ok_or(EINVAL)
-}
-
 impl PfQm {
     pub(crate) fn new(pdev: NonNull<kbindings::pci_dev>, qm: RawQm) -> Result<Arc<Self>> {
         Arc::pin_init(
@@ -201,25 +189,14 @@ impl PfQm {
     /// Reads a register of function `function` by the PF's migration region, which hardware after V3
     /// has (`HW_ACC_MIG_PF_CTRL` of hisi_acc_vfio_pci.h): [`EINVAL`] for what is not in it.
     pub fn window_read32(&self, function: u32, offset: u32) -> Result<u32> {
-        let at = window(function, offset)?;
+        let at = regs::window(function, offset).ok_or(EINVAL)?;
         self.with(|bound| bound.qm.read32(at))
     }
 
     /// Writes one.
     pub fn window_write32(&self, function: u32, value: u32, offset: u32) -> Result {
-        let at = window(function, offset)?;
+        let at = regs::window(function, offset).ok_or(EINVAL)?;
         self.with(|bound| bound.qm.write32(value, at))
-    }
-
-    /// A command to the PF's mailbox, by `hisi_qm_mb()`: `base` and `queue` as the command wants
-    /// them; its errors are [`EIO`] and [`ETIMEDOUT`].
-    pub fn mailbox(&self, cmd: u8, base: u64, queue: u16, read: bool) -> Result {
-        self.with(|bound| bound.qm.mailbox(cmd, base, queue, read))
-    }
-
-    /// A command that answers, by `hisi_qm_mb_read()`.
-    pub fn mailbox_read(&self, cmd: u8, queue: u16) -> Result<u64> {
-        self.with(|bound| bound.qm.mailbox_read(cmd, queue))
     }
 
     /// Asks the virtual function table (VFT) for the queues of function `function`, 0 being the PF

@@ -7,9 +7,9 @@ use crate::{
     pf::PfQm, //
 };
 use core::ptr::NonNull;
+use hisi_acc_hw::regs;
 use kernel::{
     bindings as kbindings,
-    error::to_result,
     ffi,
     prelude::*,
     sync::Arc, //
@@ -57,10 +57,9 @@ impl RawQm {
 
     /// [`EINVAL`] for what is no aligned word of the BAR.
     fn check(&self, offset: u32) -> Result {
-        if offset % 4 != 0 || offset.checked_add(4).is_none_or(|end| end > self.len) {
-            return Err(EINVAL);
-        }
-        Ok(())
+        regs::is_register(offset, self.len)
+            .then_some(())
+            .ok_or(EINVAL)
     }
 
     pub(crate) fn read32(&self, offset: u32) -> Result<u32> {
@@ -74,20 +73,6 @@ impl RawQm {
         // SAFETY: Mapped by the type invariant, as just checked.
         unsafe { bindings::acc_link_qm_writel(self.qm.as_ptr().cast(), value, offset) };
         Ok(())
-    }
-
-    pub(crate) fn mailbox(&self, cmd: u8, base: u64, queue: u16, read: bool) -> Result {
-        // SAFETY: By the type invariant; the function sleeps, and takes the mailbox's lock.
-        to_result(unsafe { bindings::hisi_qm_mb(self.qm.as_ptr().cast(), cmd, base, queue, read) })
-    }
-
-    pub(crate) fn mailbox_read(&self, cmd: u8, queue: u16) -> Result<u64> {
-        let mut base = 0;
-        // SAFETY: As for `mailbox`; `base` is valid for writing.
-        to_result(unsafe {
-            bindings::hisi_qm_mb_read(self.qm.as_ptr().cast(), &mut base, cmd, queue)
-        })?;
-        Ok(base)
     }
 
     /// Whether it works: not while the PF is being reset.

@@ -8,7 +8,15 @@ use crate::{
     qm::Qm, //
 };
 use hisi_acc_hw::regs;
-use kernel::prelude::*;
+use hisi_acc_link::PfQm;
+use kernel::{
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed, //
+    }, //
+};
+use vfio::dev_warn_ratelimited;
 
 /// Where the migration registers of a VF are: its EQC and AEQC, which nothing else shows
 /// (`enum hw_drv_mode` of hisi_acc_vfio_pci.h).
@@ -18,6 +26,39 @@ pub(crate) enum Control {
     Vf,
     /// In the PF's BAR2; all of the VF's BAR2 is the guest's (`HW_ACC_MIG_PF_CTRL`)
     Pf,
+}
+
+impl Control {
+    /// Asks the PF, which has them where `QM_MIG_REGION_SEL` says so: [`ENODEV`] if the PF is being
+    /// unbound.
+    pub(crate) fn of(pf: &PfQm) -> Result<Self> {
+        Ok(match pf.has_window()? {
+            true => Self::Pf,
+            false => Self::Vf,
+        })
+    }
+}
+
+/// The [`Control`] of a VF, decided each time the VF is opened: `hisi_qm` writes `QM_MIG_REGION_SEL`
+/// when it binds the PF, and does not after a reset of the PF, which may clear it.
+pub(crate) struct Decided(Atomic<bool>);
+
+impl Decided {
+    pub(crate) const fn new(control: Control) -> Self {
+        Self(Atomic::new(matches!(control, Control::Pf)))
+    }
+
+    pub(crate) fn get(&self) -> Control {
+        match self.0.load(Relaxed) {
+            true => Control::Pf,
+            false => Control::Vf,
+        }
+    }
+
+    /// Decides anew. Nobody has the VF open: what userspace sees of BAR2 depends on it.
+    pub(crate) fn set(&self, control: Control) {
+        self.0.store(control == Control::Pf, Relaxed);
+    }
 }
 
 /// A context that only the migration registers show.
@@ -49,9 +90,23 @@ impl Context {
 }
 
 impl AccVf {
+    /// Makes sure that the migration registers are where they were when the VF was opened: [`EIO`] if
+    /// they are not. What is read elsewhere then is not the VF's state.
+    pub(crate) fn check_control(&self, dev: &vfio::pci::Device<Self>) -> Result {
+        if Control::of(self.pf_qm()?)? == self.control.get() {
+            return Ok(());
+        }
+        dev_warn_ratelimited!(
+            dev,
+            "no migration: the migration registers moved, by a reset of the PF or of its driver\n"
+        );
+        Err(EIO)
+    }
+
     /// Reads the EQC or AEQC.
     pub(crate) fn read_context(&self, qm: &Qm<'_>, context: Context) -> Result<XqcWords> {
-        match self.control {
+        self.check_control(qm.device())?;
+        match self.control.get() {
             Control::Vf => qm.read_words(context.in_vf()),
             Control::Pf => {
                 let pf = self.pf_qm()?;
@@ -66,7 +121,8 @@ impl AccVf {
 
     /// Writes it.
     pub(crate) fn write_context(&self, qm: &Qm<'_>, context: Context, words: &XqcWords) -> Result {
-        match self.control {
+        self.check_control(qm.device())?;
+        match self.control.get() {
             Control::Vf => qm.write_words(context.in_vf(), words),
             Control::Pf => {
                 let pf = self.pf_qm()?;

@@ -3,7 +3,10 @@
 //! A virtual function as a VFIO device.
 
 use crate::{
-    context::Control,
+    context::{
+        Control,
+        Decided, //
+    },
     debug,
     dirty::{
         self,
@@ -81,7 +84,7 @@ pub(crate) struct AccVf {
     /// Its PF's QM, where it can migrate.
     pub(crate) pf: Option<Arc<PfQm>>,
     /// Where its migration registers are.
-    pub(crate) control: Control,
+    pub(crate) control: Decided,
     #[pin]
     pub(crate) known: Mutex<Known>,
     /// Held over each command to its mailbox that is ours.
@@ -163,10 +166,7 @@ impl AccVf {
         if version < ids::QM_HW_V3 {
             return Err(Refusal::Version(version));
         }
-        let control = match pf.has_window().map_err(|_| Refusal::LinkLost)? {
-            true => Control::Pf,
-            false => Control::Vf,
-        };
+        let control = Control::of(&pf).map_err(|_| Refusal::LinkLost)?;
         Ok(Migratable {
             pf,
             function: vf.index.saturating_add(1),
@@ -270,7 +270,7 @@ impl vfio::pci::Driver for AccVf {
             device_id: pdev.device_id(),
             function,
             pf,
-            control,
+            control: Decided::new(control),
             known <- new_mutex!(Known::default(), "hisi_acc_vfio::known"),
             mailbox <- new_mutex!((), "hisi_acc_vfio::mailbox"),
             policy <- new_mutex!(Policy::new(Mode::of_module()), "hisi_acc_vfio::policy"),
@@ -282,6 +282,10 @@ impl vfio::pci::Driver for AccVf {
     fn open(dev: &OpenDevice<'_, Self>) -> Result {
         let data = dev.data();
         data.known.lock().ready = false;
+        // If the PF is being unbound, the VF is going too, and stays as it is until then.
+        if let Some(Ok(control)) = data.pf.as_deref().map(Control::of) {
+            data.control.set(control);
+        }
         data.decide_tracking(dev)
     }
 
@@ -329,7 +333,7 @@ impl vfio::pci::Driver for AccVf {
     /// not the guest's. A VF that does not migrate shows all of it: nothing that the host relies on
     /// is there.
     fn visible_len(self: Pin<&Self>, index: region::Index, len: u64) -> u64 {
-        let hides = self.pf.is_some() && self.control == Control::Vf;
+        let hides = self.pf.is_some() && self.control.get() == Control::Vf;
         if index.as_bar() == Some(BAR2) && hides {
             len / 2
         } else {

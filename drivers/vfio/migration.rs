@@ -273,6 +273,11 @@ impl Operations<AccVf> for Migration {
         }
         let qm = AccVf::qm(dev)?;
         let state = read_state(&data, &qm)?;
+        if !state.has_queues() {
+            // A target takes such a stream for that of a VF without a driver.
+            dev_warn_ratelimited!(dev, "cannot save: the VF is set up, and has no queues\n");
+            return Err(EIO);
+        }
         if !qm.is_ready()? {
             dev_warn_ratelimited!(dev, "cannot save: the VF was reset meanwhile\n");
             return Err(EIO);
@@ -299,6 +304,7 @@ impl Operations<AccVf> for Migration {
             return Ok(());
         };
         let qm = AccVf::qm(dev)?;
+        data.check_control(dev)?;
         data.queues.lock().lose();
         if let Err(e) = write_state(&data, &qm, &stream.head, &state) {
             dev_warn_ratelimited!(dev, "the state cannot be loaded ({:?}): reset\n", e);
@@ -321,6 +327,7 @@ impl Operations<AccVf> for Migration {
                 dev_warn_ratelimited!(dev, "no migration now: the PF is stopped, or being reset\n");
             }
         })?;
+        data.check_control(dev)?;
         let lifeline: Arc<dyn Lifeline> = Arc::new(PfLifeline(watch), GFP_KERNEL_ACCOUNT)?;
         Ok(Some(lifeline))
     }

@@ -135,6 +135,10 @@ impl Header {
     const SIZE: usize = 12;
     const MAGIC: [u8; 4] = *b"edu\0";
     const VERSION: u32 = 1;
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Check for Header {
@@ -145,8 +149,11 @@ impl Check for Header {
     }
 }
 
+/// The words of the state, after the header.
+const WORDS_SIZE: usize = 4 * 4;
+
 /// The longest stream, and the shortest.
-pub(crate) const STREAM_SIZE: usize = Header::SIZE + 4 * 4;
+pub(crate) const STREAM_SIZE: usize = Header::SIZE + WORDS_SIZE;
 
 /// Writes little-endian words one after the other.
 fn put_words(to: &mut [u8], words: &[u32]) {
@@ -164,14 +171,12 @@ impl State {
         pending: 0,
     };
 
-    /// The stream: the header and four words.
-    pub(crate) fn to_bytes(&self, header: &Header) -> [u8; STREAM_SIZE] {
+    /// What follows the header in a stream: four words.
+    pub(crate) fn to_bytes(&self) -> [u8; WORDS_SIZE] {
         let status = STATUS::zeroed().with_irq_on_factorial(self.irq_on_factorial);
-        let mut bytes = [0; STREAM_SIZE];
-        let (head, words) = bytes.split_at_mut(Header::SIZE);
-        head.copy_from_slice(&header.0);
+        let mut bytes = [0; WORDS_SIZE];
         put_words(
-            words,
+            &mut bytes,
             &[
                 self.liveness,
                 self.factorial.value,
@@ -182,7 +187,7 @@ impl State {
         bytes
     }
 
-    /// Its inverse: [`EINVAL`] for whatever [`State::to_bytes`] does not make.
+    /// Reads a whole stream: [`EINVAL`] for whatever `header` and [`State::to_bytes`] do not make.
     pub(crate) fn parse(bytes: &[u8], header: &Header) -> Result<Self> {
         let bytes: &[u8; STREAM_SIZE] = bytes.try_into().map_err(|_| EINVAL)?;
         header.check(bytes)?;

@@ -49,8 +49,13 @@
 //! Two states are optional. In RUNNING_P2P a device starts no DMA, so that several devices can be
 //! stopped one after the other, with none of them doing DMA to one that stands still. This one never
 //! does any, see below, and so it can offer it for nothing ([`Flags::P2P`]): `quiesce` and
-//! `unquiesce` have nothing to do, which is what they do by default. In PRE_COPY a device says
-//! something of its state while it works; edu has so little of it that it does not pay.
+//! `unquiesce` have nothing to tell it, and say only in the trace that they were called. In PRE_COPY
+//! a device says something of its state while it works; edu has so little of it that it does not pay.
+//!
+//! Both can be had otherwise, to see what becomes of the arcs. With the parameter `p2p=0` there is
+//! no RUNNING_P2P: the layer calls `quiesce` right before `stop`, and `unquiesce` right after
+//! `start`. With `precopy=1` there is PRE_COPY: `pre_copy` puts the header into the stream, so that
+//! the target can judge it while the source still works, and `save` adds the rest.
 //!
 //! # The rules
 //!
@@ -114,6 +119,11 @@ use vfio::{
     },
     region, //
 };
+
+/// What the tracepoint `vfio_rs_command` says for [`Operations::quiesce`] and
+/// [`Operations::unquiesce`]. A driver whose device has such commands gives their numbers.
+const TOLD_TO_QUIESCE: u32 = 1;
+const TOLD_TO_GO_ON: u32 = 2;
 
 /// What the driver knows of one device. All that the device itself remembers is better left there.
 #[pin_data]
@@ -196,7 +206,32 @@ impl Operations<Edu> for Migration {
     /// Each edu can migrate, also one among several devices. A driver whose devices may or may not
     /// returns `None` for those that cannot; for them it is no more than `vfio-pci`.
     fn flags(_data: Pin<&Edu>) -> Option<Flags> {
-        Some(Flags::P2P)
+        let offered = |parameter, flags| match parameter {
+            0 => Flags::STOP_COPY,
+            _ => flags,
+        };
+        let p2p = offered(*module_parameters::p2p.value(), Flags::P2P);
+        Some(p2p.and(offered(
+            *module_parameters::precopy.value(),
+            Flags::PRE_COPY,
+        )))
+    }
+
+    /// There is nothing to tell an edu, which does no DMA.
+    fn quiesce(dev: &OpenDevice<'_, Edu>) -> Result {
+        dev.trace_command(TOLD_TO_QUIESCE, 0, Ok(()));
+        Ok(())
+    }
+
+    /// The same.
+    fn unquiesce(dev: &OpenDevice<'_, Edu>) -> Result {
+        dev.trace_command(TOLD_TO_GO_ON, 0, Ok(()));
+        Ok(())
+    }
+
+    /// What does not change while the device works: which device it is.
+    fn pre_copy(dev: &OpenDevice<'_, Edu>, stream: &mut Stream) -> Result {
+        stream.append(Edu::registers(dev)?.header().as_bytes())
     }
 
     /// edu cannot be told to stop, but it does nothing that it was not told to do, and the user
@@ -215,12 +250,16 @@ impl Operations<Edu> for Migration {
         Ok(())
     }
 
-    /// What is still owed was pending on a source before this one.
+    /// What is still owed was pending on a source before this one. After PRE_COPY the header is
+    /// there already.
     fn save(dev: &OpenDevice<'_, Edu>, stream: &mut Stream) -> Result {
         let registers = Edu::registers(dev)?;
         let mut state = registers.state()?;
         state.pending |= *dev.data().owed.lock();
-        stream.append(&state.to_bytes(&registers.header()))
+        if stream.is_empty() {
+            stream.append(registers.header().as_bytes())?;
+        }
+        stream.append(&state.to_bytes())
     }
 
     fn resume(dev: &OpenDevice<'_, Edu>) -> Result<KBox<dyn Check>> {
@@ -254,4 +293,14 @@ vfio::module_vfio_pci_driver! {
     authors: ["The hisi-acc-vfio-rs authors"],
     description: "Sample VFIO PCI variant driver with live migration, for QEMU's edu device",
     license: "GPL",
+    params: {
+        p2p: u8 {
+            default: 1,
+            description: "Offer the state RUNNING_P2P: 0 or 1 (default)",
+        },
+        precopy: u8 {
+            default: 0,
+            description: "Offer the state PRE_COPY: 0 (default) or 1",
+        },
+    },
 }

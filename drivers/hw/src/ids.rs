@@ -21,7 +21,28 @@ pub const HPRE_PF: u16 = 0xa258;
 /// `PCI_DEVICE_ID_HUAWEI_HPRE_VF`
 pub const HPRE_VF: u16 = 0xa259;
 
+/// `QM_HW_V2`: the PCI revision of Kunpeng 920, which has no migration registers.
+pub const QM_HW_V2: u32 = 0x21;
 /// `QM_HW_V3`: the PCI revision of Kunpeng 930, the first that migrates.
 pub const QM_HW_V3: u32 = 0x30;
 /// `QM_HW_V5`: the first that can have its migration registers in the PF.
 pub const QM_HW_V5: u32 = 0x51;
+
+/// Returns the number of the auxiliary device that publishes the PF at `devid`, bus and devfn, of a
+/// PCI domain. No two PFs of a host have the same.
+pub const fn auxiliary_number(domain: u16, devid: u16) -> u32 {
+    // CAST: Widen; `From` is not const.
+    (domain as u32) << 16 | devid as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pfs_of_two_domains_have_two_numbers() {
+        assert_eq!(auxiliary_number(0, 0x7500), 0x7500);
+        assert_eq!(auxiliary_number(1, 0x7500), 0x1_7500);
+        assert_eq!(auxiliary_number(0xffff, 0xffff), u32::MAX);
+    }
+}

@@ -120,3 +120,52 @@ pub const fn core_int_status(vf_device: u16) -> Option<u32> {
         _ => None,
     }
 }
+
+/// Returns where the PF's BAR2 has the register at `offset` of function `function` (V5); `None` for an
+/// offset that is not in the function's part of it.
+pub const fn window(function: u32, offset: u32) -> Option<u32> {
+    if offset >= QM_MIG_REGION_SIZE {
+        return None;
+    }
+    let Some(at) = function.checked_mul(QM_MIG_REGION_SIZE) else {
+        return None;
+    };
+    match at.checked_add(QM_MIG_REGION_OFFSET) {
+        Some(at) => at.checked_add(offset),
+        None => None,
+    }
+}
+
+/// Returns whether `offset` is that of a whole register in a BAR of `len` bytes.
+pub const fn is_register(offset: u32, len: u32) -> bool {
+    match offset.checked_add(4) {
+        Some(end) => offset % 4 == 0 && end <= len,
+        None => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_window_has_8_kib_for_each_function() {
+        assert_eq!(window(0, QM_EQC_PF_DW0), Some(0x18_1c00));
+        assert_eq!(window(2, QM_AEQC_PF_DW0), Some(0x18_5c20));
+        assert_eq!(window(1, 0x1ffc), Some(0x18_3ffc));
+        assert_eq!(window(1, 0x2000), None);
+        assert_eq!(window(u32::MAX, 0), None);
+        assert_eq!(window(u32::MAX / QM_MIG_REGION_SIZE, 0), None);
+    }
+
+    #[test]
+    fn a_register_is_an_aligned_word_of_its_bar() {
+        assert!(is_register(0, 4));
+        assert!(is_register(0x1ffc, 0x2000));
+        for offset in [1, 2, 3, 0x1ffd, 0x2000, u32::MAX - 3, u32::MAX] {
+            assert!(!is_register(offset, 0x2000), "{offset:#x}");
+        }
+        assert!(!is_register(0, 0));
+        assert!(!is_register(u32::MAX - 3, u32::MAX));
+    }
+}

@@ -305,6 +305,11 @@ fn parse_state(r: &mut Reader<'_>) -> State {
 }
 
 impl State {
+    /// Returns whether the function has an EQ, an AEQ, and tables of contexts.
+    pub fn has_queues(&self) -> bool {
+        ![self.eqe_dma, self.aeqe_dma, self.sqc_dma, self.cqc_dma].contains(&0)
+    }
+
     /// Whether hardware can have been in this state: nothing of it is written before.
     fn check(&self) -> Result<(), Error> {
         if self.page_size > PAGE_SIZE_MAX {
@@ -382,8 +387,7 @@ impl Stream {
             state.aeqe_dma = context_address(&state.aeqc);
         }
         // A guest whose driver was being unloaded: nothing there to go on with.
-        let addresses = [state.eqe_dma, state.aeqe_dma, state.sqc_dma, state.cqc_dma];
-        if head.vf_qm_state == QM_NOT_READY || addresses.contains(&0) {
+        if head.vf_qm_state == QM_NOT_READY || !state.has_queues() {
             return Ok(Self { head, state: None });
         }
         state.check()?;

@@ -5,8 +5,8 @@
  *
  * Devices:
  *   hisi-zip-pf, hisi-sec-pf, hisi-hpre-pf
- *                  PFs with SR-IOV; properties: vfs=N (8), hw=3|5 (3), the QM's version. Below a
- *                  port their functions are endpoints, on the root bus integrated endpoints
+ *                  PFs with SR-IOV; properties: vfs=N (8), hw=2|3|5 (3), the QM's version. Below
+ *                  a port their functions are endpoints, on the root bus integrated endpoints
  *   acc-twin-ctl   how tests in the guest talk to the model: text in and out of BAR0. The first
  *                  word is the id of a PF (-device hisi-zip-pf,id=zip), the rest is for its model.
  */
@@ -32,6 +32,7 @@
 
 /* PCI class of the accelerators: a processing accelerator. A guess, no driver looks at it. */
 #define ACC_CLASS 0x1200
+#define QM_HW_V2 0x21
 #define QM_HW_V3 0x30
 #define QM_HW_V5 0x51
 
@@ -208,7 +209,14 @@ static const struct accelerator *accelerator(uint16_t pf_id)
 
 static uint8_t revision(struct pf *pf)
 {
-	return pf->hw == 5 ? QM_HW_V5 : QM_HW_V3;
+	switch (pf->hw) {
+	case 2:
+		return QM_HW_V2;
+	case 5:
+		return QM_HW_V5;
+	default:
+		return QM_HW_V3;
+	}
 }
 
 static bool function_init(struct function *f, struct pf *pf, uint64_t bar2, Error **errp)
@@ -256,8 +264,8 @@ static void pf_realize(PCIDevice *pdev, Error **errp)
 		error_setg(errp, "vfs is 1 to %d", MAX_VFS);
 		return;
 	}
-	if (pf->hw != 3 && pf->hw != 5) {
-		error_setg(errp, "hw is 3 or 5");
+	if (pf->hw != 2 && pf->hw != 3 && pf->hw != 5) {
+		error_setg(errp, "hw is 2, 3 or 5");
 		return;
 	}
 	f->pf = pf;

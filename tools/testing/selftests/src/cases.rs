@@ -17,17 +17,21 @@ mod foreign;
 mod fuzz;
 mod groups;
 mod hidden;
+mod inflight;
 mod iommufd;
 mod kunit;
 mod leaks;
 mod ledger;
 mod lifetime;
 mod link;
+mod load;
 mod migration;
 mod model;
 mod modules;
+mod notify;
 mod p2p;
 mod pair;
+mod pause;
 mod pending;
 mod pf_reset;
 pub mod qemu;
@@ -36,13 +40,16 @@ mod races;
 mod ras;
 mod reset;
 mod sample;
+mod sample_arcs;
 mod seen;
 #[cfg(test)]
 mod slices;
 mod stream;
 mod topology;
 mod tracked;
+mod unseen;
 mod upstream;
+mod versions;
 
 use crate::{
     differences,
@@ -102,6 +109,12 @@ const PLAIN: &[(&str, Case)] = &[
     ("fault.dma_unmapped", fault::dma_unmapped),
     ("fault.gone", fault::gone),
     ("fault.asleep", asleep::fault),
+    ("fault.pause_late", pause::late),
+    ("fault.pause_stays", pause::stays),
+    ("fault.load_fails", load::fails),
+    ("fault.load_and_reset_fail", load::and_reset_fail),
+    ("reset.pf_unseen", unseen::pf_unseen),
+    ("reset.without_turn", unseen::without_turn),
     ("p2p.arcs", p2p::arcs),
     ("p2p.quiet", p2p::quiet),
     ("p2p.two_vfs", p2p::two_vfs),
@@ -132,7 +145,11 @@ const PLAIN: &[(&str, Case)] = &[
     ("link.alias", link::alias),
     ("topology.no_link", topology::no_link),
     ("topology.no_group", groups::no_group),
+    ("topology.v2", versions::v2),
+    ("topology.window", versions::window),
+    ("link.in_tree_vf", notify::in_tree_vf),
     ("link.pf_unbind", link::pf_unbind),
+    ("link.pf_unbind_in_load", load::pf_unbind),
     ("link.module_unload", link::module_unload),
     ("sample.edu_migrates", sample::edu_migrates),
     ("sample.edu_states", sample::edu_states),
@@ -140,6 +157,7 @@ const PLAIN: &[(&str, Case)] = &[
     ("sample.edu_reset", sample::edu_reset),
     ("sample.edu_hidden", sample::edu_hidden),
     ("sample.edu_only", foreign::edu_only),
+    ("sample.edu_without_p2p", sample_arcs::without_p2p),
 ];
 
 const BOTH: &[(&str, DriverCase)] = &[
@@ -169,6 +187,9 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("migration.reset_in_precopy", migration::reset_in_precopy),
     ("migration.interrupt_pending", pending::interrupt_pending),
     ("migration.error_pending", pending::error_pending),
+    ("migration.all_queues", inflight::all_queues),
+    ("migration.cq_full", inflight::cq_full),
+    ("migration.events_wrapped", inflight::events_wrapped),
     ("reset.ioctl", reset::ioctl),
     ("reset.sysfs", reset::sysfs),
     ("reset.guest", reset::guest),
@@ -272,10 +293,27 @@ pub(crate) use ensure;
 
 /// Suites whose cases run on accelerators of both generations: those of V5 with `:v5` behind the
 /// name, in guests of their own.
-const BOTH_GENERATIONS: &[&str] = &["twin.", "migration.", "hidden.", "topology.", "dirty."];
+const BOTH_GENERATIONS: &[&str] = &[
+    "twin.",
+    "migration.",
+    "hidden.",
+    "topology.",
+    "dirty.",
+    "fault.load_",
+    "fault.pause_",
+    "link.in_tree_vf",
+    "link.pf_unbind_in_load",
+    "reset.pf",
+];
 
 /// Cases of these that run on V3 only: what differs between the generations plays no part in them.
-const ON_V3: &[&str] = &["dirty.qemu_", "dirty.hostile_many_vfs", "dirty.off_is_free"];
+const ON_V3: &[&str] = &[
+    "dirty.qemu_",
+    "dirty.hostile_many_vfs",
+    "dirty.off_is_free",
+    // It has a generation of its own.
+    "topology.v2",
+];
 
 /// Whether a case runs on V5 too.
 fn on_v5(name: &str) -> bool {
@@ -320,6 +358,9 @@ const NEEDS: &[(&str, &str)] = &[
         "topology.no_group",
         "\ttopology=no-iommu\tkernel=cryptomgr.notests=1",
     ),
+    ("topology.v2", "\thw=2"),
+    // The PF waits for its VFs, twice 40 s.
+    ("reset.without_turn", "\tlong"),
     // All threads hang, and the kernel is to say so sooner than elsewhere.
     (
         "reset.threads:c",

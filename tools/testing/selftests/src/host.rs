@@ -274,6 +274,25 @@ impl Function {
         })
     }
 
+    /// Writes a register of a BAR, past its driver.
+    pub fn set_register(&self, bar: u8, at: u64, value: u32) -> Result<()> {
+        const PAGE: u64 = 4096;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(self.path().join(format!("resource{bar}")))?;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        let page = Mapping::new(&file, at & !(PAGE - 1), PAGE as usize, protection)?;
+        // SAFETY: Within the mapping.
+        unsafe {
+            page.address
+                .add((at % PAGE) as usize)
+                .cast::<u32>()
+                .write_volatile(value);
+        }
+        Ok(())
+    }
+
     pub fn device_id(&self) -> Result<u16> {
         let text = read(self.path().join("device"))?;
         Ok(u16::from_str_radix(text.trim_start_matches("0x"), 16)?)

@@ -14,6 +14,7 @@ mod memory;
 mod migrate;
 mod nested;
 mod qm;
+mod trace;
 mod twin;
 mod vfio;
 mod work;

@@ -72,15 +72,53 @@ fn make(
     Ok(())
 }
 
+/// The ring of the EQ or of the AEQ, and how far it has been read.
+struct Events {
+    base: u64,
+    depth: u32,
+    head: u16,
+    phase: bool,
+}
+
+impl Events {
+    fn new(memory: &mut Memory, depth: u32) -> Self {
+        Self {
+            base: memory.alloc(depth as usize * EQE_SIZE),
+            depth,
+            head: 0,
+            phase: true,
+        }
+    }
+
+    /// Returns where the next event is.
+    fn next(&self) -> u64 {
+        self.base + u64::from(self.head) * EQE_SIZE as u64
+    }
+
+    /// Takes the next event, if there is one.
+    fn take(&mut self, memory: &Memory) -> Option<u32> {
+        let mut raw = [0; EQE_SIZE];
+        memory.read(self.next(), &mut raw);
+        let entry = u32::from_le_bytes(raw);
+        if (entry >> 16) & 1 != u32::from(self.phase) {
+            return None;
+        }
+        self.head += 1;
+        if u32::from(self.head) == self.depth {
+            self.head = 0;
+            self.phase = !self.phase;
+        }
+        Some(entry)
+    }
+}
+
 /// The queue manager.
 pub struct Qm {
     registers: Registers,
     /// Where contexts are put for the mailbox
     buffer: u64,
-    eq: u64,
-    eq_head: u16,
-    eq_phase: bool,
-    aeq: u64,
+    eq: Events,
+    aeq: Events,
     queues: Vec<Queue>,
     /// The size of a submission queue entry
     entry_size: usize,
@@ -103,6 +141,17 @@ impl Qm {
     /// Sets a VF up with the queues that its engine wants, as `hisi_qm_start()` and
     /// `hisi_qm_start_qp()` do.
     pub fn new(device: &Device, memory: &mut Memory, engine: &dyn Engine) -> Result<Self> {
+        Self::with_events(device, memory, engine, EQ_DEPTH, AEQ_DEPTH)
+    }
+
+    /// Sets a VF up with an EQ and an AEQ of other depths than a driver gives them.
+    pub fn with_events(
+        device: &Device,
+        memory: &mut Memory,
+        engine: &dyn Engine,
+        eq_depth: u32,
+        aeq_depth: u32,
+    ) -> Result<Self> {
         let types = engine.queues();
         let entry_size = engine.entry_size();
         let registers = Registers::new(device, types.len())?;
@@ -112,15 +161,13 @@ impl Qm {
             return Err(format!("the VF has {vf_queues} queues, {} wanted", types.len()).into());
         }
         let buffer = memory.alloc(XQC_SIZE);
-        let eq = memory.alloc(EQ_DEPTH as usize * EQE_SIZE);
-        let aeq = memory.alloc(AEQ_DEPTH as usize * EQE_SIZE);
-        for (command, base, depth) in [
-            (Command::Eqc, eq, EQ_DEPTH),
-            (Command::Aeqc, aeq, AEQ_DEPTH),
-        ] {
+        let eq = Events::new(memory, eq_depth);
+        let aeq = Events::new(memory, aeq_depth);
+        for (command, events) in [(Command::Eqc, &eq), (Command::Aeqc, &aeq)] {
+            let (depth, phase) = (events.depth, events.phase);
             let mut context = Xqc::zeroed();
-            context.set_base(base);
-            context.set_eqc_dw6(EqcDw6 { depth, phase: true }.into_raw());
+            context.set_base(events.base);
+            context.set_eqc_dw6(EqcDw6 { depth, phase }.into_raw());
             memory.write(buffer, &context.0);
             registers.mailbox(command, buffer, 0, false)?;
         }
@@ -166,8 +213,6 @@ impl Qm {
             registers,
             buffer,
             eq,
-            eq_head: 0,
-            eq_phase: true,
             aeq,
             queues,
             entry_size,
@@ -198,7 +243,12 @@ impl Qm {
 
     /// Makes a queue anew with a CQ that is shorter than its SQ.
     pub fn remake_uneven(&mut self, memory: &Memory, number: u16) -> Result<()> {
-        self.queues[usize::from(number)].cq_depth = QUEUE_DEPTH / 2;
+        self.remake_short(memory, number, QUEUE_DEPTH / 2)
+    }
+
+    /// Makes a queue anew with a CQ of so many entries, at most as many as its SQ has.
+    pub fn remake_short(&mut self, memory: &Memory, number: u16, cq_depth: u16) -> Result<()> {
+        self.queues[usize::from(number)].cq_depth = cq_depth;
         self.remake(memory, number, None)
     }
 
@@ -253,7 +303,7 @@ impl Qm {
         [
             at(q.sq, q.tail, self.entry_size),
             at(q.cq, q.head, CQE_SIZE),
-            at(self.eq, self.eq_head, EQE_SIZE),
+            (self.eq.next(), EQE_SIZE),
         ]
     }
 
@@ -303,10 +353,28 @@ impl Qm {
 
     /// How many entries there are in the AEQ, of which none is ever taken.
     pub fn errors(&self, memory: &Memory) -> usize {
-        let raw = memory.read_vec(self.aeq, AEQ_DEPTH as usize * EQE_SIZE);
+        let raw = memory.read_vec(self.aeq.base, self.aeq.depth as usize * EQE_SIZE);
         raw.chunks_exact(EQE_SIZE)
             .take_while(|entry| entry[2] & 1 == 1)
             .count()
+    }
+
+    /// Takes what is in the AEQ, as `qm_aeq_thread()` does; returns how many entries that were.
+    pub fn take_errors(&mut self, memory: &Memory) -> usize {
+        let n = std::iter::from_fn(|| self.aeq.take(memory)).count();
+        self.registers.ring(Doorbell {
+            queue: 0,
+            kind: Kind::Aeq,
+            index: self.aeq.head,
+            priority: 0,
+        });
+        n
+    }
+
+    /// Returns the phases that the next entries of EQ and AEQ will have: false after an odd number of
+    /// rounds.
+    pub fn phases(&self) -> [bool; 2] {
+        [self.eq.phase, self.aeq.phase]
     }
 
     /// Where a submission queue is, and how long.
@@ -331,28 +399,13 @@ impl Qm {
             return Vec::new();
         }
         // qm_get_complete_eqe_num()
-        let mut ready = Vec::new();
-        loop {
-            let mut raw = [0; EQE_SIZE];
-            memory.read(
-                self.eq + u64::from(self.eq_head) * EQE_SIZE as u64,
-                &mut raw,
-            );
-            let entry = u32::from_le_bytes(raw);
-            if (entry >> 16) & 1 != u32::from(self.eq_phase) {
-                break;
-            }
-            ready.push(entry as u16);
-            self.eq_head += 1;
-            if u32::from(self.eq_head) == EQ_DEPTH {
-                self.eq_head = 0;
-                self.eq_phase = !self.eq_phase;
-            }
-        }
+        let ready: Vec<u16> = std::iter::from_fn(|| self.eq.take(memory))
+            .map(|entry| entry as u16)
+            .collect();
         self.registers.ring(Doorbell {
             queue: 0,
             kind: Kind::Eq,
-            index: self.eq_head,
+            index: self.eq.head,
             priority: 0,
         });
         ready

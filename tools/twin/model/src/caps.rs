@@ -5,7 +5,7 @@
 //! zip/zip_main.c, `sec_cap_query_info` of sec2/sec_main.c, `hpre_cap_query_info` of
 //! hpre/hpre_main.c), shown as registers.
 
-use crate::kind::{Accelerator, Kind};
+use crate::kind::{Accelerator, Generation, Kind};
 
 /// Queues of the whole device (`QM_TOTAL_QP_NUM_CAP`).
 pub const TOTAL_QUEUES: u32 = 0x400;
@@ -81,6 +81,9 @@ const HPRE: [u32; 20] = [
 
 /// A capability register, `None` where `offset` is none.
 pub fn read(kind: Kind, offset: u32, is_pf: bool) -> Option<u32> {
+    if kind.generation == Generation::V2 {
+        return None;
+    }
     Some(match offset {
         // QM_CAP_VF: version 1, and what is supported; but for runtime power management (bit 13):
         // hisi_qm_pre_init() follows the ACPI companion then without asking whether there is one,
@@ -117,7 +120,6 @@ pub fn read(kind: Kind, offset: u32, is_pf: bool) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::Generation;
 
     #[test]
     fn offsets_of_the_tables() {
@@ -138,5 +140,10 @@ mod tests {
         assert_eq!(read(Accelerator::Hpre, 0x3144), Some(0x27));
         assert_eq!(read(Accelerator::Hpre, 0x3170), Some(0x10));
         assert_eq!(read(Accelerator::Hpre, 0x10_0158), Some(0x20_0400));
+        let v2 = Kind {
+            accelerator: Accelerator::Zip,
+            generation: Generation::V2,
+        };
+        assert_eq!(super::read(v2, 0x3100, true), None);
     }
 }

@@ -15,6 +15,8 @@ pub enum Accelerator {
 /// The QM's version, which is the PCI revision.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Generation {
+    /// `QM_HW_V2`: no migration registers, no capability registers
+    V2,
     /// `QM_HW_V3`: a VF's migration registers are in the upper half of its BAR2
     V3,
     /// `QM_HW_V5`: they are in the PF's BAR2
@@ -69,6 +71,7 @@ impl Kind {
             _ => return None,
         };
         let generation = match u32::from(revision) {
+            ids::QM_HW_V2 => Generation::V2,
             ids::QM_HW_V3 => Generation::V3,
             ids::QM_HW_V5 => Generation::V5,
             _ => return None,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A model of the HiSilicon accelerators ZIP, SEC2 and HPRE, hardware versions V3 and V5: a PF, its
+//! A model of the HiSilicon accelerators ZIP, SEC2 and HPRE, hardware versions V2, V3 and V5: a PF, its
 //! VFs, and the queue manager (QM) by which each of them is driven.
 //!
 //! Written from what the in-tree drivers of Linux show of the hardware; they are its judges. What

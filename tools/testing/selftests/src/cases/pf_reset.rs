@@ -70,7 +70,7 @@ fn answer(device: &Device) -> Result<()> {
 }
 
 /// Does something to the PF, of which it tells its VFs.
-fn answered(devices: &[Device], f: impl FnOnce() -> Result<()>) -> Result<()> {
+pub fn answered(devices: &[Device], f: impl FnOnce() -> Result<()>) -> Result<()> {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let answering = scope.spawn(|| {
@@ -139,12 +139,33 @@ fn reset_in_each_state(
 
 /// Its function is reset by sysfs: the VFs can be set up again, and migrate.
 pub fn function(driver: Driver) -> Result<()> {
-    let (mut pair, vfs) = reset_in_each_state(driver, |_| host::pf()?.set_attribute("reset", "1"))?;
-    again(&mut pair, vfs)
+    let seen = reset_in_each_state(driver, |_| host::pf()?.set_attribute("reset", "1"))
+        .and_then(|(mut pair, vfs)| again(&mut pair, vfs));
+    // For who comes after, whatever was seen.
+    window_again()?;
+    seen
 }
 
-/// Each is reset, can be set up, and migrates.
+/// Whether the PF has the migration registers of its VFs in its window (V5).
+fn window() -> Result<bool> {
+    let selected = host::pf()?.register(2, regs::QM_MIG_REGION_SEL.into())?;
+    Ok(host::is_v5()? && selected & regs::QM_MIG_REGION_EN != 0)
+}
+
+/// After a reset of the PF: on V5 its driver does not select the window anew, which the model forgets
+/// (G12), unless the PF is bound anew.
+pub fn window_again() -> Result<()> {
+    if host::is_v5()? && !window()? {
+        model::unbind(host::ZIP)?;
+        host::ZIP.bound_pf()?;
+        ensure!(window()?, "the PF is bound anew and has no window");
+    }
+    Ok(())
+}
+
+/// Each is reset, can be set up, and migrates; it does not where its migration registers are gone.
 fn again(pair: &mut Pair, vfs: Vec<Vf>) -> Result<()> {
+    let moved = host::is_v5()? && !window()?;
     for vf in vfs {
         // After a reset of the PF: what of the VFs' configuration a guest's driver restores by itself.
         vf.device.reset()?;
@@ -152,7 +173,15 @@ fn again(pair: &mut Pair, vfs: Vec<Vf>) -> Result<()> {
         pair.source = vf.device;
         let again = pair.set_up().and_then(|()| {
             pair.round()?;
-            pair.migrate(true)?;
+            if moved {
+                let error = errno(pair.source.set_state(state::PRE_COPY));
+                ensure!(
+                    error == libc::EIO,
+                    "migration registers gone: errno {error}"
+                );
+            } else {
+                pair.migrate(true)?;
+            }
             pair.round()
         });
         again.map_err(|e| format!("again, after {}: {e}", state::name(vf.state)))?;

@@ -31,10 +31,10 @@ const COMPUTING: u32 = 0x01;
 const IRQ_ON_FACTORIAL: u32 = 0x80;
 
 /// The interrupt at the end of a factorial.
-const IRQ_FACTORIAL: u32 = 0x01;
+pub const IRQ_FACTORIAL: u32 = 0x01;
 
 /// The bytes of a stream, and what is where.
-const WHOLE: usize = 28;
+pub const WHOLE: usize = 28;
 const AT_VERSION: usize = 4;
 const AT_IDENT: usize = 8;
 const AT_FACTORIAL: usize = 16;
@@ -45,18 +45,18 @@ const LARGE: u32 = 30_000_000;
 
 /// One that takes seconds: more than the driver waits for (`POLL_TIMEOUT`), which is one. And how
 /// long we wait for it: it may have to share the machine.
-const HUGE: u32 = 3_000_000_000;
+pub const HUGE: u32 = 3_000_000_000;
 const OUR_PATIENCE: Duration = Duration::from_secs(60);
 
 /// An edu that is open.
-struct Edu {
-    device: Device,
+pub struct Edu {
+    pub device: Device,
     region: Region,
 }
 
 /// All that a user can see of its state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Seen {
+pub struct Seen {
     liveness: u32,
     factorial: u32,
     status: u32,
@@ -78,7 +78,7 @@ fn factorial(n: u32) -> u32 {
 
 /// The two of the machine, bound: one on the root bus, which nothing can reset, and one behind a
 /// port, which its bus can.
-fn functions() -> Result<(Function, Function)> {
+pub fn functions() -> Result<(Function, Function)> {
     host::modprobe(MODULE)?;
     let all = Function::all(0x1234, 0x11e8)?;
     for function in &all {
@@ -94,7 +94,7 @@ fn functions() -> Result<(Function, Function)> {
 }
 
 /// Both, open.
-fn pair(iommufd: &Iommufd) -> Result<(Edu, Edu)> {
+pub fn pair(iommufd: &Iommufd) -> Result<(Edu, Edu)> {
     let (root, port) = functions()?;
     Ok((Edu::open(&root, iommufd)?, Edu::open(&port, iommufd)?))
 }
@@ -132,13 +132,13 @@ impl Edu {
     }
 
     /// Whether it shows this and is in that state.
-    fn expect(&self, what: &str, seen: Seen, state: u32) -> Result<()> {
+    pub fn expect(&self, what: &str, seen: Seen, state: u32) -> Result<()> {
         let now = self.see()?;
         ensure!(now == seen, "{what}: {now:x?}, expected {seen:x?}");
         self.expect_state(what, state)
     }
 
-    fn expect_state(&self, what: &str, expected: u32) -> Result<()> {
+    pub fn expect_state(&self, what: &str, expected: u32) -> Result<()> {
         let now = self.device.state()?;
         ensure!(
             now == expected,
@@ -149,7 +149,7 @@ impl Edu {
         Ok(())
     }
 
-    fn computing(&self) -> Result<bool> {
+    pub fn computing(&self) -> Result<bool> {
         Ok(self.read(STATUS)? & COMPUTING != 0)
     }
 
@@ -159,9 +159,23 @@ impl Edu {
         host::wait_for("the factorial", || !self.computing().unwrap_or(true))
     }
 
+    /// Has a factorial computed whose end is told by an interrupt, and does not wait for it.
+    pub fn begin(&self, n: u32) -> Result<()> {
+        self.write(IRQ_ACK, u32::MAX)?;
+        self.write(STATUS, IRQ_ON_FACTORIAL)?;
+        self.write(FACTORIAL, n)
+    }
+
+    /// Waits for an interrupt of a factorial that takes long.
+    pub fn wait_for_interrupt(&self, interrupt: u32) -> Result<()> {
+        host::wait_long_for("the factorial's interrupt", OUR_PATIENCE, || {
+            self.read(IRQ_PENDING).unwrap_or(0) == interrupt
+        })
+    }
+
     /// A state that is nowhere that of power-on. The interrupt of the factorial is among those that
     /// are pending.
-    fn set_up(&self, n: u32) -> Result<Seen> {
+    pub fn set_up(&self, n: u32) -> Result<Seen> {
         self.write(LIVENESS, 0x1234_5678 + n)?;
         self.write(STATUS, IRQ_ON_FACTORIAL)?;
         self.compute(n)?;
@@ -187,7 +201,7 @@ impl Edu {
         Ok(event)
     }
 
-    fn set_state(&self, state: u32) -> Result<()> {
+    pub fn set_state(&self, state: u32) -> Result<()> {
         self.device.set_state(state)?;
         Ok(())
     }
@@ -354,15 +368,12 @@ pub fn edu_states() -> Result<()> {
 
     // It cannot be stopped while it computes, and computes on.
     let (edu, _) = pair(&iommufd)?;
-    edu.write(STATUS, IRQ_ON_FACTORIAL)?;
-    edu.write(FACTORIAL, HUGE)?;
+    edu.begin(HUGE)?;
     let e = errno(edu.device.set_state(STOP_COPY));
     ensure!(e == libc::ETIMEDOUT, "STOP_COPY: errno {e}");
     edu.expect_state("not stopped", RUNNING)?;
     ensure!(edu.computing()?, "the factorial was too quick");
-    host::wait_long_for("the factorial's interrupt", OUR_PATIENCE, || {
-        edu.read(IRQ_PENDING).unwrap_or(0) == IRQ_FACTORIAL
-    })?;
+    edu.wait_for_interrupt(IRQ_FACTORIAL)?;
     edu.set_state(STOP)?;
     edu.expect_state("stopped", STOP)
 }

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     host::{self, Function},
     migrate::{self, Quiet},
+    trace::Trace,
     vfio::state,
     Driver, Result,
 };
@@ -17,7 +18,6 @@ use std::{
     fs,
     io::{self, Write},
     path::PathBuf,
-    process::Command,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
@@ -146,24 +146,14 @@ pub fn while_migrating() -> Result<()> {
 
 /// Tracepoints tell of a migration, step by step.
 pub fn events() -> Result<()> {
-    const TRACING: &str = "/sys/kernel/tracing";
-    if !PathBuf::from(TRACING).join("trace").exists() {
-        let mounted = Command::new("mount")
-            .args(["-t", "tracefs", "tracefs", TRACING])
-            .status()?;
-        ensure!(mounted.success(), "no tracefs");
-    }
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
-    let enable = format!("{TRACING}/events/vfio_rs/enable");
-    fs::write(format!("{TRACING}/trace"), "")?;
-    fs::write(&enable, "1")?;
+    let tracing = Trace::new()?;
     pair.migrate(true)?;
     pair.bench.twin.fault("vf2", "mailbox-error PAUSE_QM")?;
     let failed = pair.target.set_state(state::STOP).is_err();
     pair.bench.twin.fault("vf2", "clear")?;
-    fs::write(&enable, "0")?;
     ensure!(failed, "the fault had no effect");
-    let trace = fs::read_to_string(format!("{TRACING}/trace"))?;
+    let trace = tracing.text()?;
     let (source, target) = (&pair.bench.vfs[0].address, &pair.bench.vfs[1].address);
     let mut from = 0;
     for wanted in [

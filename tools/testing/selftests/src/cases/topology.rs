@@ -108,7 +108,7 @@ pub fn refused_for(
 }
 
 /// A VF does jobs.
-fn does_jobs(device: &Device, bench: &mut Bench) -> Result<()> {
+pub fn does_jobs(device: &Device, bench: &mut Bench) -> Result<()> {
     let mut qm = Qm::new(device, &mut bench.memory, &Zip)?;
     let mut work = Workload::new(&Zip, &mut bench.memory, JOBS);
     work.round(&mut qm, &bench.memory, JOBS)

@@ -6,7 +6,11 @@ mod hpre;
 mod sec;
 mod zip;
 
-pub use self::{hpre::Hpre, sec::Sec, zip::Zip};
+pub use self::{
+    hpre::Hpre,
+    sec::Sec,
+    zip::{Zip, ZipQueues},
+};
 
 use crate::{
     host::{self, Accelerator},

@@ -116,33 +116,72 @@ impl Engine for Zip {
 
     fn make(&self, desk: &mut Desk<'_>) -> Result<(u16, Vec<u8>, Box<dyn Job>)> {
         let queue = desk.random.next(QUEUES.len()) as u16;
-        let decompress = QUEUES[usize::from(queue)] == ALG_TYPE_DECOMP;
-        let format = [Format::Deflate, Format::Zlib, Format::Gzip][desk.random.next(3)];
-        let sgl = desk.random.next(2) == 1;
-        let len = 64 + desk.random.next(24 << 10);
-        let plain = text(desk.random, len);
-        let source = if decompress {
-            deflate(format, &plain)?
-        } else {
-            plain.clone()
-        };
-        let room = plain.len() + 256;
-        let (from, _) = desk.source(&source, sgl);
-        let (to, dest) = desk.dest(room, sgl);
-        let (len, room) = (source.len() as u32, room as u32);
-        let sqe = Sqe::request(format, sgl, from, len, to, room, desk.tag);
-        let job = ZipJob {
-            decompress,
-            format,
-            plain,
-            dest,
-        };
-        Ok((queue, sqe.to_bytes().to_vec(), Box::new(job)))
+        make(desk, queue, QUEUES[usize::from(queue)])
     }
 
     fn tag(&self, entry: &[u8]) -> Result<u64> {
         Ok(sqe(entry)?.tag())
     }
+}
+
+/// So many queues, of which every third decompresses. They get jobs in turn.
+pub struct ZipQueues<const N: usize>;
+
+impl<const N: usize> ZipQueues<N> {
+    const TYPES: [u8; N] = {
+        let mut types = [ALG_TYPE_COMP; N];
+        let mut n = 2;
+        while n < N {
+            types[n] = ALG_TYPE_DECOMP;
+            n += 3;
+        }
+        types
+    };
+}
+
+impl<const N: usize> Engine for ZipQueues<N> {
+    fn queues(&self) -> &'static [u8] {
+        &Self::TYPES
+    }
+
+    fn entry_size(&self) -> usize {
+        SQE_SIZE
+    }
+
+    fn make(&self, desk: &mut Desk<'_>) -> Result<(u16, Vec<u8>, Box<dyn Job>)> {
+        let queue = (desk.tag % N as u64) as u16;
+        make(desk, queue, Self::TYPES[usize::from(queue)])
+    }
+
+    fn tag(&self, entry: &[u8]) -> Result<u64> {
+        Ok(sqe(entry)?.tag())
+    }
+}
+
+/// Makes a job for a queue of that type.
+fn make(desk: &mut Desk<'_>, queue: u16, alg_type: u8) -> Result<(u16, Vec<u8>, Box<dyn Job>)> {
+    let decompress = alg_type == ALG_TYPE_DECOMP;
+    let format = [Format::Deflate, Format::Zlib, Format::Gzip][desk.random.next(3)];
+    let sgl = desk.random.next(2) == 1;
+    let len = 64 + desk.random.next(24 << 10);
+    let plain = text(desk.random, len);
+    let source = if decompress {
+        deflate(format, &plain)?
+    } else {
+        plain.clone()
+    };
+    let room = plain.len() + 256;
+    let (from, _) = desk.source(&source, sgl);
+    let (to, dest) = desk.dest(room, sgl);
+    let (len, room) = (source.len() as u32, room as u32);
+    let sqe = Sqe::request(format, sgl, from, len, to, room, desk.tag);
+    let job = ZipJob {
+        decompress,
+        format,
+        plain,
+        dest,
+    };
+    Ok((queue, sqe.to_bytes().to_vec(), Box::new(job)))
 }
 
 impl Job for ZipJob {

@@ -347,7 +347,7 @@ fn messages() {
         assert_eq!(twin.read(0, BAR2, 0x10_0128, 8), 1 << 2);
         let received = match generation {
             Generation::V5 => twin.read(2, BAR2, 0x380, 8),
-            Generation::V3 => query(&mut twin, &mut machine, 2, Command::Dst),
+            Generation::V2 | Generation::V3 => query(&mut twin, &mut machine, 2, Command::Dst),
         };
         assert_eq!(received, 0x5_0000_0003);
         twin.write(
@@ -371,7 +371,7 @@ fn messages() {
         assert_eq!(twin.read(0, BAR2, 0x10_0138, 8), 1 << 2);
         let received = match generation {
             Generation::V5 => twin.read(0, BAR2, 0x10_4808, 4),
-            Generation::V3 => {
+            Generation::V2 | Generation::V3 => {
                 let read = Message::request(Command::Dst, 0, 2, true);
                 mailbox(&mut twin, &mut machine, 0, read).base
             }
