@@ -120,3 +120,18 @@ pub const fn core_int_status(vf_device: u16) -> Option<u32> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids;
+
+    /// `HZIP_CORE_INT_STATUS`, `SEC_CORE_INT_STATUS`, `HPRE_HAC_INT_STATUS` of hisi_acc_vfio_pci.h.
+    #[test]
+    fn core_status_by_device() {
+        assert_eq!(core_int_status(ids::ZIP_VF), Some(0x30_10ac));
+        assert_eq!(core_int_status(ids::SEC_VF), Some(0x30_1008));
+        assert_eq!(core_int_status(ids::HPRE_VF), Some(0x30_1800));
+        assert_eq!(core_int_status(ids::ZIP_PF), None);
+    }
+}
