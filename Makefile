@@ -10,7 +10,7 @@ TIME ?= 60
 export FLAVOUR V
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo check check-qemu soak list slices shell modules lint fuzz clean distclean
+.PHONY: help run demo check check-qemu soak list slices shell modules lint fuzz mutants clean distclean
 
 help:
 	@echo 'make run                 a VF with work in flight migrates, and you see it'
@@ -26,6 +26,8 @@ help:
 	@echo 'make shell               a guest with a shell'
 	@echo 'make modules [KDIR=…]    the modules, for a kernel of your own or the one under test'
 	@echo 'make fuzz                fuzzes the device model; TIME=seconds for each target, T=target'
+	@echo 'make mutants             whether the tests see small defects; takes hours, and goes on where it'
+	@echo '                         was cut off; M=pattern those, N=10 ten chosen by the commit'
 	@echo 'make lint                formatting, clippy, checkpatch, rustdoc, shellcheck'
 	@echo 'make clean               forgets what was built here'
 	@echo 'make distclean           and the cache: toolchain, kernel'
@@ -75,6 +77,9 @@ lint:
 
 fuzz:
 	@$(ENTER) tools/twin/fuzz/run.sh '$(TIME)' '$(T)'
+
+mutants:
+	@$(ENTER) tools/mutants/run.sh '$(or $(M),*)' '$(N)'
 
 clean:
 	rm -rf build

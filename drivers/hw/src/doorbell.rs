@@ -76,6 +76,31 @@ mod tests {
 
     #[test]
     fn unknown_kind() {
-        assert_eq!(Doorbell::from_raw(0xf << 12), None);
+        for kind in 4..16 {
+            assert_eq!(Doorbell::from_raw(kind << 12), None);
+        }
+    }
+
+    /// `QM_DB_CMD_SHIFT_V2`, `QM_DB_INDEX_SHIFT_V2`, `QM_DB_PRIORITY_SHIFT_V2`, `QM_DB_RAND_SHIFT_V2`.
+    #[test]
+    fn as_qm_db_v2_rings_it() {
+        for (kind, raw) in [
+            (Kind::Sq, 0x0007_1234_0000_0abc),
+            (Kind::Cq, 0x0007_1234_0000_1abc),
+            (Kind::Eq, 0x0007_1234_0000_2abc),
+            (Kind::Aeq, 0x0007_1234_0000_3abc),
+        ] {
+            let doorbell = Doorbell {
+                queue: 0xfabc,
+                kind,
+                index: 0x1234,
+                priority: 7,
+            };
+            assert_eq!(doorbell.into_raw(), raw);
+            // What the bits between say is not looked at.
+            let parsed = Doorbell::from_raw(raw | 0xffff_0000).unwrap();
+            assert_eq!((parsed.queue, parsed.kind), (0xabc, kind));
+            assert_eq!((parsed.index, parsed.priority), (0x1234, 7));
+        }
     }
 }

@@ -364,6 +364,53 @@ mod tests {
         assert_eq!(Algorithm::from_raw(0x2), None);
     }
 
+    /// The numbers are those of `enum hpre_alg_type`, `HPRE_V2_ALG_TYPE` and `HPRE_V3_ECC_ALG_TYPE`; the
+    /// lengths are those of the structures that the in-tree driver fills.
+    #[test]
+    fn algorithms_as_the_kernel_has_them() {
+        const RSA: &[usize] = &[128, 256, 384, 512];
+        const DH: &[usize] = &[96, 128, 192, 256, 384, 512];
+        // Number, what it is, queue; which lengths it takes; bytes of key, input and output for the
+        // first of them.
+        for (raw, algorithm, queue, lengths, bytes) in [
+            (0x0, Algorithm::Rsa, 0, RSA, [256, 128, 128]),
+            (0x1, Algorithm::RsaCrt, 0, RSA, [320, 128, 128]),
+            (0x4, Algorithm::DhG2, 0, DH, [192, 0, 96]),
+            (0x5, Algorithm::Dh, 0, DH, [192, 96, 96]),
+            (0xd, Algorithm::EccMul, 1, &[32, 48, 72], [128, 64, 64]),
+            (0x10, Algorithm::XMul, 1, &[32, 72], [96, 32, 32]),
+        ] {
+            assert_eq!(Algorithm::from_raw(raw), Some(algorithm));
+            assert_eq!(algorithm.queue_type(), queue);
+            for len in 0..=600 {
+                assert_eq!(algorithm.takes(len), lengths.contains(&len), "{len}");
+            }
+            let len = lengths[0];
+            let lens = [
+                algorithm.key_len(len),
+                algorithm.input_len(len),
+                algorithm.output_len(len),
+            ];
+            assert_eq!(lens, bytes, "{algorithm:?}");
+        }
+    }
+
+    /// Bits of `HPRE_DRV_ALG_BITMAP_CAP`: `HPRE_DRV_*_MASK_CAP` of `hpre/hpre_crypto.c`.
+    #[test]
+    fn registered_algorithms() {
+        assert_eq!((DRV_ALG_RSA, DRV_ALG_DH), (0x1, 0x2));
+        assert_eq!((DRV_ALG_ECDH, DRV_ALG_X25519), (0x4, 0x20));
+    }
+
+    #[test]
+    fn fields_of_the_second_word() {
+        let mut sqe = Sqe([0; SQE_WORDS]);
+        sqe.0[1] = 0x805a_2107;
+        assert_eq!((sqe.task_len2(), sqe.mrttest_num()), (0x21, 0x5a));
+        assert_eq!(sqe.number_len(), 64);
+        assert!(sqe.high_performance());
+    }
+
     #[test]
     fn every_length_is_bounded() {
         for len in (0..=256).map(|units| units * LEN_UNIT) {

@@ -220,6 +220,57 @@ mod tests {
         assert!(m.is_busy() && m.is_read() && !m.has_failed());
     }
 
+    /// `QM_MB_CMD_*` of `hisi_acc_qm.h`, and `QM_MB_CMD_PAUSE_QM`.
+    #[test]
+    fn commands_have_the_kernels_numbers() {
+        for (raw, name, timeout_s) in [
+            (0x0, "SQC", 1),
+            (0x1, "CQC", 1),
+            (0x2, "EQC", 1),
+            (0x3, "AEQC", 1),
+            (0x4, "SQC_BT", 1),
+            (0x5, "CQC_BT", 1),
+            (0x6, "SQC_VFT_V2", 1),
+            (0x8, "STOP_QP", 5),
+            (0x9, "FLUSH_QM", 5),
+            (0xc, "SRC", 1),
+            (0xd, "DST", 1),
+            (0xe, "PAUSE_QM", 1),
+        ] {
+            let command = Command::from_raw(raw).unwrap();
+            assert_eq!((command as u8, command.name()), (raw, name));
+            assert_eq!(command.timeout_us(), timeout_s * 1_000_000);
+        }
+        assert_eq!(Command::from_raw(0x7), None);
+        assert_eq!(Command::from_raw(0x10), None);
+    }
+
+    #[test]
+    fn a_command_that_writes() {
+        let m = Message::request(Command::CqcBt, 1, 0x99, false);
+        assert_eq!(m.w0, 0x5 | (1 << 13));
+        assert!(m.is_busy() && !m.is_read());
+        assert_eq!(m.into_raw(), (1 << 32) | (0x99 << 16) | 0x2005);
+        assert_eq!(m.command_raw(), 0x5);
+    }
+
+    /// `QM_MB_STATUS_MASK`: each bit of it says that the command failed, and no other bit does.
+    #[test]
+    fn status_bits() {
+        for bit in 0..16 {
+            let m = Message {
+                w0: 1 << bit,
+                queue: 0,
+                base: 0,
+            };
+            assert_eq!(m.has_failed(), (9..=12).contains(&bit), "bit {bit}");
+            assert_eq!(m.is_busy(), bit == 13, "bit {bit}");
+            assert_eq!(m.is_read(), bit == 14, "bit {bit}");
+            let done = m.done(false).w0;
+            assert_eq!(done, if (9..=13).contains(&bit) { 0 } else { m.w0 });
+        }
+    }
+
     #[test]
     fn an_answer_comes_again() {
         for cmd in Command::ALL {

@@ -147,6 +147,7 @@ pub const fn is_register(offset: u32, len: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids;
 
     #[test]
     fn the_window_has_8_kib_for_each_function() {
@@ -167,5 +168,14 @@ mod tests {
         }
         assert!(!is_register(0, 0));
         assert!(!is_register(u32::MAX - 3, u32::MAX));
+    }
+
+    /// `HZIP_CORE_INT_STATUS`, `SEC_CORE_INT_STATUS`, `HPRE_HAC_INT_STATUS` of hisi_acc_vfio_pci.h.
+    #[test]
+    fn core_status_by_device() {
+        assert_eq!(core_int_status(ids::ZIP_VF), Some(0x30_10ac));
+        assert_eq!(core_int_status(ids::SEC_VF), Some(0x30_1008));
+        assert_eq!(core_int_status(ids::HPRE_VF), Some(0x30_1800));
+        assert_eq!(core_int_status(ids::ZIP_PF), None);
     }
 }

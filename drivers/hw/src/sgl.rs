@@ -102,5 +102,12 @@ mod tests {
         };
         assert_eq!(SglHead::from_bytes(&head.to_bytes()), head);
         assert_eq!(head.to_bytes()[12], 10);
+        let mut bytes = [0; SGE_SIZE];
+        bytes[..2].copy_from_slice(&[0x34, 0x12]);
+        bytes[16] = 77;
+        assert_eq!(sge.to_bytes(), bytes);
+        let mut bytes = [0; SGL_HEAD];
+        (bytes[0], bytes[8], bytes[10], bytes[12]) = (5, 3, 2, 10);
+        assert_eq!(head.to_bytes(), bytes);
     }
 }

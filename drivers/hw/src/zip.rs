@@ -179,4 +179,73 @@ mod tests {
         assert_eq!((sqe.format(), sqe.is_sgl()), (Some(Format::Zlib), true));
         assert_eq!(sqe.tag(), u64::MAX);
     }
+
+    /// The fields of `struct hisi_zip_sqe`, and `HZIP_SQE_TYPE_M`, `HZIP_REQ_TYPE_M`, `HZIP_BUF_TYPE_M`.
+    #[test]
+    fn request_as_the_driver_fills_it() {
+        let sqe = Sqe::request(
+            Format::Gzip,
+            true,
+            0x1122_3344_5566_7788,
+            0x99,
+            0xaabb_ccdd_eeff_0102,
+            0x77,
+            0x0304_0506_0708_090a,
+        );
+        let mut words = [0; SQE_WORDS];
+        for (at, word) in [
+            (4, 0x99),
+            (7, 0x3000_0000),
+            (9, 0x2103),
+            (14, 0x77),
+            (18, 0x5566_7788),
+            (19, 0x1122_3344),
+            (20, 0xeeff_0102),
+            (21, 0xaabb_ccdd),
+            (26, 0x0708_090a),
+            (27, 0x0304_0506),
+        ] {
+            words[at] = word;
+        }
+        assert_eq!(sqe.0, words);
+        assert_eq!(sqe.source(), 0x1122_3344_5566_7788);
+        assert_eq!(sqe.dest(), 0xaabb_ccdd_eeff_0102);
+        assert_eq!(sqe.tag(), 0x0304_0506_0708_090a);
+    }
+
+    #[test]
+    fn what_the_engine_writes() {
+        let mut sqe = Sqe([0; SQE_WORDS]);
+        sqe.0[3] = 0xffff_ff77;
+        sqe.complete(STATUS_NEGATIVE_COMPRESSION, 5, 6);
+        assert_eq!((sqe.consumed(), sqe.produced()), (5, 6));
+        assert_eq!((sqe.0[0], sqe.0[1], sqe.0[3]), (5, 6, 0xffff_ff0d));
+        assert_eq!(sqe.status(), STATUS_NEGATIVE_COMPRESSION);
+    }
+
+    #[test]
+    fn formats_buffers_and_offsets() {
+        let mut sqe = Sqe([0; SQE_WORDS]);
+        for (raw, format) in [
+            (0, None),
+            (1, Some(Format::Deflate)),
+            (2, Some(Format::Zlib)),
+            (3, Some(Format::Gzip)),
+            (4, None),
+            (0x101, Some(Format::Deflate)),
+        ] {
+            sqe.0[9] = raw;
+            assert_eq!(sqe.format(), format);
+        }
+        for (raw, sgl) in [(0, false), (0x100, true), (0x200, false), (0x1103, true)] {
+            sqe.0[9] = raw;
+            assert_eq!(sqe.is_sgl(), sgl, "{raw:#x}");
+        }
+        sqe.0[7] = 0x3012_3456;
+        sqe.0[8] = 0xff65_4321;
+        assert_eq!(
+            (sqe.source_offset(), sqe.dest_offset()),
+            (0x12_3456, 0x65_4321)
+        );
+    }
 }

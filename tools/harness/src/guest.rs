@@ -7,7 +7,7 @@ use crate::{
     console::{self, Joiner, Line, END},
     judge::{End, Judge},
     machine::{Limits, Machine},
-    report::Report,
+    report::{Outcome, Report},
     Result,
 };
 use std::{
@@ -118,13 +118,22 @@ pub struct Guest {
 impl Guest {
     /// Runs it to its end, or till it is ended; reports each of its cases.
     pub fn run(&self, machine: &Machine, results: &Path, report: &Mutex<Report>) {
+        self.watch(machine, results, &mut |outcome| {
+            report.lock().expect("no poison").add(outcome);
+            true
+        });
+    }
+
+    /// The same, with what becomes of each case given to `each`. If that says so, the guest is ended
+    /// then, and nothing is said of the cases that are left.
+    pub fn watch(&self, machine: &Machine, results: &Path, each: &mut dyn FnMut(Outcome) -> bool) {
         let mut judge = Judge::new(&self.cases);
         let end = match self.start(machine, results) {
             Ok(mut running) => loop {
                 match running.next() {
                     Ok(line) => {
-                        if let Some(outcome) = judge.line(&line) {
-                            report.lock().expect("no poison").add(outcome);
+                        if judge.line(&line).is_some_and(|outcome| !each(outcome)) {
+                            return;
                         }
                         if judge.is_over() {
                             running.linger();
@@ -140,7 +149,7 @@ impl Guest {
             }
         };
         for outcome in judge.end(end) {
-            report.lock().expect("no poison").add(outcome);
+            each(outcome);
         }
     }
 

@@ -15,6 +15,7 @@ use std::{
 };
 
 /// What all guests are made of.
+#[derive(Clone)]
 pub struct Machine {
     pub top: PathBuf,
     pub kernel: PathBuf,
@@ -25,6 +26,8 @@ pub struct Machine {
     pub slowness: u32,
     /// The root of the guests' own QEMU, if there is one
     pub nested: Option<PathBuf>,
+    /// A folder of modules that take the place of those in the initramfs
+    pub replaced: Option<PathBuf>,
 }
 
 /// How long a guest may take.
@@ -92,6 +95,12 @@ impl Machine {
             .join("build/cargo/aarch64-unknown-linux-gnu/release/acc-selftest")
     }
 
+    /// The kernel's release, by which its modules' folder is called.
+    fn release(&self) -> Result<String> {
+        let release = fs::read_to_string(self.kernel.join("include/config/kernel.release"))?;
+        Ok(release.trim().to_owned())
+    }
+
     fn initramfs(&self) -> PathBuf {
         self.folder("guest").join("initramfs.gz")
     }
@@ -144,9 +153,8 @@ impl Machine {
         }
         let _ = fs::remove_file(&of);
         let _ = fs::remove_dir_all(&root);
-        let release = fs::read_to_string(self.kernel.join("include/config/kernel.release"))?;
-        let release = release.trim();
-        let lib = root.join("lib/modules").join(release);
+        let release = self.release()?;
+        let lib = root.join("lib/modules").join(&release);
         for dir in ["bin", "sbin", "proc", "sys", "dev", "tmp", "root"] {
             fs::create_dir_all(root.join(dir))?;
         }
@@ -158,7 +166,7 @@ impl Machine {
             fs::copy(self.kernel.join(list), lib.join(list))?;
         }
         File::create(lib.join("modules.order"))?;
-        run(Command::new("depmod").arg("-b").arg(&root).arg(release))?;
+        run(Command::new("depmod").arg("-b").arg(&root).arg(&release))?;
         fs::copy("/usr/bin/busybox", root.join("bin/busybox"))?;
         symlink("busybox", root.join("bin/sh"))?;
         // Where the kernel looks for it.
@@ -189,6 +197,14 @@ impl Machine {
         let _ = fs::remove_dir_all(&extra);
         fs::create_dir_all(extra.join("root"))?;
         fs::write(extra.join("root/task"), task)?;
+        if let Some(modules) = &self.replaced {
+            let lib = extra.join("root/lib/modules").join(self.release()?);
+            fs::create_dir_all(&lib)?;
+            for entry in fs::read_dir(modules)? {
+                let entry = entry?;
+                fs::copy(entry.path(), lib.join(entry.file_name()))?;
+            }
+        }
         let archive = extra.join("task.gz");
         pack(&extra.join("root"), &archive)?;
         let initrd = extra.join("initrd");

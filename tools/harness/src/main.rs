@@ -9,6 +9,7 @@ mod guest;
 mod host;
 mod judge;
 mod machine;
+mod mutants;
 mod report;
 mod table;
 
@@ -69,6 +70,8 @@ enum What {
         #[arg(long)]
         all: bool,
     },
+    /// Builds the modules with small defects, and runs the cases that have to see them
+    Mutants(mutants::Wanted),
     /// Shows a migration
     Demo,
     /// Shows QEMU migrating a guest
@@ -215,6 +218,7 @@ fn main() -> ExitCode {
         twin: arguments.twin.unwrap_or_default(),
         flavour: arguments.flavour,
         nested: arguments.nested,
+        replaced: None,
     };
     let result = match arguments.what {
         What::List => all_cases(&machine).map(|cases| {
@@ -230,6 +234,10 @@ fn main() -> ExitCode {
         } => machine
             .build_initramfs()
             .and_then(|()| check(&machine, &pattern, &driver, all)),
+        What::Mutants(wanted) => machine.build_initramfs().and_then(|()| {
+            let cases = guest_cases(&machine)?;
+            mutants::mutants(&machine, &wanted, &cases)
+        }),
         What::Demo => machine.build_initramfs().and_then(|()| {
             let show = Show {
                 command: "demo",

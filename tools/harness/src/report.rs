@@ -73,7 +73,8 @@ impl Report {
         Ok(report)
     }
 
-    fn say(&mut self, line: &str) {
+    /// Prints a line, which tap.txt gets too.
+    pub fn say(&mut self, line: &str) {
         println!("{line}");
         // The same lines are on standard output.
         let _ = writeln!(self.tap, "{line}");

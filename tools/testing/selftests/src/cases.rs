@@ -23,6 +23,7 @@ mod kunit;
 mod leaks;
 mod ledger;
 mod lifetime;
+mod limit;
 mod link;
 mod load;
 mod migration;
@@ -91,6 +92,7 @@ const PLAIN: &[(&str, Case)] = &[
     ("migration.cross_rust_to_c", migration::cross_rust_to_c),
     ("migration.mailbox_answer", answer::state_changes),
     ("stream.fuzz", fuzz::fuzz),
+    ("stream.refusals", limit::refusals),
     ("lifetime.fd_outlives_module", modules::fd_outlives_module),
     ("fault.mailbox_busy", fault::mailbox_busy),
     ("fault.mailbox_late", fault::mailbox_late),

@@ -12,6 +12,7 @@ use crate::{
     work::{self, Workload},
     Result,
 };
+use std::{os::unix::fs::MetadataExt, path::Path};
 
 /// Whatever is asked in whatever order: the errors that the uAPI has for it, and no more.
 // One range is meant, not the numbers in it.
@@ -166,6 +167,14 @@ pub fn policy() -> Result<()> {
         // Not while it is open.
         let e = errno(std::fs::write(&attribute, "off"));
         ensure!(e == libc::EBUSY, "{mode}: changed while open: errno {e}");
+    }
+    // As a shell writes it.
+    write(&attribute, "off\n")?;
+    ensure!(host::read(&attribute)? == "off", "a newline is not taken");
+    write(&attribute, "auto\n")?;
+    for file in [attribute.as_path(), Path::new(parameter)] {
+        let bits = file.metadata()?.mode() & 0o777;
+        ensure!(bits == 0o644, "{}: mode {bits:o}", file.display());
     }
     let e = errno(std::fs::write(&attribute, "perhaps"));
     ensure!(e == libc::EINVAL, "another word: errno {e}");
