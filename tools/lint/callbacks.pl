@@ -1,9 +1,9 @@
 #!/usr/bin/env perl
 # SPDX-License-Identifier: GPL-2.0
 #
-# Makes two sources, in C and in Rust, of what bindgen says about structures of callbacks. Each has a
-# function STRUCT__MEMBER for each callback, which calls it: so that a compiler says what type it
-# thinks that the callback has (see callbacks.sh).
+# Makes two sources, in C and in Rust, of what bindgen says about structures of callbacks, so that each
+# compiler says what type it thinks that a callback has (see callbacks.sh). For each callback, C declares
+# a function STRUCT__MEMBER of its type, and Rust defines one of that name, which calls it.
 #
 # usage: callbacks.pl OUT.c OUT.rs STRUCT,... CRATE=BINDINGS.rs ...
 use strict;
@@ -12,7 +12,7 @@ use warnings;
 my ($c_path, $rust_path, $wanted, @bindings) = @ARGV;
 my %wanted = map { $_ => 1 } split /,/, $wanted;
 my %seen;
-my ($c, $rust) = ('', '');
+my ($declarations, $functions, $rust) = ('', '', '');
 
 # How many parameters there are between the parentheses.
 sub parameters {
@@ -43,10 +43,11 @@ for my $crate (@bindings) {
 			my ($member, $count) = ($1, parameters($2));
 			next if $seen{"$struct $member"}++;
 			my $name = "${struct}__$member";
-			my $zeros = join ', ', ('0') x $count;
+			# What is a keyword in Rust has that behind it.
+			(my $in_c = $member) =~ s/_$//;
 			my $zeroed = join ', ', ('zeroed()') x $count;
-			$c .= "void $name(struct $struct *s);\n";
-			$c .= "void $name(struct $struct *s) { s->$member($zeros); }\n";
+			$declarations .= "extern typeof(*((struct $struct *)0)->$in_c) $name;\n";
+			$functions .= "\t$name,\n";
 			$rust .= "#[no_mangle]\npub unsafe extern \"C\" fn $name(s: *const $module\::$type) {\n";
 			$rust .= "    if let Some(f) = (*s).$member {\n        f($zeroed);\n    }\n}\n";
 		}
@@ -63,5 +64,5 @@ sub put {
 	print $file $text;
 	close $file or die "$path: $!\n";
 }
-put($c_path, "#include \"bindings.h\"\n\n$c");
-put($rust_path, "#![no_std]\n#![allow(warnings)]\nuse core::mem::zeroed;\n$rust");
+put($c_path, "#include \"bindings.h\"\n\n${declarations}void *const functions[] = {\n$functions};\n");
+put($rust_path, "#![allow(warnings)]\nuse core::mem::zeroed;\n$rust");

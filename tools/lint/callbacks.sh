@@ -24,7 +24,7 @@ cd "$OBJECTS"
 
 # The commands that kbuild has compiled a file with, without what it leaves behind.
 command_of() {
-	sed -n '1s/^savedcmd_[^ ]* := //p' "$1" | sed -E -e 's/;.*//' -e 's/ clippy-driver / rustc /' \
+	sed -n '1s/^savedcmd_[^ ]* := //p' "$1" | sed -E -e 's/;.*//; s/ *$//' -e 's/ clippy-driver / rustc /' \
 		-e 's/ --(emit=|out-dir )[^ ]*//g' -e 's/ -Zllvm_module_flag=[^ ]*//g' \
 		-e 's/ -o [^ ]*//; s/ -Wp,-MMD,[^ ]*//; s/ -c / /; s/ [^ ]*helpers\.c$//'
 }
@@ -41,19 +41,20 @@ perl "$LINT/callbacks.pl" "$OUT/callbacks.c" "$OUT/callbacks.rs" "$structures" \
 	"kernel::bindings=$KERNEL/rust/bindings/bindings_generated.rs"
 bash -c "$(command_of rust/vfio/.helpers.o.cmd) $C_FLAGS -I$TOP/rust/vfio -o $OUT/c.ll $OUT/callbacks.c"
 rust=$(command_of samples/vfio_edu/.vfio_edu.o.cmd |
-	sed -E -e 's/ --crate-name [^ ]*/ --crate-name callbacks/' -e "s| [^ ]*/vfio_edu\.rs| $OUT/callbacks.rs|")
+	sed "s| [^ ]*/vfio_edu\.rs| $OUT/callbacks.rs|")
 RUSTC_BOOTSTRAP=1 bash -c "$rust $RUST_FLAGS --emit=llvm-ir=$OUT/rust.ll"
 
-# called FILE: each function of callbacks.*, and the number of what it calls.
+# C says the number of each function whose address is taken; Rust that of each call by a pointer.
+declared() { sed -nE 's/.*\.set __kcfi_typeid_([a-z_0-9]+), (-?[0-9]+).*/\1 \2/p' "$1"; }
 called() {
 	awk '/^define / { match($0, /@[a-z_0-9]+/); name = substr($0, RSTART + 1, RLENGTH - 1) }
 		match($0, /"kcfi"\(i32 -?[0-9]+\)/) {
 			print name, substr($0, RSTART + 11, RLENGTH - 12)
 		}' "$1"
 }
-called "$OUT/c.ll" >"$OUT/c"
+declared "$OUT/c.ll" >"$OUT/c"
 called "$OUT/rust.ll" >"$OUT/rust"
-count=$(wc -l <"$OUT/c")
+count=$(wc -l <"$OUT/rust")
 [ "$count" -ge 20 ] || die "only $count callbacks are found in $structures"
 
 # --- functions with names ---
@@ -71,9 +72,10 @@ named() {
 		echo '};'
 	} >"$OUT/$crate.c"
 	bash -c "$(command_of "$folder/.helpers.o.cmd") $C_FLAGS -I$TOP/$folder -o $OUT/$crate.c.ll $OUT/$crate.c"
-	sed -nE 's/.*\.set __kcfi_typeid_([a-z_0-9]+), (-?[0-9]+).*/\1 \2/p' "$OUT/$crate.c.ll" >>"$OUT/c"
+	declared "$OUT/$crate.c.ll" >>"$OUT/c"
 	RUSTC_BOOTSTRAP=1 VFIO_RS_OBJ=$OBJECTS/rust/vfio HISI_ACC_LINK_OBJ=$OBJECTS/drivers/link \
 		bash -c "$(command_of "$folder/.$crate.o.cmd") $RUST_FLAGS --emit=llvm-ir=$OUT/$crate.rs.ll"
+	# The number of a function is in a list at the end, to which its definition refers.
 	awk -v names="$names" 'BEGIN { split(names, list); for (n in list) wanted[list[n]] }
 		/^define / && match($0, /@[a-z_0-9]+\(/) {
 			name = substr($0, RSTART + 1, RLENGTH - 2)

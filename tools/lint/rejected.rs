@@ -3,7 +3,6 @@
 //! What a driver must not be able to write without `unsafe`. The file compiles as it is; with each
 //! `--cfg` that stands below it must not, for the error named (see rejected.sh).
 
-#![no_std]
 #![allow(dead_code)]
 
 use kernel::{
@@ -75,7 +74,7 @@ fn bound_is_kept(pdev: &pci::Device<Bound>) -> ARef<pci::Device<Bound>> {
 }
 
 // Nor that it is open.
-#[cfg(open_outlives_callback)] // E0621
+#[cfg(open_outlives_callback)] // lifetime may not live long enough
 fn open_outlives_callback<D: Driver>(dev: &OpenDevice<'_, D>) -> &'static pci::Device<Bound> {
     dev.as_bound()
 }
