@@ -68,19 +68,20 @@ pub fn odd_before() -> Result<()> {
 /// Logging begins while a command of the guest's is not done. It begins all the same, all is dirty, and
 /// the guest gets its answer.
 pub fn busy_mailbox() -> Result<()> {
-    const LATE_NS: u64 = 50_000_000;
     let mut vf = Vf::new()?;
     let mailbox = Mailbox::new(&vf.device)?;
     let query = Message::request(Command::SqcVftV2, 0, 0, true);
     mailbox.send(query);
     let answer = mailbox.answer()?;
     // It ends while reports are made.
-    vf.bench
-        .twin
-        .fault("vf1", &format!("mailbox-late {LATE_NS}"))?;
+    vf.bench.twin.fault("vf1", "mailbox-hold SQC_VFT_V2")?;
     mailbox.send(query);
-    vf.bench.twin.fault("vf1", "mailbox-late 0")?;
     let log = Logged::start(&vf.device)?;
+    ensure!(
+        log.report()?.is_all(),
+        "not all is dirty while a command is not done"
+    );
+    vf.bench.twin.fault("vf1", "mailbox-hold off")?;
     log.report()?;
     ensure!(mailbox.answer()? == answer, "another answer");
     vf.is_known(&log, "after the answer")?;

@@ -61,6 +61,9 @@ impl Sums {
 /// last, in one of them.
 fn random_jobs(accelerator: Accelerator, rounds: usize) -> Result<Sums> {
     const SLOTS: usize = 64;
+    /// Submissions and looks for completions between two reports, at most: each report has some pages
+    /// of rings and tables
+    const OFTEN: usize = 128;
     let mut bench = bench(accelerator, 1)?;
     let device = bench.open(0)?;
     let engine = work::engine(accelerator);
@@ -96,7 +99,7 @@ fn random_jobs(accelerator: Accelerator, rounds: usize) -> Result<Sums> {
         let mut union = Pages::none();
         bench.twin.mark()?;
         for _ in 0..4 {
-            for _ in 0..1 + random.next(SLOTS) {
+            for _ in 0..1 + random.next(OFTEN) {
                 if work.on_their_way() < SLOTS && random.next(3) != 0 {
                     work.submit(&mut qm, &bench.memory)?;
                 } else {

@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 /// The queue that compresses.
 const QUEUE: u16 = 0;
 /// No job ends.
-const NEVER: &str = "job-delay 600000000000";
+const NEVER: &str = "hold-jobs 0";
 /// Limits of the log, as `rust/vfio/dirty/flight.rs` and `set.rs` have them
 const ENTRIES: u64 = 1 << 18;
 const RANGES: u64 = 1 << 20;
@@ -311,8 +311,8 @@ pub fn statistics() -> Result<()> {
         "{JOBS} jobs: {:?}",
         in_flight.0
     );
-    vf.bench.twin.fault("vf1", "clear")?;
     vf.device.reset()?;
+    vf.bench.twin.fault("vf1", "clear")?;
     // What makes all dirty is counted by its reason.
     let reasons = [
         "all memory, the VF was reset, or its state was loaded",
