@@ -62,6 +62,8 @@ use crate::{
 };
 use std::thread;
 
+pub use dirty::victim;
+
 /// A case: all it needs it sets up, and it leaves nothing behind.
 type Case = fn() -> Result<()>;
 type DriverCase = fn(Driver) -> Result<()>;
@@ -140,6 +142,16 @@ const PLAIN: &[(&str, Case)] = &[
     ("dirty.hostile_changing", dirty::changing),
     ("dirty.hostile_unmapped", dirty::unmapped),
     ("dirty.hostile_many_vfs", dirty::many_vfs),
+    ("dirty.watched", dirty::watched),
+    ("dirty.odd_before", dirty::odd_before),
+    ("dirty.busy_mailbox", dirty::busy_mailbox),
+    ("dirty.error_event", dirty::error_event),
+    ("dirty.reset_and_doorbells", dirty::reset_and_doorbells),
+    ("dirty.address_spaces", dirty::address_spaces),
+    ("dirty.user_dies", dirty::user_dies),
+    ("dirty.no_room", dirty::no_room),
+    ("dirty.statistics", dirty::statistics),
+    ("dirty.no_memory", dirty::no_memory),
     ("debugfs.while_migrating", seen::while_migrating),
     ("lifetime.close_and_reset", races::close_and_reset),
     ("qemu.libvirt_alias", qemu::libvirt_alias),
@@ -353,6 +365,8 @@ const NEEDS: &[(&str, &str)] = &[
     ("dirty.hostile_descriptors", UNMAPPED),
     ("dirty.hostile_rings", UNMAPPED),
     ("dirty.hostile_many_vfs", "\tvfs=63"),
+    // Only that flavour fails on request.
+    ("dirty.no_memory", "\tflavour=debug"),
     ("topology.integrated", "\ttopology=integrated"),
     ("topology.shared_group", "\ttopology=no-acs"),
     // It ends before the kernel's own tests of the engines would, which complain of that.

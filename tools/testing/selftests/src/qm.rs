@@ -296,6 +296,11 @@ impl Qm {
         self.registers.ring_on(page, doorbell);
     }
 
+    /// The index of the next entry of a queue.
+    pub fn tail(&self, queue: u16) -> u16 {
+        self.queues[usize::from(queue)].tail
+    }
+
     /// Where the next entry of a queue, its CQE, and the next EQE are.
     pub fn next(&self, queue: u16) -> [(u64, usize); 3] {
         let q = &self.queues[usize::from(queue)];
@@ -349,6 +354,11 @@ impl Qm {
     /// How many interrupts of the AEQ came over these registers since this was last asked.
     pub fn see_error_interrupts(&mut self) -> u64 {
         self.registers.interrupts[1].read().unwrap_or(0)
+    }
+
+    /// Where the AEQ is.
+    pub fn aeq(&self) -> u64 {
+        self.aeq
     }
 
     /// How many entries there are in the AEQ, of which none is ever taken.
