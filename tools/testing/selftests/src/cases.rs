@@ -124,7 +124,6 @@ const PLAIN: &[(&str, Case)] = &[
     ("dirty.hostile_unmapped", dirty::unmapped),
     ("dirty.hostile_many_vfs", dirty::many_vfs),
     ("debugfs.while_migrating", seen::while_migrating),
-    ("lifetime.close_and_reset", races::close_and_reset),
     ("qemu.libvirt_alias", qemu::libvirt_alias),
     ("kunit.vfio_rs", kunit::vfio_rs),
     ("link.alias", link::alias),
@@ -233,6 +232,7 @@ const REMARKS: &[(&str, RemarkCase)] = &[
 
 /// The same for ours only.
 const RUST_REMARKS: &[(&str, RemarkCase)] = &[
+    ("lifetime.close_and_reset", races::close_and_reset),
     ("dirty.off_is_free", dirty::off_is_free),
     ("dirty.superset_zip", dirty::superset_zip),
     ("dirty.superset_sec", dirty::superset_sec),
