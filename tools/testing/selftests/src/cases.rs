@@ -11,6 +11,7 @@ mod bus;
 mod debug;
 mod dirty;
 mod ends;
+mod errors;
 mod fault;
 mod flr;
 mod foreign;
@@ -88,12 +89,12 @@ const PLAIN: &[(&str, Case)] = &[
     ("fault.pause_refused", fault::pause_refused),
     ("fault.save_refused", fault::save_refused),
     ("fault.write_back_stuck", fault::write_back_stuck),
-    ("fault.ras_before_pause", fault::ras_before_pause),
-    ("fault.ras_at_pause", fault::ras_at_pause),
-    ("fault.ras_after_pause", fault::ras_after_pause),
-    ("fault.engine_before_pause", fault::engine_before_pause),
-    ("fault.engine_at_pause", fault::engine_at_pause),
-    ("fault.engine_after_pause", fault::engine_after_pause),
+    ("fault.ras_before_pause", errors::ras_before_pause),
+    ("fault.ras_at_pause", errors::ras_at_pause),
+    ("fault.ras_after_pause", errors::ras_after_pause),
+    ("fault.engine_before_pause", errors::engine_before_pause),
+    ("fault.engine_at_pause", errors::engine_at_pause),
+    ("fault.engine_after_pause", errors::engine_after_pause),
     ("fault.message_pending", fault::message_pending),
     ("fault.interrupts", fault::interrupts),
     ("fault.slow_engine", fault::slow_engine),
@@ -200,6 +201,7 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("fault.ras_stops", fault::ras_stops),
     ("fault.ras_stops_precopy", fault::ras_stops_precopy),
     ("fault.write_back_stops", fault::write_back_stops),
+    ("fault.engine_stops", errors::engine_stops),
     ("fault.load_refused", fault::load_refused),
     ("p2p.flags", p2p::flags),
     ("debugfs.files", seen::files),

@@ -104,6 +104,7 @@ pub const ALL: &[Difference] = &[
         here: "the VF is started again",
         shown: &[
             ("fault.ras_stops", Fails("do not come back")),
+            ("fault.engine_stops", Fails("do not come back")),
             ("fault.write_back_stops", Fails("do not come back")),
         ],
     },
