@@ -131,7 +131,7 @@ impl Wait {
     fn new(memory_mb: u32) -> Self {
         Self {
             begin: Instant::now(),
-            limit: Duration::from_secs(90 + u64::from(memory_mb) / 4),
+            limit: host::seconds(90 + u64::from(memory_mb) / 4),
             said: Duration::ZERO,
         }
     }
@@ -260,14 +260,14 @@ impl Vm {
                         return Err(format!("{name}: {status}: {}", stderr()).into());
                     }
                 }
-                if begin.elapsed() > Duration::from_secs(60) {
+                if begin.elapsed() > host::seconds(60) {
                     return Err(format!("{name}: no {kind}: {}", stderr()).into());
                 }
                 sleep(Duration::from_millis(50));
             }
         };
         let qmp = connect("qmp", &mut ended)?;
-        qmp.set_read_timeout(Some(Duration::from_secs(120)))?;
+        qmp.set_read_timeout(Some(host::seconds(120)))?;
         let mut vm = Self {
             name: name.to_owned(),
             config: config.clone(),

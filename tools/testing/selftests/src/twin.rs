@@ -219,6 +219,29 @@ impl Twin {
         Ok(counts)
     }
 
+    /// Has the engine do `n` more jobs of a VF and hold the next one until [`Twin::release_jobs`] is
+    /// called or the VF is paused.
+    pub fn hold_jobs(&self, vf: usize, n: usize) -> Result<()> {
+        self.fault(&format!("vf{}", vf + 1), &format!("hold-jobs {n}"))
+    }
+
+    /// Ends what [`Twin::hold_jobs`] has begun. What the VF then does is done before the next answer.
+    pub fn release_jobs(&self, vf: usize) -> Result<()> {
+        self.fault(&format!("vf{}", vf + 1), "hold-jobs off")
+    }
+
+    /// Resets of all functions since the mark in their order: of which function, and when in the
+    /// machine's virtual time, in nanoseconds.
+    pub fn resets(&self) -> Result<Vec<(String, u64)>> {
+        self.ask("ledger resets")?
+            .lines()
+            .map(|line| {
+                let (function, ns) = line.split_once(' ').ok_or("no such line")?;
+                Ok((function.to_owned(), ns.parse()?))
+            })
+            .collect()
+    }
+
     /// How long each job of a VF takes; so much longer where the kernel is slow.
     pub fn job_delay(&self, vf: usize, ns: u64) -> Result<()> {
         let ns = ns * u64::from(host::slowness());

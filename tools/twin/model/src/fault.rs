@@ -37,7 +37,8 @@ impl Which {
 pub struct Faults {
     /// How long each job takes, in nanoseconds
     pub job_delay: u64,
-    /// So many jobs are done, and the next one stays in the engine; `None`: no job is held
+    /// So many jobs are done, and the next one stays in the engine; `None`: no job is held. Ends when a
+    /// command waits for the engine
     pub jobs_left: Option<u64>,
     /// Commands are taken and never carried out
     pub mailbox_busy: bool,

@@ -79,21 +79,23 @@ impl Twin {
         Some(now)
     }
 
-    /// Whether a job that is held may end: the order leaves one, or is over, or a command waits for the
-    /// engine (`PAUSE_QM`), which a job that never ends would hold up.
+    /// Whether a job that is held may end: the order leaves one, or is over. It ends when a command waits
+    /// for the engine (`PAUSE_QM`), which a job that stays there would hold up.
     fn lets_go(&mut self, f: usize) -> bool {
         let pending = self.functions.get(f).and_then(|function| function.pending);
-        if let Some((_, Wait::Job | Wait::Queue(_) | Wait::Queues)) = pending {
+        let Some(faults) = self.faults.get_mut(f) else {
             return true;
+        };
+        if let Some((_, Wait::Job | Wait::Queue(_) | Wait::Queues)) = pending {
+            faults.jobs_left = None;
         }
-        let left = self.faults.get_mut(f).map(|faults| &mut faults.jobs_left);
-        match left {
-            Some(Some(0)) => false,
-            Some(Some(n)) => {
+        match &mut faults.jobs_left {
+            Some(0) => false,
+            Some(n) => {
                 *n -= 1;
                 true
             }
-            _ => true,
+            None => true,
         }
     }
 

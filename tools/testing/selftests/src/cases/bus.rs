@@ -5,7 +5,6 @@
 use super::{bare::Bare, ensure};
 use crate::{host::Function, Result};
 use hisi_acc_hw::mailbox::Command;
-use std::{thread::sleep, time::Duration};
 
 /// `PCI_CAP_ID_MSI`
 const MSI: u32 = 0x05;
@@ -72,7 +71,6 @@ pub fn msi_masked() -> Result<()> {
     bare.bench.twin.mark()?;
     bare.submit(0);
     bare.wait_count("jobs_done", 1)?;
-    sleep(Duration::from_millis(50));
     bare.qm.see_interrupts();
     let came = bare.qm.interrupts != before;
     let waits = vf.config(pending)?;

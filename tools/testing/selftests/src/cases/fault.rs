@@ -5,12 +5,13 @@
 
 use super::{
     ensure, errno,
-    pair::{Pair, JOBS},
+    pair::{Pair, JOBS, SLOW_NS},
 };
 use crate::{
     host,
     migrate::Quiet,
     qm::Qm,
+    twin::Twin,
     vfio::{state, Device},
     work::Zip,
     Driver, Result,
@@ -19,10 +20,7 @@ use hisi_acc_hw::{
     regs,
     zip::{Format, Sqe, STATUS_BUFFER},
 };
-use std::{
-    io::Write,
-    time::{Duration, Instant},
-};
+use std::io::Write;
 
 /// A VF of ours with work in flight, and one that is to take it over.
 fn pair() -> Result<Pair> {
@@ -30,7 +28,7 @@ fn pair() -> Result<Pair> {
 }
 
 /// The error of a stop by each of the two ways; none stopped it.
-fn stops(pair: &Pair) -> Result<[i32; 2]> {
+pub fn stops(pair: &Pair) -> Result<[i32; 2]> {
     let direct = errno(pair.source.set_state(state::STOP_COPY));
     ensure!(
         pair.source.state()? == state::RUNNING,
@@ -51,14 +49,13 @@ fn stops(pair: &Pair) -> Result<[i32; 2]> {
 
 /// With `fault` the VF cannot be stopped, which fails with `error`; without, its work goes on and it
 /// migrates.
-fn no_stop(function: &str, fault: &str, gone: &str, error: i32) -> Result<()> {
-    let mut pair = pair()?;
+pub fn no_stop(pair: &mut Pair, function: &str, fault: &str, gone: &str, error: i32) -> Result<()> {
     pair.work_in_flight()?;
     let twin = &pair.bench.twin;
     // The PF's driver does not get to know: the VF's is the one under test.
     twin.fault("pf", "lose-msi 1000")?;
     twin.fault(function, fault)?;
-    let errors = stops(&pair)?;
+    let errors = stops(pair)?;
     let twin = &pair.bench.twin;
     twin.fault(function, gone)?;
     twin.fault("pf", "clear")?;
@@ -111,6 +108,7 @@ pub fn write_back_stops(driver: Driver) -> Result<()> {
 
 pub fn pause_refused() -> Result<()> {
     no_stop(
+        &mut pair()?,
         "vf1",
         "mailbox-error PAUSE_QM",
         "mailbox-error off",
@@ -120,6 +118,7 @@ pub fn pause_refused() -> Result<()> {
 
 pub fn save_refused() -> Result<()> {
     no_stop(
+        &mut pair()?,
         "vf1",
         "mailbox-error SQC_BT",
         "mailbox-error off",
@@ -129,6 +128,7 @@ pub fn save_refused() -> Result<()> {
 
 pub fn write_back_stuck() -> Result<()> {
     no_stop(
+        &mut pair()?,
         "vf1",
         "write-back-stuck on",
         "write-back-stuck off",
@@ -138,6 +138,7 @@ pub fn write_back_stuck() -> Result<()> {
 
 pub fn message_pending() -> Result<()> {
     no_stop(
+        &mut pair()?,
         "vf1",
         "message-pending on",
         "message-pending off",
@@ -145,76 +146,26 @@ pub fn message_pending() -> Result<()> {
     )
 }
 
-pub fn ras_before_pause() -> Result<()> {
-    no_stop("pf", "ras 0x4", "ras 0", libc::EBUSY)
+/// How often a function's mailbox was read, and how many commands it was given.
+fn mailbox(twin: &Twin, function: &str) -> Result<(u64, u64)> {
+    let at = u64::from(regs::QM_MB_CMD_SEND_BASE);
+    let reads = twin.register(function, false, 2, at)?;
+    Ok((reads, twin.counts()?.with_prefix(function, "mailbox.")))
 }
 
-pub fn engine_before_pause() -> Result<()> {
-    no_stop("pf", "engine 0x4", "engine 0", libc::EBUSY)
-}
-
-/// An error that comes while the VF is being paused.
-fn at_pause(order: &str, gone: &str) -> Result<()> {
-    let mut pair = pair()?;
-    pair.work_in_flight()?;
-    let twin = &pair.bench.twin;
-    twin.fault("pf", "lose-msi 1000")?;
-    twin.fault("vf1", order)?;
-    let errors = stops(&pair)?;
-    let twin = &pair.bench.twin;
-    twin.fault("vf1", "clear")?;
-    twin.fault("pf", gone)?;
-    twin.fault("pf", "clear")?;
-    ensure!(errors == [libc::EBUSY; 2], "errors {errors:?}");
-    pair.finish()?;
-    pair.migrate(true)?;
-    pair.round()
-}
-
-pub fn ras_at_pause() -> Result<()> {
-    at_pause("ras-at-pause 0x4", "ras 0")
-}
-
-pub fn engine_at_pause() -> Result<()> {
-    at_pause("engine-at-pause 0x4", "engine 0")
-}
-
-/// An error that comes when the VF is stopped is none of the stream's: it is saved and goes on
-/// elsewhere.
-fn after_pause(fault: &str, gone: &str) -> Result<()> {
-    let mut pair = pair()?;
-    pair.work_in_flight()?;
-    let file = pair.source.set_state(state::STOP_COPY)?;
-    let twin = &pair.bench.twin;
-    twin.fault("pf", "lose-msi 1000")?;
-    twin.fault("pf", fault)?;
-    let mut stream = Vec::new();
-    crate::migrate::read_all(&mut file.ok_or("no file")?, &mut stream)?;
-    pair.source.set_state(state::STOP)?;
-    let twin = &pair.bench.twin;
-    twin.fault("pf", gone)?;
-    twin.fault("pf", "clear")?;
-    pair.arrive(&stream)?;
-    pair.finish()
-}
-
-pub fn ras_after_pause() -> Result<()> {
-    after_pause("ras 0x4", "ras 0")
-}
-
-pub fn engine_after_pause() -> Result<()> {
-    after_pause("engine 0x4", "engine 0")
-}
-
-/// A command that is never carried out: it ends in time, and a reset of the VF helps.
+/// A command that is never carried out: the driver gives it once, polls, and gives up; and a reset of the
+/// VF helps.
 pub fn mailbox_busy() -> Result<()> {
     let mut pair = pair()?;
+    pair.bench.twin.mark()?;
     pair.bench.twin.fault("vf1", "mailbox-busy on")?;
-    let begin = Instant::now();
     let error = errno(pair.source.set_state(state::STOP_COPY));
     ensure!(error == libc::ETIMEDOUT, "errno {error}");
-    // A bound, no measure: the command's own is a second.
-    ensure!(begin.elapsed() < Duration::from_secs(20), "without end");
+    let (reads, commands) = mailbox(&pair.bench.twin, "vf1")?;
+    ensure!(
+        commands == 1 && reads > 2,
+        "{commands} commands, {reads} reads of the mailbox"
+    );
     // What needs no mailbox goes on.
     pair.round()?;
     pair.bench.twin.fault("vf1", "clear")?;
@@ -225,20 +176,30 @@ pub fn mailbox_busy() -> Result<()> {
     pair.round()
 }
 
-/// Late is not never.
+/// Late is not never: the driver polls on until each command is answered.
 pub fn mailbox_late() -> Result<()> {
+    /// How many reads of the mailbox find it busy after each command
+    const POLLS: u64 = 50;
     let mut pair = pair()?;
     for vf in ["vf1", "vf2"] {
-        pair.bench.twin.fault(vf, "mailbox-late 50000000")?;
+        pair.bench
+            .twin
+            .fault(vf, &format!("mailbox-polls {POLLS}"))?;
     }
     pair.work_in_flight()?;
-    let begin = Instant::now();
     pair.migrate(true)?;
-    // PAUSE_QM, SQC_BT, CQC_BT on the source, the last two on the target, are 50 ms late each.
-    ensure!(
-        begin.elapsed() >= Duration::from_millis(200),
-        "no command was late"
-    );
+    // PAUSE_QM, SQC_BT, CQC_BT of the source; the last two of the target, which was paused before.
+    for (vf, wanted) in [("vf1", 3), ("vf2", 3)] {
+        let (reads, commands) = mailbox(&pair.bench.twin, vf)?;
+        ensure!(commands == wanted, "{vf}: {commands} commands");
+        ensure!(
+            reads > POLLS * commands,
+            "{vf}: {reads} reads of the mailbox for {commands} commands"
+        );
+    }
+    for vf in ["vf1", "vf2"] {
+        pair.bench.twin.fault(vf, "mailbox-polls 0")?;
+    }
     pair.finish()
 }
 
@@ -271,17 +232,19 @@ pub fn interrupts() -> Result<()> {
     pair.round()
 }
 
-/// A job takes as long as was ordered: after a while there are still some to do.
+/// A job is in the engine for as long as was ordered.
 pub fn slow_engine() -> Result<()> {
     let mut pair = pair()?;
     pair.bench.twin.mark()?;
-    pair.bench.twin.job_delay(0, 200_000_000)?;
-    pair.submit(JOBS)?;
-    std::thread::sleep(Duration::from_millis(50));
-    let done = pair.bench.twin.counts()?.get("vf1", "jobs_done");
-    ensure!(done < JOBS as u64, "all jobs are done");
+    pair.bench.twin.job_delay(0, SLOW_NS)?;
+    pair.round()?;
     pair.bench.twin.job_delay(0, 0)?;
-    pair.finish()
+    let took = pair.bench.twin.counts()?.get("vf1", "engine_ns");
+    ensure!(
+        took >= JOBS as u64 * SLOW_NS,
+        "{JOBS} jobs were in the engine for {took} ns"
+    );
+    pair.round()
 }
 
 /// DMA to what is not mapped, by the model's order and by the IOMMU: the job fails, the VF goes on.

@@ -9,12 +9,10 @@ use crate::{
     Result,
 };
 use hisi_acc_hw::regs;
-use std::{thread::sleep, time::Duration};
 
 const JOBS: usize = 24;
-/// How long a job takes: longer than a reset, so that one that were not forgotten would come to its
-/// end when the VF masters the bus again.
-const SLOW_NS: u64 = 500_000_000;
+/// How many of them are done before the reset; the next one is in the engine.
+const FIRST: usize = 3;
 
 /// FLR of a VF with jobs in flight: they are forgotten, there is no DMA any more, and the VF can be
 /// set up again.
@@ -26,10 +24,11 @@ pub fn busy() -> Result<()> {
         let mut work = Workload::new(&Zip, &mut bare.bench.memory, JOBS);
         work.round(&mut bare.qm, &bare.bench.memory, JOBS)?;
         bare.bench.twin.mark()?;
-        bare.bench.twin.job_delay(0, SLOW_NS)?;
+        bare.bench.twin.hold_jobs(0, FIRST)?;
         for _ in 0..JOBS {
             work.submit(&mut bare.qm, &bare.bench.memory)?;
         }
+        bare.wait_count("jobs_done", FIRST as u64)?;
         if by_vfio {
             bare.device.reset()?;
         } else {
@@ -38,9 +37,10 @@ pub fn busy() -> Result<()> {
         let counts = bare.counts()?;
         let done = counts.get("vf1", "jobs_done");
         ensure!(counts.get("vf1", "flr") >= 1, "there was no reset");
-        ensure!(done < JOBS as u64, "no job was in flight");
+        ensure!(done == FIRST as u64, "{done} jobs were done");
         bare.bench.twin.mark()?;
-        sleep(Duration::from_nanos(SLOW_NS * 3 / 2));
+        // One that were not forgotten would be done before the next answer: the VF masters the bus.
+        bare.bench.twin.release_jobs(0)?;
         let counts = bare.counts()?;
         for key in [
             "dma_reads",
@@ -58,7 +58,6 @@ pub fn busy() -> Result<()> {
             state == regs::QM_NOT_READY,
             "after the reset the VF's state is {state}"
         );
-        bare.bench.twin.job_delay(0, 0)?;
         bare.set_up()?;
         let mut work = Workload::new(&Zip, &mut bare.bench.memory, JOBS);
         work.round(&mut bare.qm, &bare.bench.memory, JOBS)?;

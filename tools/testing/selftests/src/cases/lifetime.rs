@@ -14,27 +14,50 @@ use crate::{
 use std::{
     fs::{self, File},
     os::fd::AsRawFd,
+    sync::{
+        atomic::{AtomicBool, Ordering},
+        Arc,
+    },
     thread::{self, JoinHandle},
-    time::Duration,
 };
 use vmm_sys_util::eventfd::EventFd;
 
-/// Something that waits till the user of a device lets go of it, in a thread of its own.
-struct Waiting(JoinHandle<std::result::Result<(), String>>);
+/// Something that waits until the user of a device lets go of it, in a thread of its own.
+struct Waiting {
+    thread: JoinHandle<std::result::Result<(), String>>,
+    may_end: Arc<AtomicBool>,
+}
 
 impl Waiting {
     fn new(what: impl FnOnce() -> Result<()> + Send + 'static) -> Self {
-        Self(thread::spawn(move || what().map_err(|e| e.to_string())))
+        let may_end = Arc::new(AtomicBool::new(false));
+        let flag = may_end.clone();
+        let thread = thread::spawn(move || {
+            what().map_err(|e| e.to_string())?;
+            match flag.load(Ordering::SeqCst) {
+                true => Ok(()),
+                false => Err("it did not wait for the user".to_owned()),
+            }
+        });
+        Self { thread, may_end }
     }
 
+    /// Gives it time to end, which it must not do. What ends later than that, and still before
+    /// [`Waiting::let_go`], is found by [`Waiting::ends`].
     fn waits(&self) -> bool {
-        thread::sleep(Duration::from_millis(50));
-        !self.0.is_finished()
+        thread::sleep(host::seconds(1) / 20);
+        !self.thread.is_finished()
     }
 
+    /// To be called before the user lets go: from now on it may end.
+    fn let_go(&self) {
+        self.may_end.store(true, Ordering::SeqCst);
+    }
+
+    /// Waits for the end. It is an error if that came before [`Waiting::let_go`].
     fn ends(self) -> Result<()> {
-        host::wait_for("the end", || self.0.is_finished())?;
-        Ok(self.0.join().map_err(|_| "panicked")??)
+        host::wait_for("the end", || self.thread.is_finished())?;
+        Ok(self.thread.join().map_err(|_| "panicked")??)
     }
 }
 
@@ -82,8 +105,9 @@ impl User {
         host::wait_for("the request", || self.request.read().is_ok())
     }
 
-    /// The user lets go, not at once: what is mapped keeps the device too.
-    fn let_go(self, driver: Driver, waiting: &Waiting) -> Result<()> {
+    /// The user lets go, not at once: what is mapped keeps the device too. `last`: it is the last one
+    /// that is waited for.
+    fn let_go(self, driver: Driver, waiting: &Waiting, last: bool) -> Result<()> {
         let Self {
             device,
             qm,
@@ -93,6 +117,9 @@ impl User {
         } = self;
         drop(device);
         ensure!(waiting.waits(), "it did not wait for what is mapped");
+        if last {
+            waiting.let_go();
+        }
         drop(qm);
         if let Some(busy) = busy {
             let error = busy.ended()?;
@@ -130,7 +157,7 @@ pub fn unbind(driver: Driver) -> Result<()> {
     let mut work = Workload::new(&Zip, &mut bench.memory, 8);
     work.round(&mut user.qm, &bench.memory, 8)?;
     user.device.set_state(state::STOP_COPY)?;
-    user.let_go(driver, &waiting)?;
+    user.let_go(driver, &waiting, true)?;
     waiting.ends()?;
     drop(bench);
     again(driver)
@@ -144,7 +171,7 @@ pub fn numvfs(driver: Driver) -> Result<()> {
     let waiting = Waiting::new(move || Ok(fs::write(path, "0")?));
     user.asked()?;
     ensure!(waiting.waits(), "it did not wait for the user");
-    user.let_go(driver, &waiting)?;
+    user.let_go(driver, &waiting, true)?;
     waiting.ends()?;
     drop(bench);
     let left = Function::all(hisi_acc_hw::ids::VENDOR_HUAWEI, host::ZIP.vf)?;
@@ -182,6 +209,7 @@ pub fn pf_unbind(driver: Driver) -> Result<()> {
         Waiting::new(move || pf.unbind())
     };
     // VFs go one after another.
+    let last = states.last().copied();
     for (user, from) in users.into_iter().zip(states.iter().copied()) {
         let one = || -> Result<()> {
             user.asked()?;
@@ -192,7 +220,7 @@ pub fn pf_unbind(driver: Driver) -> Result<()> {
             let reset = errno(user.device.reset());
             // Who unbinds holds the device lock.
             ensure!(reset == libc::EAGAIN, "a reset: errno {reset}");
-            user.let_go(driver, &waiting)
+            user.let_go(driver, &waiting, Some(from) == last)
         };
         one().map_err(|e| format!("in {}: {e}", state::name(from)))?;
     }

@@ -4,7 +4,7 @@
 
 use super::{
     ensure, errno,
-    pair::{Pair, JOBS, SLOW_NS},
+    pair::{Pair, JOBS},
     Bench, VFS,
 };
 use crate::{
@@ -403,14 +403,13 @@ pub fn source_goes_on(driver: Driver) -> Result<()> {
     }
     let mut pair = Pair::new(driver, driver)?;
     for precopy in [true, false] {
-        pair.bench.twin.job_delay(0, SLOW_NS / 10)?;
-        pair.submit(JOBS)?;
+        pair.work_in_flight()?;
         migrate::save(&pair.source, precopy, &mut Quiet)?;
         pair.source.set_state(state::RUNNING)?;
         pair.finish()?;
     }
     // STOP alone, too.
-    pair.submit(JOBS)?;
+    pair.work_in_flight()?;
     pair.source.set_state(state::STOP)?;
     pair.source.set_state(state::RUNNING)?;
     pair.finish()

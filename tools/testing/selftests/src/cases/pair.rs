@@ -14,6 +14,8 @@ use crate::{
 
 /// Jobs in flight at a time.
 pub const JOBS: usize = 24;
+/// How many of them are done before the VF is stopped.
+const FIRST: usize = 3;
 /// How long a job takes, so that there are some in flight when the VF is stopped.
 pub const SLOW_NS: u64 = 20_000_000;
 
@@ -68,15 +70,17 @@ impl Pair {
         Ok(())
     }
 
-    /// Jobs in flight, of which some are done and most are not.
+    /// Jobs in flight on VF 0: the first ones are done, the next one is in the engine and stays there
+    /// until the VF is stopped or the jobs are waited for, however late that is.
     pub fn work_in_flight(&mut self) -> Result<()> {
         self.bench.twin.mark()?;
         self.bench.twin.job_delay(0, SLOW_NS)?;
+        self.bench.twin.hold_jobs(0, FIRST)?;
         self.submit(JOBS)?;
         let twin = &self.bench.twin;
         host::wait_for("the first jobs", || {
             twin.counts()
-                .is_ok_and(|counts| counts.get("vf1", "jobs_done") >= 3)
+                .is_ok_and(|counts| counts.get("vf1", "jobs_done") == FIRST as u64)
         })
     }
 
@@ -101,6 +105,7 @@ impl Pair {
     }
 
     pub fn finish(&mut self) -> Result<()> {
+        self.bench.twin.release_jobs(0)?;
         self.work.finish(&mut self.qm, &self.bench.memory)
     }
 

@@ -9,7 +9,7 @@ use crate::{
     vfio::{precopy_info, state, Device, Mapping},
     Driver, Result,
 };
-use hisi_acc_hw::regs;
+use hisi_acc_hw::{mailbox::Command, regs};
 use std::{
     fs::File,
     io::{Read, Write},
@@ -22,8 +22,8 @@ use std::{
     time::Duration,
 };
 
-/// How long they are at it.
-const TIME: Duration = Duration::from_secs(3);
+/// How often each has to have been at it.
+const TIMES: u32 = 25;
 
 /// Where in BAR2 nothing is that does anything: the model keeps what is written there.
 const SCRATCH: u64 = 0x7000;
@@ -129,17 +129,17 @@ pub fn threads(driver: Driver) -> Result<()> {
         });
     }
     // Not even asked for its state by this one, which has to tell of a hang.
-    thread::sleep(TIME);
+    let counts =
+        || [&scene.reads, &scene.resets, &scene.changes].map(|n| n.load(Ordering::Relaxed));
+    let done = host::wait_long_for("all threads", Duration::from_secs(60), || {
+        counts().iter().all(|n| *n >= TIMES)
+    });
     scene.stop.store(true, Ordering::Relaxed);
     for _ in all {
-        ends.recv_timeout(Duration::from_secs(20))
+        ends.recv_timeout(host::seconds(20))
             .map_err(|_| "a thread hangs")??;
     }
-    let counts = [&scene.reads, &scene.resets, &scene.changes].map(|n| n.load(Ordering::Relaxed));
-    ensure!(
-        counts.iter().all(|n| *n >= 10),
-        "reads, resets, changes: {counts:?}"
-    );
+    done.map_err(|e| format!("{e}: reads, resets, changes: {:?}", counts()))?;
     let error = errno(scene.device.reset());
     ensure!(error == 0, "the last reset: errno {error}");
     // It takes work over.
@@ -154,18 +154,26 @@ pub fn threads(driver: Driver) -> Result<()> {
 
 /// D12: a VF is closed, with a file open, while an administrator's reset of it comes to its end. Each
 /// ends the file: nobody may do it twice.
-pub fn close_and_reset() -> Result<()> {
+///
+/// When the end comes depends on the machine, so the closes look for it: a close that comes during the
+/// reset has the next one come later, one that comes after it, earlier.
+pub fn close_and_reset(_driver: Driver) -> Result<String> {
+    /// Of each at least
+    const SOME: u32 = 3;
     /// `pcie_flr()` waits for 100 ms
-    const FIRST: Duration = Duration::from_millis(80);
-    const STEP: Duration = Duration::from_millis(3);
+    let mut delay = Duration::from_millis(95);
+    let mut step = Duration::from_millis(8);
+    let (mut during, mut after) = (0, 0);
     let bench = Bench::new(&[Driver::Rust])?;
     let reset = bench.vfs[0].path().join("reset");
-    let mut delay = FIRST;
+    let resets = || -> Result<u64> { Ok(bench.twin.counts()?.get("vf1", "flr")) };
     for to in [state::PRE_COPY, state::STOP_COPY, state::RESUMING].repeat(6) {
         let device = bench.open(0)?;
         let file = device.set_state(to)?.ok_or("no file")?;
+        bench.twin.mark()?;
         thread::scope(|scope| {
             let reset = scope.spawn(|| std::fs::write(&reset, "1"));
+            host::wait_for("the reset", || resets().is_ok_and(|n| n == 1))?;
             thread::sleep(delay);
             drop(device);
             let error = errno(precopy_info(&file));
@@ -177,24 +185,44 @@ pub fn close_and_reset() -> Result<()> {
             ensure!(reset == 0, "the reset: errno {reset}");
             Ok::<_, Box<dyn std::error::Error>>(())
         })?;
-        delay += STEP;
+        // A close resets the VF too, where nobody else has its lock (`vfio_pci_core_disable()`).
+        match resets()? {
+            1 => {
+                during += 1;
+                delay += step;
+            }
+            2 => {
+                after += 1;
+                delay = delay.saturating_sub(step);
+            }
+            n => return Err(format!("{n} resets").into()),
+        }
+        step = (step / 2).max(Duration::from_millis(1));
     }
+    let found = format!("{during} closes during a reset, {after} after it");
+    ensure!(during >= SOME && after >= SOME, "{found}");
     drop(bench);
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     pair.migrate(true)?;
-    pair.round()
+    pair.round()?;
+    Ok(found)
 }
 
 /// A reset comes while a state change is under way, at each of its mailbox commands: both end, the
-/// state is RUNNING, the file has ended, and the VF can be used.
+/// state is RUNNING, the file has ended, and the VF can be used. The command is out until the reset.
 pub fn in_change(driver: Driver) -> Result<()> {
-    /// Of each command
-    const LATE: Duration = Duration::from_millis(60);
+    use Command::{CqcBt, PauseQm, SqcBt};
     let mut pair = Pair::new(driver, driver)?;
     let good = migrate::save(&pair.source, false, &mut Quiet)?;
     pair.source.set_state(state::RUNNING)?;
-    // PAUSE_QM, SQC_BT, CQC_BT; the last two when loading.
-    for (load, command) in [(false, 0), (false, 1), (false, 2), (true, 0), (true, 1)] {
+    for (load, command) in [
+        (false, PauseQm),
+        (false, SqcBt),
+        (false, CqcBt),
+        (true, SqcBt),
+        (true, CqcBt),
+    ] {
+        let name = command.name();
         let one = || -> Result<()> {
             let device = &pair.source;
             let (mut file, to) = match load {
@@ -204,18 +232,25 @@ pub fn in_change(driver: Driver) -> Result<()> {
             if let Some(file) = &mut file {
                 file.write_all(&good)?;
             }
-            let late = format!("mailbox-late {}", LATE.as_nanos());
-            pair.bench.twin.fault("vf1", &late)?;
+            let twin = &pair.bench.twin;
+            twin.mark()?;
+            twin.fault("vf1", &format!("mailbox-hold {name}"))?;
             let changed = thread::scope(|scope| {
                 let change = scope.spawn(|| device.set_state(to));
-                thread::sleep(LATE * command + LATE / 2);
+                let given = format!("mailbox.{name}");
+                let out = host::wait_for(name, || {
+                    twin.counts().is_ok_and(|c| c.get("vf1", &given) == 1)
+                });
                 let reset = errno(device.reset());
                 let changed = change.join().map_err(|_| "panicked")?;
+                out?;
                 ensure!(reset == 0, "the reset: errno {reset}");
                 // Whether it succeeds is not said; a file that comes of it has ended.
                 Ok::<_, Box<dyn std::error::Error>>(changed.unwrap_or(None))
             })?;
-            pair.bench.twin.fault("vf1", "clear")?;
+            let cut_off = twin.counts()?.get("vf1", &format!("cut_off.{name}"));
+            twin.fault("vf1", "clear")?;
+            ensure!(cut_off == 1, "the reset did not come before its end");
             let now = device.state()?;
             ensure!(now == state::RUNNING, "the state is {}", state::name(now));
             if let Some(mut file) = changed {
@@ -234,7 +269,7 @@ pub fn in_change(driver: Driver) -> Result<()> {
         };
         one().map_err(|e| {
             let what = if load { "loading" } else { "saving" };
-            format!("{what}, at command {command}: {e}")
+            format!("{what}, at {name}: {e}")
         })?;
         pair.set_up()?;
         pair.round()?;

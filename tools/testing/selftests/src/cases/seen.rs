@@ -18,9 +18,9 @@ use std::{
     fs,
     io::{self, Write},
     path::PathBuf,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 fn folder(vf: &Function) -> PathBuf {
@@ -98,9 +98,8 @@ fn dumped(text: &str) -> Vec<u8> {
 /// D13: the stream of the last migration is shown while there is another one: it is one of the two,
 /// never a mixture.
 pub fn while_migrating() -> Result<()> {
-    /// How long, and how many of each there have to be
-    const TIME: Duration = Duration::from_secs(3);
-    const SOME: usize = 20;
+    /// How many of each there have to be
+    const SOME: u32 = 20;
     let pair = Pair::new(Driver::Rust, Driver::Rust)?;
     let one = migrate::save(&pair.source, false, &mut Quiet)?;
     // Wherever nobody looks at it, the other one differs.
@@ -118,30 +117,30 @@ pub fn while_migrating() -> Result<()> {
     };
     load(&one)?;
     let stop = AtomicBool::new(false);
-    let shown = thread::scope(|scope| {
+    let shown = [const { AtomicU32::new(0) }; 2];
+    let counts = || [0, 1].map(|which: usize| shown[which].load(Ordering::Relaxed));
+    thread::scope(|scope| {
         let reader = scope.spawn(|| {
-            let mut shown = [0; 2];
             while !stop.load(Ordering::Relaxed) {
                 let text = fs::read_to_string(&path).map_err(|e| e.to_string())?;
                 match [&one, &other].iter().position(|s| **s == dumped(&text)) {
-                    Some(which) => shown[which] += 1,
+                    Some(which) => shown[which].fetch_add(1, Ordering::Relaxed),
                     None => return Err(format!("neither the one nor the other:\n{text}")),
-                }
+                };
             }
-            Ok(shown)
+            Ok(())
         });
-        let begin = Instant::now();
         let mut loaded = Ok(());
-        while begin.elapsed() < TIME && loaded.is_ok() {
+        let seen = host::wait_long_for("both streams", Duration::from_secs(60), || {
             loaded = load(&other).and_then(|()| load(&one));
-        }
+            loaded.is_err() || reader.is_finished() || counts().iter().all(|n| *n >= SOME)
+        });
         stop.store(true, Ordering::Relaxed);
-        let shown = reader.join().map_err(|_| "panicked".to_owned())?;
-        loaded.map_err(|e| e.to_string())?;
-        shown
-    })?;
-    ensure!(shown.iter().all(|n| *n >= SOME), "shown: {shown:?}");
-    Ok(())
+        reader.join().map_err(|_| "panicked".to_owned())??;
+        loaded?;
+        seen.map_err(|e| format!("{e}: shown: {:?}", counts()))?;
+        Ok(())
+    })
 }
 
 /// Tracepoints tell of a migration, step by step.
