@@ -10,6 +10,7 @@ mod bare;
 mod bus;
 mod debug;
 mod dirty;
+mod doors;
 mod ends;
 mod fault;
 mod flr;
@@ -213,8 +214,8 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("hidden.read_write", hidden::read_write),
     ("hidden.mmap", hidden::mmap),
     ("hidden.offsets", hidden::offsets),
-    ("hidden.ioeventfd", hidden::ioeventfd),
-    ("hidden.dma_buf", hidden::dma_buf),
+    ("hidden.ioeventfd", doors::ioeventfd),
+    ("hidden.dma_buf", doors::dma_buf),
     ("hidden.asleep", asleep::hidden),
     ("hidden.hot_reset", backdoors::hot_reset),
     ("hidden.debugfs", backdoors::debugfs),
