@@ -4,6 +4,7 @@
 
 mod aer;
 mod answer;
+mod arcs;
 mod asleep;
 mod backdoors;
 mod bare;
@@ -101,7 +102,7 @@ const PLAIN: &[(&str, Case)] = &[
     ("fault.dma_unmapped", fault::dma_unmapped),
     ("fault.gone", fault::gone),
     ("fault.asleep", asleep::fault),
-    ("p2p.arcs", p2p::arcs),
+    ("p2p.arcs", arcs::arcs),
     ("p2p.quiet", p2p::quiet),
     ("p2p.two_vfs", p2p::two_vfs),
     ("trace.events", seen::events),
