@@ -38,7 +38,7 @@ mod races;
 mod ras;
 mod reset;
 mod sample;
-mod seen;
+pub mod seen;
 mod stream;
 mod topology;
 mod tracked;
@@ -108,6 +108,8 @@ const PLAIN: &[(&str, Case)] = &[
     ("trace.events", seen::events),
     ("dirty.uapi", dirty::uapi),
     ("dirty.policy", dirty::policy),
+    ("dirty.parameter", dirty::parameter),
+    ("dirty.shown", dirty::shown),
     ("dirty.before_start", dirty::before_start),
     ("dirty.untaken", dirty::untaken),
     ("dirty.target_is_source", dirty::target_is_source),

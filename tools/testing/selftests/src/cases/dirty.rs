@@ -6,12 +6,14 @@ mod cost;
 mod hostile;
 mod late;
 mod life;
+mod shown;
 mod uapi;
 
 pub use cost::off_is_free;
 pub use hostile::{changing, descriptors, doorbells, many_vfs, rings, unmapped};
 pub use late::{late_completions, not_understood};
 pub use life::{again, before_start, mailbox, reset, stopped, target_is_source, untaken, ways_in};
+pub use shown::{parameter, shown};
 pub use uapi::{policy, uapi};
 
 use super::{ensure, Bench};
