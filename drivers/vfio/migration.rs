@@ -123,6 +123,24 @@ fn check_pending(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
     wait_idle(|| pf.read32(core)).map_err(refuse("an error of the engine"))
 }
 
+/// Whether the VF's driver has set it up: [`EIO`] where no register can be reached.
+fn is_ready(dev: &Vf<'_>, qm: &Qm<'_>) -> Result<bool> {
+    qm.is_ready().inspect_err(|e| {
+        if *e == EIO {
+            dev_warn_ratelimited!(dev, "asleep, or gone: no register can be reached\n");
+        }
+    })
+}
+
+/// [`EIO`] where no register can be reached: what is written would be lost.
+fn reach(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
+    if qm.is_there()? {
+        return Ok(());
+    }
+    dev_warn_ratelimited!(dev, "asleep, or gone: no register can be reached\n");
+    Err(EIO)
+}
+
 /// What can be read while the VF works: all but the bases of the context tables.
 pub(crate) fn read_registers(vf: &AccVf, qm: &Qm<'_>) -> Result<State> {
     let aeq_int_mask = qm.read(regs::QM_VF_AEQ_INT_MASK)?;
@@ -208,7 +226,7 @@ impl Operations<AccVf> for Migration {
     /// PAUSE: what the engine works on is done, nothing more is fetched.
     fn quiesce(dev: &Vf<'_>) -> Result {
         let qm = AccVf::qm(dev)?;
-        let ready = qm.is_ready()?;
+        let ready = is_ready(dev, &qm)?;
         dev.data().known.lock().ready = ready;
         let paused = qm.mailbox().command(Command::PauseQm, 0);
         paused.or_else(|e| {
@@ -222,7 +240,7 @@ impl Operations<AccVf> for Migration {
     /// Nothing is pending, and nothing in the caches that memory does not have.
     fn stop(dev: &Vf<'_>) -> Result {
         let qm = AccVf::qm(dev)?;
-        let ready = qm.is_ready()?;
+        let ready = is_ready(dev, &qm)?;
         check_pending(dev, &qm)?;
         qm.write_back().inspect_err(|_| {
             dev_warn_ratelimited!(dev, "cannot stop: the caches are not written back\n");
@@ -244,11 +262,8 @@ impl Operations<AccVf> for Migration {
         }
         let queues = data.pf_qm()?.vft(data.function)?.num;
         let qm = AccVf::qm(dev)?;
-        if !qm.is_there()? {
-            // The doorbells would be lost, and the VF stay paused.
-            dev_warn_ratelimited!(dev, "cannot go on: no register is to be reached\n");
-            return Err(EIO);
-        }
+        // The VF would stay paused.
+        reach(dev, &qm)?;
         // Not `open_messages()`, which `load` does: a message that came meanwhile is the guest's to
         // take. (C does it here too, and forgets the message.)
         kick(&qm, queues)
@@ -272,13 +287,14 @@ impl Operations<AccVf> for Migration {
             return Ok(());
         }
         let qm = AccVf::qm(dev)?;
+        reach(dev, &qm)?;
         let state = read_state(&data, &qm)?;
         if !state.has_queues() {
             // A target takes such a stream for that of a VF without a driver.
             dev_warn_ratelimited!(dev, "cannot save: the VF is set up, and has no queues\n");
             return Err(EIO);
         }
-        if !qm.is_ready()? {
+        if !is_ready(dev, &qm)? {
             dev_warn_ratelimited!(dev, "cannot save: the VF was reset meanwhile\n");
             return Err(EIO);
         }
@@ -304,6 +320,7 @@ impl Operations<AccVf> for Migration {
             return Ok(());
         };
         let qm = AccVf::qm(dev)?;
+        reach(dev, &qm)?;
         data.check_control(dev)?;
         data.queues.lock().lose();
         if let Err(e) = write_state(&data, &qm, &stream.head, &state) {

@@ -82,15 +82,19 @@ impl<'a> Qm<'a> {
         Ok(self.read(regs::QM_MB_CMD_SEND_BASE)? != u32::MAX)
     }
 
-    /// Whether the VF's driver has set it up. `qm_wait_dev_not_ready()` waits a moment for that.
+    /// Whether the VF's driver has set it up: [`EIO`] where no register can be reached.
+    /// `qm_wait_dev_not_ready()` waits a moment for that.
     pub(crate) fn is_ready(&self) -> Result<bool> {
         let state = read_poll_timeout(
             || self.read(regs::QM_VF_STATE),
-            |state| state & 1 == regs::QM_READY,
+            |state| state & 1 == regs::QM_READY || *state == u32::MAX,
             POLL_PERIOD,
             POLL_TIMEOUT,
         );
         match state {
+            // The guest may have written that.
+            Ok(u32::MAX) if self.is_there()? => Ok(false),
+            Ok(u32::MAX) => Err(EIO),
             Ok(_) => Ok(true),
             Err(e) if e == ETIMEDOUT => Ok(false),
             Err(e) => Err(e),

@@ -4,12 +4,14 @@
 
 mod aer;
 mod answer;
+mod arcs;
 mod asleep;
 mod backdoors;
 mod bare;
 mod bus;
 mod debug;
 mod dirty;
+mod doors;
 mod ends;
 mod errors;
 mod fault;
@@ -120,12 +122,14 @@ const PLAIN: &[(&str, Case)] = &[
     ("fault.load_and_reset_fail", load::and_reset_fail),
     ("reset.pf_unseen", unseen::pf_unseen),
     ("reset.without_turn", unseen::without_turn),
-    ("p2p.arcs", p2p::arcs),
+    ("p2p.arcs", arcs::arcs),
     ("p2p.quiet", p2p::quiet),
     ("p2p.two_vfs", p2p::two_vfs),
     ("trace.events", seen::events),
     ("dirty.uapi", dirty::uapi),
     ("dirty.policy", dirty::policy),
+    ("dirty.parameter", dirty::parameter),
+    ("dirty.shown", dirty::shown),
     ("dirty.before_start", dirty::before_start),
     ("dirty.untaken", dirty::untaken),
     ("dirty.target_is_source", dirty::target_is_source),
@@ -251,8 +255,8 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("hidden.read_write", hidden::read_write),
     ("hidden.mmap", hidden::mmap),
     ("hidden.offsets", hidden::offsets),
-    ("hidden.ioeventfd", hidden::ioeventfd),
-    ("hidden.dma_buf", hidden::dma_buf),
+    ("hidden.ioeventfd", doors::ioeventfd),
+    ("hidden.dma_buf", doors::dma_buf),
     ("hidden.asleep", asleep::hidden),
     ("hidden.hot_reset", backdoors::hot_reset),
     ("hidden.debugfs", backdoors::debugfs),

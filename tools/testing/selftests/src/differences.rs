@@ -245,6 +245,13 @@ pub const ALL: &[Difference] = &[
             ("reset.pf_controller", Fails("in STOP: the state afterwards is STOP")),
         ],
     },
+    Difference {
+        id: "D23",
+        what: "what `dev_data` and `cmd_state` of debugfs show",
+        c: "no match data and no addresses; \"driver load: 1\" until the VF was saved; ETIMEDOUT where it is not set up",
+        here: "all that would be saved; EINVAL",
+        shown: &[("debugfs.files", Value)],
+    },
 ];
 
 /// A number in which they differ.
@@ -286,6 +293,12 @@ pub const PRECOPY_END: Number = Number {
 pub const PRECOPY_INFO_OVER: Number = Number {
     ours: libc::ENODEV,
     c: libc::EINVAL,
+};
+
+/// D23: of a file of debugfs that shows a VF which its driver has not set up
+pub const NOT_SET_UP: Number = Number {
+    ours: libc::EINVAL,
+    c: libc::ETIMEDOUT,
 };
 
 /// D14: the states there are.

@@ -3,6 +3,7 @@
 //! VFIO devices over their character devices, and iommufd: thin typed calls over rust-vmm's
 //! bindings, whose structures these are.
 
+mod doors;
 pub mod face;
 mod iommufd;
 mod legacy;
@@ -19,7 +20,7 @@ use std::{
     mem::size_of,
     ops::Range,
     os::{
-        fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+        fd::{AsRawFd, FromRawFd, RawFd},
         unix::fs::FileExt,
     },
     path::Path,
@@ -36,7 +37,6 @@ const GET_REGION_INFO: libc::c_ulong = vfio_ioctl(8);
 const SET_IRQS: libc::c_ulong = vfio_ioctl(10);
 const RESET: libc::c_ulong = vfio_ioctl(11);
 const PCI_HOT_RESET: libc::c_ulong = vfio_ioctl(13);
-const IOEVENTFD: libc::c_ulong = vfio_ioctl(16);
 const FEATURE: libc::c_ulong = vfio_ioctl(17);
 const BIND_IOMMUFD: libc::c_ulong = vfio_ioctl(18);
 const ATTACH_IOMMUFD_PT: libc::c_ulong = vfio_ioctl(19);
@@ -355,19 +355,6 @@ impl Device {
         unsafe { ioctl(self.fd(), PCI_HOT_RESET, arg.as_mut_ptr()).map(|_| ()) }
     }
 
-    /// `VFIO_DEVICE_IOEVENTFD` of `size` bytes, 1 to 8, at `offset` of the device file.
-    pub fn ioeventfd(&self, offset: u64, size: u32, fd: RawFd) -> Result<()> {
-        // SAFETY: A structure of integers.
-        let mut arg: abi::vfio_device_ioeventfd = unsafe { std::mem::zeroed() };
-        arg.argsz = size_of::<abi::vfio_device_ioeventfd>() as u32;
-        arg.flags = size;
-        arg.offset = offset;
-        arg.data = u64::MAX;
-        arg.fd = fd;
-        // SAFETY: The structure is the request's.
-        unsafe { ioctl(self.fd(), IOEVENTFD, &mut arg).map(|_| ()) }
-    }
-
     /// A feature: `data` goes in and comes back.
     fn feature(&self, flags: u32, data: &mut [u32]) -> Result<()> {
         let mut buffer = vec![0u32; 2 + data.len()];
@@ -378,20 +365,6 @@ impl Device {
         unsafe { ioctl(self.fd(), FEATURE, buffer.as_mut_ptr())? };
         data.copy_from_slice(&buffer[2..]);
         Ok(())
-    }
-
-    /// `VFIO_DEVICE_FEATURE_DMA_BUF`: part of a BAR as a DMA-BUF.
-    pub fn dma_buf(&self, bar: u32, offset: u64, len: u64) -> Result<OwnedFd> {
-        // struct vfio_device_feature_dma_buf with one range, each of its 64-bit fields as two words
-        let halves = |n: u64| [n as u32, (n >> 32) as u32];
-        let mut buffer = vec![40, abi::VFIO_DEVICE_FEATURE_GET | face::DMA_BUF];
-        buffer.extend([bar, libc::O_RDWR as u32, 0, 1]);
-        buffer.extend(halves(offset));
-        buffer.extend(halves(len));
-        // SAFETY: The buffer is as long as its first word says.
-        let fd = unsafe { ioctl(self.fd(), FEATURE, buffer.as_mut_ptr())? };
-        // SAFETY: The kernel has just installed it for us.
-        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
     }
 
     /// `VFIO_DEVICE_FEATURE_DMA_LOGGING_START` for ranges of IOVA.

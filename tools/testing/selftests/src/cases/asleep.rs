@@ -91,20 +91,51 @@ pub fn hidden(driver: Driver) -> Result<()> {
     untouched(&pair.bench, "vf1")
 }
 
-/// State changes of a VF that is in D3hot, where no register is to be reached: each fails, changes
-/// nothing, and goes well when the VF is awake.
+/// From one state to another while the VF sleeps: the errno, and where it is then.
+type Change = (u32, u32, i32, u32);
+
+/// State changes of a VF that is in D3hot, where no register can be reached. The way to RUNNING goes by
+/// RUNNING_P2P and may end there.
+const ASLEEP: &[Change] = {
+    use state::*;
+    const EIO: i32 = libc::EIO;
+    &[
+        (RUNNING, RUNNING_P2P, EIO, RUNNING),
+        (RUNNING, STOP, EIO, RUNNING),
+        (RUNNING, STOP_COPY, EIO, RUNNING),
+        (RUNNING, RESUMING, EIO, RUNNING),
+        (RUNNING, PRE_COPY_P2P, EIO, RUNNING),
+        (PRE_COPY, PRE_COPY_P2P, EIO, PRE_COPY),
+        (PRE_COPY, STOP_COPY, EIO, PRE_COPY),
+        (PRE_COPY, STOP, EIO, RUNNING),
+        (RUNNING_P2P, RUNNING, EIO, RUNNING_P2P),
+        (RUNNING_P2P, PRE_COPY, EIO, RUNNING_P2P),
+        (RUNNING_P2P, STOP, EIO, RUNNING_P2P),
+        (RUNNING_P2P, STOP_COPY, EIO, RUNNING_P2P),
+        (PRE_COPY_P2P, PRE_COPY, EIO, PRE_COPY_P2P),
+        (PRE_COPY_P2P, RUNNING, EIO, RUNNING_P2P),
+        (PRE_COPY_P2P, STOP_COPY, EIO, PRE_COPY_P2P),
+        (STOP, STOP_COPY, EIO, STOP),
+        (STOP, RUNNING, EIO, RUNNING_P2P),
+        (STOP_COPY, RUNNING, EIO, RUNNING_P2P),
+        // What needs no register of the VF
+        (RUNNING, PRE_COPY, 0, PRE_COPY),
+        (PRE_COPY, RUNNING, 0, RUNNING),
+        (RUNNING_P2P, PRE_COPY_P2P, 0, PRE_COPY_P2P),
+        (PRE_COPY_P2P, RUNNING_P2P, 0, RUNNING_P2P),
+        (STOP, RUNNING_P2P, 0, RUNNING_P2P),
+        (STOP_COPY, STOP, 0, STOP),
+    ]
+};
+
+/// State changes of a VF that sleeps: what needs its registers fails with EIO, changes nothing, and goes
+/// well when the VF is awake.
 pub fn fault() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
-    for (from, to) in [
-        (state::RUNNING, state::STOP),
-        (state::RUNNING_P2P, state::RUNNING),
-        (state::RUNNING_P2P, state::STOP),
-        (state::STOP, state::STOP_COPY),
-        (state::STOP, state::RUNNING),
-    ] {
+    for (from, to, wanted, then) in ASLEEP.iter().copied() {
         let what = format!("{} -> {}", state::name(from), state::name(to));
         // One that sleeps does no DMA: nothing may be in flight but what is paused.
-        if from != state::RUNNING {
+        if ![state::RUNNING, state::PRE_COPY].contains(&from) {
             pair.submit(JOBS)?;
         }
         pair.source.set_state(from)?;
@@ -112,27 +143,35 @@ pub fn fault() -> Result<()> {
         let error = errno(pair.source.set_state(to));
         let now = pair.source.state()?;
         pair.source.sleep(Sleep::Config, false)?;
-        ensure!(error != 0, "{what} succeeds");
-        // The way to RUNNING by RUNNING_P2P may end there.
         ensure!(
-            now == from || (from, now) == (state::STOP, state::RUNNING_P2P),
-            "{what}, errno {error}: it is in {}",
+            (error, now) == (wanted, then),
+            "{what}: errno {error}, not {wanted}, and it is in {}",
             state::name(now)
         );
         pair.source.set_state(state::RUNNING)?;
         pair.finish().map_err(|e| format!("after {what}: {e}"))?;
         pair.round()?;
     }
-    // What comes to a target that sleeps is not loaded, and the target is reset, which wakes it.
+    // What comes to a target that sleeps is not loaded, and nothing is touched: it is when it is awake.
     let stream = migrate::save(&pair.source, true, &mut Quiet)?;
+    pair.bench.twin.mark()?;
+    pair.qm.move_to(&pair.target)?;
     let mut file = pair.target.set_state(state::RESUMING)?.ok_or("no file")?;
     file.write_all(&stream)?;
     pair.target.sleep(Sleep::Config, true)?;
-    let error = errno(pair.target.set_state(state::STOP));
-    ensure!(error == libc::ETIMEDOUT, "a load asleep: errno {error}");
-    let now = pair.target.state()?;
-    ensure!(now == state::RUNNING, "then it is in {}", state::name(now));
-    pair.arrive(&stream)?;
+    for to in [state::STOP, state::RUNNING] {
+        let error = errno(pair.target.set_state(to));
+        let now = pair.target.state()?;
+        ensure!(
+            (error, now) == (libc::EIO, state::RESUMING),
+            "a load asleep: errno {error}, and it is in {}",
+            state::name(now)
+        );
+    }
+    let resets = pair.bench.twin.counts()?.get("vf2", "flr");
+    ensure!(resets == 0, "{resets} resets of a target that sleeps");
+    pair.target.sleep(Sleep::Config, false)?;
+    pair.target.set_state(state::RUNNING)?;
     pair.round()?;
     // Low power is no hindrance: a state change wakes it.
     std::mem::swap(&mut pair.source, &mut pair.target);

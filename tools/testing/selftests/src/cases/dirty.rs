@@ -13,6 +13,7 @@ mod no_memory;
 mod precise;
 mod room;
 mod spaces;
+mod shown;
 mod uapi;
 mod watched;
 
@@ -27,6 +28,7 @@ pub use no_memory::no_memory;
 pub use precise::{superset_hpre, superset_sec, superset_zip};
 pub use room::{no_room, statistics};
 pub use spaces::address_spaces;
+pub use shown::{parameter, shown};
 pub use uapi::{policy, uapi};
 pub use watched::watched;
 

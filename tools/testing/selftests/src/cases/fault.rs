@@ -305,7 +305,7 @@ pub fn gone() -> Result<()> {
     let reads = pair.bench.twin.register("vf1", false, 2, at)?;
     ensure!(reads == 1, "the ledger has {reads} reads of it");
     let error = errno(pair.source.set_state(state::STOP_COPY));
-    ensure!(error == libc::ETIMEDOUT, "errno {error}");
+    ensure!(error == libc::EIO, "errno {error}");
     ensure!(
         pair.source.state()? == state::RUNNING,
         "the state is {}",

@@ -9,10 +9,8 @@ use crate::{
     vfio::{Device, Region},
     Driver, Result,
 };
-use std::os::fd::AsRawFd;
-use vmm_sys_util::eventfd::EventFd;
 
-const PAGE: u64 = 4096;
+pub const PAGE: u64 = 4096;
 
 /// Where the hidden part begins.
 pub fn edge() -> Result<u64> {
@@ -150,60 +148,6 @@ pub fn offsets(driver: Driver) -> Result<()> {
         ensure!(
             [read, write, map].iter().all(|e| *e == libc::EINVAL),
             "{what}: errno {read} reading, {write} writing, {map} mapping"
-        );
-    }
-    untouched(&bench, "vf1")
-}
-
-/// D1: the way that the C driver leaves open.
-pub fn ioeventfd(driver: Driver) -> Result<()> {
-    let bench = Bench::new(&[driver])?;
-    let device = bench.open(0)?;
-    let region = device.region(2)?;
-    let edge = edge()?;
-    bench.twin.mark()?;
-    let mut taken = Vec::new();
-    for size in [1, 2, 4, 8] {
-        let across = edge - u64::from(size) / 2;
-        let places = [edge, edge + 8, 2 * edge - 8, across];
-        // A byte is never across.
-        for at in places.into_iter().take(if size == 1 { 3 } else { 4 }) {
-            let event = EventFd::new(libc::EFD_NONBLOCK)?;
-            let e = errno(device.ioeventfd(region.offset + at, size, event.as_raw_fd()));
-            match e {
-                0 => taken.push((size, at, event)),
-                e => ensure!(e == libc::EINVAL, "{size} bytes at {at:#x}: errno {e}"),
-            }
-        }
-    }
-    // Of those that the model takes: the bus has no others.
-    for (size, at, event) in &taken {
-        if *size == 4 && at % 4 == 0 {
-            event.write(1)?;
-        }
-    }
-    untouched(&bench, "vf1").map_err(|e| format!("{} were taken, {e}", taken.len()))?;
-    ensure!(taken.is_empty(), "{} were taken", taken.len());
-    Ok(())
-}
-
-/// A DMA-BUF would hand part of a BAR to other devices. The kernel can: plain vfio-pci does.
-pub fn dma_buf(driver: Driver) -> Result<()> {
-    let bench = Bench::new(&[driver])?;
-    host::modprobe("vfio-pci")?;
-    bench.vfs[1].bind("vfio-pci")?;
-    let plain = bench.open(1)?;
-    plain
-        .dma_buf(2, 0, 0x1000)
-        .map_err(|e| format!("vfio-pci, which is to show that it works: {e}"))?;
-    let device = bench.open(0)?;
-    let edge = edge()?;
-    bench.twin.mark()?;
-    for (at, len) in [(edge, PAGE), (edge - PAGE, 2 * PAGE), (0, 2 * edge)] {
-        let e = errno(device.dma_buf(2, at, len));
-        ensure!(
-            e == libc::EINVAL || e == libc::EOPNOTSUPP,
-            "{len:#x} bytes at {at:#x}: errno {e}"
         );
     }
     untouched(&bench, "vf1")

@@ -71,7 +71,7 @@ fn arcs() -> Result<()> {
     let flags = device.migration_flags()?;
     ensure!(flags == 0b101, "migration flags {flags:#x}");
     let seen = source.set_up(9)?;
-    let trace = Trace::new()?;
+    let trace = Trace::new("vfio_rs")?;
     // Does something, and sees what came of it.
     let takes = |what: &str, wanted: &[&str], f: &mut dyn FnMut() -> Result<()>| -> Result<()> {
         trace.clear()?;

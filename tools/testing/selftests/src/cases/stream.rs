@@ -5,6 +5,7 @@
 use super::{ensure, errno, pair::Pair};
 use crate::{
     differences::TOO_LONG,
+    host,
     migrate::{self, read_all, Quiet, MATCH, WHOLE},
     vfio::{state, Device},
     Driver, Result,
@@ -19,7 +20,7 @@ use std::{
         Barrier,
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// A new transfer of a device that is stopped.
@@ -135,69 +136,50 @@ pub fn writes(driver: Driver) -> Result<()> {
     Ok(())
 }
 
-/// Whether `whole` is made of the pieces of the two, each in its order: by dynamic programming over
-/// how many pieces of each are used up.
-fn interleaves(whole: &[u8], a: &[Vec<u8>], b: &[Vec<u8>]) -> bool {
-    let starts = |pieces: &[Vec<u8>]| {
-        pieces.iter().fold(vec![0], |mut sums, piece| {
-            sums.push(sums[sums.len() - 1] + piece.len());
-            sums
-        })
-    };
-    let (in_a, in_b) = (starts(a), starts(b));
-    let mut reachable = vec![vec![false; b.len() + 1]; a.len() + 1];
-    reachable[0][0] = true;
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            if !reachable[i][j] {
-                continue;
-            }
-            let rest = &whole[in_a[i] + in_b[j]..];
-            if a.get(i).is_some_and(|piece| rest.starts_with(piece)) {
-                reachable[i + 1][j] = true;
-            }
-            if b.get(j).is_some_and(|piece| rest.starts_with(piece)) {
-                reachable[i][j + 1] = true;
-            }
-        }
-    }
-    reachable[a.len()][b.len()] && in_a[a.len()] + in_b[b.len()] == whole.len()
-}
-
-/// Two readers at once, by descriptors of the same file: each byte goes to one of them, in order.
+/// Two readers at once, by descriptors of the same file. In each round each of them reads once, at the
+/// same time: so long as there is something for both, each gets a piece, and the two pieces are what
+/// comes next, in one order or the other.
 pub fn two_readers(driver: Driver) -> Result<()> {
     let (pair, whole) = source(driver)?;
-    for size in [1, 3, 16] {
+    for size in [1, 3, 16, 61] {
         let file = saving(&pair.source)?;
         let files = [file.try_clone()?, file];
+        let rounds = whole.len().div_ceil(2 * size) + 1;
         let barrier = Barrier::new(2);
         let barrier = &barrier;
-        let read = |mut file: File| -> std::io::Result<Vec<Vec<u8>>> {
-            let mut pieces = Vec::new();
-            barrier.wait();
-            loop {
+        let read = |mut file: File| -> Vec<std::io::Result<Vec<u8>>> {
+            let one = |file: &mut File| {
                 let mut piece = vec![0; size];
-                match file.read(&mut piece)? {
-                    0 => return Ok(pieces),
-                    n => pieces.push(piece[..n].to_vec()),
-                }
-            }
+                barrier.wait();
+                let n = file.read(&mut piece)?;
+                piece.truncate(n);
+                Ok(piece)
+            };
+            // All of them, whatever comes: the other one waits for this one.
+            (0..rounds).map(|_| one(&mut file)).collect()
         };
-        let pieces = thread::scope(|scope| {
+        let [a, b] = thread::scope(|scope| {
             files
                 .map(|file| scope.spawn(move || read(file)))
                 .map(|thread| thread.join())
         });
-        let mut both = Vec::new();
-        for result in pieces {
-            both.push(result.map_err(|_| "a reader panicked")??);
+        let (a, b) = (a.map_err(|_| "panicked")?, b.map_err(|_| "panicked")?);
+        let mut rest = &whole[..];
+        for (round, (a, b)) in a.into_iter().zip(b).enumerate() {
+            let (a, b) = (a?, b?);
+            let (now, then) = rest.split_at(rest.len().min(2 * size));
+            ensure!(
+                [[&a[..], &b].concat(), [&b[..], &a].concat()].contains(&now.to_vec()),
+                "by {size} bytes, round {round}: {a:x?} and {b:x?} of {now:x?}"
+            );
+            let both = !a.is_empty() && !b.is_empty();
+            ensure!(
+                both || now.len() <= size,
+                "by {size} bytes, round {round}: one of them got nothing"
+            );
+            rest = then;
         }
-        ensure!(
-            interleaves(&whole, &both[0], &both[1]),
-            "by {size} bytes, {} and {} pieces: not each byte once",
-            both[0].len(),
-            both[1].len()
-        );
+        ensure!(rest.is_empty(), "{} bytes were read by nobody", rest.len());
     }
     Ok(())
 }
@@ -209,8 +191,36 @@ extern "C" fn on_signal(_: libc::c_int) {
     SIGNALS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// A signal at any time, with a handler that restarts nothing: no byte is lost or doubled.
+/// One read or write while signals come: what it came to, and whether one came between its begin and its
+/// end.
+fn signalled(transfer: impl FnOnce() -> std::io::Result<usize>) -> (std::io::Result<usize>, bool) {
+    let before = SIGNALS.load(Ordering::SeqCst);
+    let result = transfer();
+    (result, SIGNALS.load(Ordering::SeqCst) != before)
+}
+
+/// Does `transfer` while another thread reads or writes nothing, over and over: it has the file's lock now
+/// and then.
+fn contended<R>(nothing: impl Fn() + Sync, transfer: impl FnOnce() -> R) -> R {
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::Relaxed) {
+                nothing();
+            }
+        });
+        let result = transfer();
+        done.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+/// Signals at any time, with a handler that restarts nothing, while another thread has the file's lock
+/// now and then: each read gives all that it was asked for, or EINTR and then nothing has moved; each
+/// write the same. So many of each were hit.
 pub fn signals(driver: Driver) -> Result<()> {
+    const HIT: u32 = 10;
+    const PIECES: [usize; 3] = [7, 61, WHOLE];
     let (pair, whole) = source(driver)?;
     // SAFETY: The handler does but count.
     unsafe {
@@ -218,11 +228,9 @@ pub fn signals(driver: Driver) -> Result<()> {
         action.sa_sigaction = on_signal as extern "C" fn(libc::c_int) as usize;
         libc::sigaction(libc::SIGUSR1, &action, ptr::null_mut());
     }
-    SIGNALS.store(0, Ordering::Relaxed);
     let done = AtomicBool::new(false);
     // SAFETY: Of the thread itself.
     let me = unsafe { libc::pthread_self() };
-    let again = |e: &std::io::Error| e.kind() == std::io::ErrorKind::Interrupted;
     thread::scope(|scope| {
         scope.spawn(|| {
             while !done.load(Ordering::Relaxed) {
@@ -232,33 +240,26 @@ pub fn signals(driver: Driver) -> Result<()> {
             }
         });
         let transfer = || -> Result<()> {
-            while SIGNALS.load(Ordering::Relaxed) < 50 {
-                let mut file = saving(&pair.source)?;
-                let mut stream = Vec::new();
-                loop {
-                    let mut byte = [0];
-                    match file.read(&mut byte) {
-                        Ok(0) => break,
-                        Ok(_) => stream.push(byte[0]),
-                        Err(e) if again(&e) => {}
-                        Err(e) => return Err(e.into()),
-                    }
-                }
-                ensure!(stream == whole, "another stream was read");
-                let mut file = resuming(&pair.target)?;
-                let mut at = 0;
-                while at < whole.len() {
-                    match file.write(&whole[at..at + 1]) {
-                        Ok(n) => at += n,
-                        Err(e) if again(&e) => {}
-                        Err(e) => return Err(e.into()),
-                    }
-                }
-                let now = loaded(&pair.target)?;
+            let begin = Instant::now();
+            let mut hits = [0; 2];
+            while hits.iter().any(|n| *n < HIT) {
                 ensure!(
-                    comparable(&now) == comparable(&whole),
-                    "another state was loaded"
+                    begin.elapsed() < host::seconds(60),
+                    "reads and writes that a signal hit: {hits:?}, {HIT} of each wanted"
                 );
+                for piece in PIECES {
+                    let file = saving(&pair.source)?;
+                    let nothing = || drop((&file).read(&mut []));
+                    hits[0] += contended(nothing, || read_all_of(&file, &whole, piece))?;
+                    let file = resuming(&pair.target)?;
+                    let nothing = || drop((&file).write(&[]));
+                    hits[1] += contended(nothing, || write_all_of(&file, &whole, piece))?;
+                    let now = loaded(&pair.target)?;
+                    ensure!(
+                        comparable(&now) == comparable(&whole),
+                        "another state was loaded"
+                    );
+                }
             }
             Ok(())
         };
@@ -266,6 +267,54 @@ pub fn signals(driver: Driver) -> Result<()> {
         done.store(true, Ordering::Relaxed);
         result
     })
+}
+
+/// Whether a transfer is to be made again: after EINTR. `n` bytes were to go through.
+fn again(result: std::io::Result<usize>, n: usize) -> Result<bool> {
+    match result {
+        Ok(done) if done == n => Ok(false),
+        Ok(done) => Err(format!("{done} bytes of {n}").into()),
+        Err(e) if e.kind() == std::io::ErrorKind::Interrupted => Ok(true),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Reads a stream by pieces; how many reads a signal hit.
+fn read_all_of(mut file: &File, whole: &[u8], piece: usize) -> Result<u32> {
+    let (mut at, mut hits) = (0, 0);
+    let mut buffer = vec![0; piece];
+    loop {
+        let left = whole.len() - at;
+        let (result, hit) = signalled(|| file.read(&mut buffer));
+        hits += u32::from(hit);
+        let n = left.min(piece);
+        if again(result, n)? {
+            continue;
+        }
+        ensure!(
+            buffer[..n] == whole[at..at + n],
+            "at {at} other bytes were read"
+        );
+        at += n;
+        if n == 0 {
+            return Ok(hits);
+        }
+    }
+}
+
+/// Writes one by pieces; how many writes a signal hit.
+fn write_all_of(mut file: &File, whole: &[u8], piece: usize) -> Result<u32> {
+    let mut hits = 0;
+    for piece in whole.chunks(piece) {
+        loop {
+            let (result, hit) = signalled(|| file.write(piece));
+            hits += u32::from(hit);
+            if !again(result, piece.len())? {
+                break;
+            }
+        }
+    }
+    Ok(hits)
 }
 
 /// Two pages, of which the second is not there.

@@ -79,6 +79,8 @@ pub fn refused<Opened: Deref<Target = Device>>(
         );
         let differ = device.face()?.differences(&expected);
         ensure!(differ.is_empty(), "not as vfio-pci shows it: {differ}");
+        let e = errno(device.dma_buf(2, 0, 0x1000));
+        ensure!(e == libc::EOPNOTSUPP, "a DMA-BUF of BAR2: errno {e}");
         works(&device, bench)?;
         device.reset()?;
         works(&device, bench)?;
