@@ -7,6 +7,7 @@ mod answer;
 mod asleep;
 mod backdoors;
 mod bare;
+mod beside_c;
 mod bus;
 mod debug;
 mod dirty;
@@ -81,6 +82,8 @@ const PLAIN: &[(&str, Case)] = &[
     ("migration.cross_c_to_rust", migration::cross_c_to_rust),
     ("migration.cross_rust_to_c", migration::cross_rust_to_c),
     ("migration.mailbox_answer", answer::state_changes),
+    ("beside_c.accesses", beside_c::accesses),
+    ("beside_c.streams", beside_c::streams),
     ("stream.fuzz", fuzz::fuzz),
     ("lifetime.fd_outlives_module", modules::fd_outlives_module),
     ("fault.mailbox_busy", fault::mailbox_busy),
@@ -167,6 +170,7 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("migration.reset_in_precopy", migration::reset_in_precopy),
     ("migration.interrupt_pending", pending::interrupt_pending),
     ("migration.error_pending", pending::error_pending),
+    ("migration.interrupt_carried", pending::interrupt_carried),
     ("reset.ioctl", reset::ioctl),
     ("reset.sysfs", reset::sysfs),
     ("reset.guest", reset::guest),
@@ -216,6 +220,7 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("hidden.ioeventfd", hidden::ioeventfd),
     ("hidden.dma_buf", hidden::dma_buf),
     ("hidden.asleep", asleep::hidden),
+    ("hidden.other_vf", beside_c::other_vf),
     ("hidden.hot_reset", backdoors::hot_reset),
     ("hidden.debugfs", backdoors::debugfs),
 ];
@@ -270,7 +275,14 @@ pub(crate) use ensure;
 
 /// Suites whose cases run on accelerators of both generations: those of V5 with `:v5` behind the
 /// name, in guests of their own.
-const BOTH_GENERATIONS: &[&str] = &["twin.", "migration.", "hidden.", "topology.", "dirty."];
+const BOTH_GENERATIONS: &[&str] = &[
+    "twin.",
+    "migration.",
+    "beside_c.",
+    "hidden.",
+    "topology.",
+    "dirty.",
+];
 
 /// Cases of these that run on V3 only: what differs between the generations plays no part in them.
 const ON_V3: &[&str] = &["dirty.qemu_", "dirty.hostile_many_vfs", "dirty.off_is_free"];
@@ -317,6 +329,8 @@ const NEEDS: &[(&str, &str)] = &[
         "topology.no_group",
         "\ttopology=no-iommu\tkernel=cryptomgr.notests=1",
     ),
+    // Cases with the C driver that do not have it in their names.
+    ("beside_c.", C_LOCK_CYCLE),
     // All threads hang, and the kernel is to say so soon.
     (
         "reset.threads:c",
