@@ -26,7 +26,7 @@
 //!   - `lose-msi N`, `double-msi N`
 //!   - `dma-hole ADDRESS LENGTH`: DMA to there fails
 //!   - `gone on|off`: its registers read all ones
-//!   - `untold-load on|off`: loading the context of an event queue asks for no interrupt for the
+//!   - `silent-load on|off`: loading the context of an event queue asks for no interrupt for the
 //!     events that are in the queue already (the alternative of guess G9)
 
 use crate::Twin;

@@ -423,14 +423,14 @@ impl Twin {
         let Some(function) = self.functions.get_mut(f) else {
             return;
         };
-        // Guess: a context loaded by these registers asks for the next interrupt anew, so that an
-        // event which the source had not told of is told of by the target. The alternative: only
-        // events that come after the loading are told of.
-        let untold = self.faults.get(f).is_some_and(|faults| faults.untold_load);
+        // Guess: a context loaded by these registers asks for the next interrupt anew, so that the
+        // target raises one for an event of the source. The alternative: it raises one only for events
+        // that come after the loading.
+        let silent = self.faults.get(f).is_some_and(|faults| faults.silent_load);
         let load = |queue: &mut crate::function::EventQueue, n| {
             Xqc::set_word(&mut queue.context, n, value);
             queue.armed = true;
-            queue.old = untold.then(|| queue.context.tail());
+            queue.old = silent.then(|| queue.context.tail());
         };
         match context {
             Some(Context::Eq(n)) => return load(&mut function.eq, n),

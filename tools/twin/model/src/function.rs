@@ -15,7 +15,7 @@ pub struct EventQueue {
     pub mask: u32,
     /// An interrupt waits for the mask to go
     pub pending: bool,
-    /// The tail as it was loaded, where events before it raise no interrupt (`untold-load`). A
+    /// The tail as it was loaded, where events before it raise no interrupt (`silent-load`). A
     /// doorbell ends that.
     pub old: Option<u16>,
 }

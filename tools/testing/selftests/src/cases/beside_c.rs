@@ -19,7 +19,7 @@ use crate::{
     work::{self, Workload},
     Driver, Result,
 };
-use hisi_acc_hw::regs;
+use hisi_acc_hw::{mailbox::Command, regs};
 use std::{collections::BTreeSet, fs::File, io::Write};
 
 /// How many requests are submitted at a time.
@@ -57,6 +57,7 @@ fn set_up(set_up: &SetUp, driver: Driver) -> Result<Ready> {
         load.finish(&mut qm, &bench.memory)?;
         match set_up.work {
             Work::NoDriver | Work::Idle => {}
+            Work::Answer => qm.query(Command::SqcVftV2).map(|_| ())?,
             Work::Unread => {
                 complete(&bench, &mut qm, &mut load)?;
                 break_queue(&bench, &mut qm, &mut load)?;
@@ -202,6 +203,7 @@ fn set_ups() -> Result<Vec<SetUp>> {
         of(host::ZIP, true, Work::Idle),
         of(host::ZIP, true, Work::Busy),
         of(host::ZIP, true, Work::Unread),
+        of(host::ZIP, true, Work::Answer),
         of(host::ZIP, true, Work::NoDriver),
         of(host::ZIP, false, Work::Busy),
         of(host::ZIP, false, Work::NoDriver),

@@ -75,7 +75,7 @@ pub fn error_pending(driver: Driver) -> Result<()> {
 /// guest would wait for ever without these doorbells.
 pub fn interrupt_carried(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
-    pair.bench.twin.fault("vf2", "untold-load on")?;
+    pair.bench.twin.fault("vf2", "silent-load on")?;
     pair.bench.twin.mark()?;
     pair.submit(JOBS - 1)?;
     let twin = &pair.bench.twin;

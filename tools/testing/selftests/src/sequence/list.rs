@@ -19,6 +19,13 @@ const MATCH_DATA: &[&str] = &[
     "pf read QM_QUE_ISO_CFG_V",
 ];
 
+/// The command with which the guest asked for its queues, once more.
+const ANSWER_AGAIN: &[&str] = &[
+    "vf read mailbox",
+    "vf write mailbox SQC_VFT_V2 asks 0x0 0",
+    "vf read mailbox",
+];
+
 const DEVICE_ERROR: &[&str] = &["pf read QM_ABNORMAL_INT_STATUS", "pf read {engine}"];
 
 /// All differences, those of an arc in their order.
@@ -37,6 +44,16 @@ pub const ALL: &[Difference] = &[
     },
     Difference {
         id: "S2",
+        arcs: &[Arc::StopCopy],
+        when: When::Answer,
+        c: &[],
+        ours: ANSWER_AGAIN,
+        before: &["pf read QM_ABNORMAL_INT_STATUS"],
+        why: "The mailbox held an answer that the guest may not have read yet. This driver gives the \
+              command of the guest again after its own. With C the guest reads the answer to PAUSE.",
+    },
+    Difference {
+        id: "S3",
         arcs: &[Arc::StopCopy, Arc::Resuming],
         when: When::Always,
         c: &[],
@@ -46,17 +63,35 @@ pub const ALL: &[Difference] = &[
               quiesced.",
     },
     Difference {
-        id: "S3",
+        id: "S4",
         arcs: &[Arc::StopCopy],
         when: When::Always,
         c: &["vf read QM_VF_STATE"],
         ours: &[],
         before: &["vf read QM_VF_AEQ_INT_MASK", ""],
         why: "C reads while it saves whether the guest has a driver. This driver has read it when it \
-              stopped the VF (S2).",
+              stopped the VF (S3).",
     },
     Difference {
-        id: "S4",
+        id: "S5",
+        arcs: &[Arc::StopCopy],
+        when: When::Answer,
+        c: &["vf read mailbox"],
+        ours: &["vf read mailbox"],
+        before: &["vf write mailbox SQC_BT asks 0x0 0"],
+        why: "Both read the mailbox, but the last command in it differs: that of this driver was S2.",
+    },
+    Difference {
+        id: "S6",
+        arcs: &[Arc::StopCopy],
+        when: When::Answer,
+        c: &[],
+        ours: ANSWER_AGAIN,
+        before: &["vf write doorbell EQ *", ""],
+        why: "As S2, after SQC_BT and CQC_BT.",
+    },
+    Difference {
+        id: "S7",
         arcs: &[Arc::StopCopy],
         when: When::Driver,
         c: &[],
@@ -66,7 +101,7 @@ pub const ALL: &[Difference] = &[
               the VF was reset meanwhile, its state is not sent.",
     },
     Difference {
-        id: "S5",
+        id: "S8",
         arcs: &[Arc::StopCopy],
         when: When::DriverV5,
         c: &[
@@ -80,17 +115,17 @@ pub const ALL: &[Difference] = &[
               function (D23). This driver rings the doorbells in BAR2 of the VF.",
     },
     Difference {
-        id: "S6",
+        id: "S9",
         arcs: &[Arc::Resuming],
         when: When::Always,
         c: &[],
         ours: MATCH_DATA,
         before: &[""],
         why: "This driver reads the match data of the target when it makes the file, so that write() \
-              needs no register. C reads them when the match data of the source have come (S7).",
+              needs no register. C reads them when the match data of the source have come (S10).",
     },
     Difference {
-        id: "S7",
+        id: "S10",
         arcs: &[Arc::Write],
         when: When::Always,
         c: &[
@@ -101,10 +136,10 @@ pub const ALL: &[Difference] = &[
         ],
         ours: &[],
         before: &[""],
-        why: "As S6. C asks the VF for the number of its queues, this driver asks the PF.",
+        why: "As S9. C asks the VF for the number of its queues, this driver asks the PF.",
     },
     Difference {
-        id: "S8",
+        id: "S11",
         arcs: &[Arc::Load],
         when: When::Always,
         c: &[],
@@ -113,16 +148,16 @@ pub const ALL: &[Difference] = &[
         why: "This driver judges the whole stream again before it writes a register.",
     },
     Difference {
-        id: "S9",
+        id: "S12",
         arcs: &[Arc::Load],
         when: When::Driver,
         c: &["vf read mailbox"],
         ours: &["vf read mailbox"],
         before: &["vf write QM_VF_AEQ_INT_MASK *"],
-        why: "Both read the mailbox, but the last command in it differs: that of C was S7.",
+        why: "Both read the mailbox, but the last command in it differs: that of C was S10.",
     },
     Difference {
-        id: "S10",
+        id: "S13",
         arcs: &[Arc::Load],
         when: When::Driver,
         c: &[
@@ -132,10 +167,10 @@ pub const ALL: &[Difference] = &[
         ],
         ours: &["vf read mailbox"],
         before: &["vf write mailbox SQC_BT *"],
-        why: "As S1, for the command SQC_BT; and as S9.",
+        why: "As S1, for the command SQC_BT; and as S12.",
     },
     Difference {
-        id: "S11",
+        id: "S14",
         arcs: &[Arc::Load],
         when: When::Driver,
         c: DEVICE_ERROR,
@@ -144,7 +179,7 @@ pub const ALL: &[Difference] = &[
         why: "As S1, for the command CQC_BT.",
     },
     Difference {
-        id: "S12",
+        id: "S15",
         arcs: &[Arc::Run],
         when: When::Driver,
         c: &["vf write QM_IFC_INT_SOURCE_V 0x1", "vf write QM_IFC_INT_MASK 0x0"],
@@ -169,14 +204,14 @@ pub const ALL: &[Difference] = &[
 ];
 
 /// The way to the VF's registers on V5, see [`super::line::Way`].
-pub const WAY: &str = "S13";
+pub const WAY: &str = "S16";
 const WAY_WHY: &str =
     "C reaches all registers of the VF through the window in BAR2 of the PF, on V5 only. This driver \
      uses the window for the contexts of EQ and AEQ, which the VF does not show itself, and BAR2 of \
      the VF for all else.";
 
 /// The accesses for an idle VF of the ZIP on V3, through PRE_COPY: to save it, and to make the target
-/// run from RESUMING on (without S6). First those of C, then those of this driver.
+/// run from RESUMING on (without S9). First those of C, then those of this driver.
 pub const SAVE: [Count; 2] = [Count { pf: 14, vf: 36 }, Count { pf: 12, vf: 38 }];
 pub const RESUME: [Count; 2] = [Count { pf: 5, vf: 36 }, Count { pf: 19, vf: 32 }];
 
