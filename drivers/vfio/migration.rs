@@ -4,7 +4,7 @@
 //!
 //! The sequences of register accesses and mailbox commands are those of `hisi_acc_vf_stop_device()`,
 //! `vf_qm_state_save()`, `vf_qm_load_data()` and `hisi_acc_vf_start_device()` of
-//! hisi_acc_vfio_pci.c.
+//! hisi_acc_vfio_pci.c, but for the differences in `Documentation/sequence.rst`.
 
 use crate::{
     context::Context,

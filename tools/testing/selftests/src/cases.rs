@@ -8,6 +8,7 @@ mod arcs;
 mod asleep;
 mod backdoors;
 mod bare;
+mod beside_c;
 mod bus;
 mod debug;
 mod dirty;
@@ -96,6 +97,8 @@ const PLAIN: &[(&str, Case)] = &[
     ("migration.cross_c_to_rust", migration::cross_c_to_rust),
     ("migration.cross_rust_to_c", migration::cross_rust_to_c),
     ("migration.mailbox_answer", answer::state_changes),
+    ("beside_c.accesses", beside_c::accesses),
+    ("beside_c.streams", beside_c::streams),
     ("stream.fuzz", fuzz::fuzz),
     ("stream.refusals", limit::refusals),
     ("lifetime.fd_outlives_module", modules::fd_outlives_module),
@@ -208,6 +211,7 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("migration.all_queues", inflight::all_queues),
     ("migration.cq_full", inflight::cq_full),
     ("migration.events_wrapped", inflight::events_wrapped),
+    ("migration.interrupt_carried", pending::interrupt_carried),
     ("reset.ioctl", reset::ioctl),
     ("reset.sysfs", reset::sysfs),
     ("reset.guest", reset::guest),
@@ -258,6 +262,7 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("hidden.ioeventfd", doors::ioeventfd),
     ("hidden.dma_buf", doors::dma_buf),
     ("hidden.asleep", asleep::hidden),
+    ("hidden.other_vf", beside_c::other_vf),
     ("hidden.hot_reset", backdoors::hot_reset),
     ("hidden.debugfs", backdoors::debugfs),
 ];
@@ -316,6 +321,7 @@ pub(crate) use ensure;
 const BOTH_GENERATIONS: &[&str] = &[
     "twin.",
     "migration.",
+    "beside_c.",
     "hidden.",
     "topology.",
     "dirty.",
@@ -406,6 +412,8 @@ const NEEDS: &[(&str, &str)] = &[
     ("topology.v2", "\thw=2"),
     // The PF waits for its VFs, twice 40 s.
     ("reset.without_turn", "\tlong"),
+    // Cases with the C driver that do not have it in their names.
+    ("beside_c.", C_LOCK_CYCLE),
     // All threads hang, and the kernel is to say so sooner than elsewhere.
     (
         "reset.threads:c",

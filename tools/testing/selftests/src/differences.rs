@@ -252,6 +252,20 @@ pub const ALL: &[Difference] = &[
         here: "all that would be saved; EINVAL",
         shown: &[("debugfs.files", Value)],
     },
+    Difference {
+        id: "D24",
+        what: "V5: the doorbells of EQ and AEQ that are rung when a VF is saved",
+        c: "written to the next function's registers: the mask of its AEQ changes, and this VF's \
+            pending interrupts are not raised again",
+        here: "rung",
+        shown: &[
+            ("hidden.other_vf:v5", Fails("registers of another function")),
+            (
+                "migration.interrupt_carried:v5",
+                Fails("0 doorbells of the EQ and 0 of the AEQ are rung"),
+            ),
+        ],
+    },
 ];
 
 /// A number in which they differ.

@@ -387,6 +387,14 @@ impl Qm {
         [self.eq.phase, self.aeq.phase]
     }
 
+    /// The order by which no entry of any submission queue can be fetched. It holds for completion
+    /// queues too, which lie between.
+    pub fn hole_of_submissions(&self) -> String {
+        let (begin, _) = self.sq_ring(0);
+        let (last, len) = self.sq_ring(self.queues.len() as u16 - 1);
+        format!("dma-hole {begin:#x} {:#x}", last + len as u64 - begin)
+    }
+
     /// Where a submission queue is, and how long.
     pub fn sq_ring(&self, queue: u16) -> (u64, usize) {
         let sq = self.queues[usize::from(queue)].sq;

@@ -78,6 +78,42 @@ impl Register {
     }
 }
 
+/// An access of a register, as a driver made it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Access {
+    /// The PF is 0.
+    pub function: u32,
+    pub write: bool,
+    pub bar: u8,
+    pub offset: u64,
+    /// In bytes
+    pub width: u32,
+    /// What was read or written
+    pub value: u64,
+}
+
+impl Access {
+    /// Reads a line of the log.
+    fn read(line: &str) -> Option<Self> {
+        let [function, what, bar, offset, width, value] = line.split(' ').collect::<Vec<_>>()[..]
+        else {
+            return None;
+        };
+        let hex = |text: &str| u64::from_str_radix(text.strip_prefix("0x")?, 16).ok();
+        Some(Self {
+            function: match function {
+                "pf" => 0,
+                vf => vf.strip_prefix("vf")?.parse().ok()?,
+            },
+            write: what == "write",
+            bar: bar.parse().ok()?,
+            offset: hex(offset)?,
+            width: width.parse().ok()?,
+            value: hex(value)?,
+        })
+    }
+}
+
 impl Twin {
     /// To ask of `zip`, `sec` or `hpre`: the `id=` of its PF in QEMU.
     pub fn open_device(device: &'static str) -> Result<Self> {
@@ -199,6 +235,21 @@ impl Twin {
             .iter()
             .find(|r| (r.write, r.bar, r.offset) == (write, bar, offset));
         Ok(found.map_or(0, |r| r.count))
+    }
+
+    /// Does something. Returns what comes of it, and the accesses of registers meanwhile, of all
+    /// functions, in their order.
+    pub fn logged<R>(&self, f: impl FnOnce() -> Result<R>) -> Result<(R, Vec<Access>)> {
+        self.ask("ledger log on")?;
+        let result = f();
+        let text = self.ask("ledger log")?;
+        self.ask("ledger log off")?;
+        let read = |line: &str| {
+            // A line of another form says that the log was full.
+            Access::read(line).ok_or_else(|| format!("no access: {line}").into())
+        };
+        let accesses = text.lines().map(read).collect::<Result<_>>()?;
+        Ok((result?, accesses))
     }
 
     /// Counts begin anew.

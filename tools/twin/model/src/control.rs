@@ -8,6 +8,8 @@
 //! - `ledger registers FN`: its register accesses, by offset
 //! - `ledger pages FN`: the pages that it wrote by DMA, as ranges
 //! - `ledger resets`: resets in their order, with the time of each
+//! - `ledger log on|off`: starts an empty log of register accesses, or ends and forgets it
+//! - `ledger log`: the accesses of all functions in their order, a line each
 //! - `show FN`: its queues as they stand
 //! - `fault FN ...`: orders a fault, see [`fault`](crate::fault):
 //!   - `clear`: no more of them
@@ -24,6 +26,8 @@
 //!   - `lose-msi N`, `double-msi N`
 //!   - `dma-hole ADDRESS LENGTH`: DMA to there fails
 //!   - `gone on|off`: its registers read all ones
+//!   - `silent-load on|off`: loading the context of an event queue asks for no interrupt for the
+//!     events that are in the queue already (the alternative of guess G9)
 
 use crate::Twin;
 
@@ -37,6 +41,11 @@ impl Twin {
                 Some(String::new())
             }
             ["ledger"] => Some(self.ledger.to_text()),
+            ["ledger", "log"] => Some(self.ledger.log.to_text()),
+            ["ledger", "log", on @ ("on" | "off")] => {
+                self.ledger.log.switch(*on == "on");
+                Some(String::new())
+            }
             ["ledger", "registers", f] => self
                 .number(f)
                 .map(|function| self.ledger.registers_to_text(function)),

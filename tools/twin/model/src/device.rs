@@ -278,6 +278,12 @@ impl Twin {
     /// A driver reads `size` bytes, 4 or 8, of a BAR of a function.
     pub fn read(&mut self, f: usize, bar: u8, offset: u64, size: u32) -> u64 {
         self.count_access(f, bar, offset, false);
+        let value = self.value(f, bar, offset, size);
+        self.ledger.log.access(f, false, bar, offset, size, value);
+        value
+    }
+
+    fn value(&mut self, f: usize, bar: u8, offset: u64, size: u32) -> u64 {
         if self.gone(f) {
             return u64::MAX;
         }
@@ -361,6 +367,7 @@ impl Twin {
         size: u32,
     ) {
         self.count_access(f, bar, offset, true);
+        self.ledger.log.access(f, true, bar, offset, size, value);
         if self.gone(f) || f >= self.functions.len() {
             return;
         }
@@ -416,11 +423,14 @@ impl Twin {
         let Some(function) = self.functions.get_mut(f) else {
             return;
         };
-        // Guess: a context loaded by these registers asks for the next interrupt anew, so that an
-        // event which the source had not told of is told of by the target.
+        // Guess: a context loaded by these registers asks for the next interrupt anew, so that the
+        // target raises one for an event of the source. The alternative: it raises one only for events
+        // that come after the loading.
+        let silent = self.faults.get(f).is_some_and(|faults| faults.silent_load);
         let load = |queue: &mut crate::function::EventQueue, n| {
             Xqc::set_word(&mut queue.context, n, value);
             queue.armed = true;
+            queue.old = silent.then(|| queue.context.tail());
         };
         match context {
             Some(Context::Eq(n)) => return load(&mut function.eq, n),

@@ -49,6 +49,7 @@ impl Twin {
         };
         queue.context.set_head(db.index);
         queue.armed = true;
+        queue.old = None;
         self.raise(bus, f, db.kind);
     }
 
@@ -91,7 +92,8 @@ impl Twin {
             Kind::Eq => (&mut function.eq, VECTOR_EQ),
             _ => (&mut function.aeq, VECTOR_AEQ),
         };
-        if !queue.armed || queue.context.head() == queue.context.tail() {
+        let tail = queue.context.tail();
+        if !queue.armed || queue.context.head() == tail || queue.old == Some(tail) {
             return;
         }
         if queue.mask & 1 != 0 {

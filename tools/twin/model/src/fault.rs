@@ -64,6 +64,8 @@ pub struct Faults {
     pub hole: Range<u64>,
     /// Registers read all ones, writes go nowhere, no DMA, no interrupts
     pub gone: bool,
+    /// A loaded context of an event queue asks for no interrupt for the events it has already
+    pub silent_load: bool,
 }
 
 impl Faults {
@@ -117,6 +119,7 @@ impl Twin {
                 faults.hole = at..at.saturating_add(number(len)?);
             }
             ["gone", on] => faults.gone = switch(on)?,
+            ["silent-load", on] => faults.silent_load = switch(on)?,
             // Not kept, and nothing to clear: the state of registers, now.
             ["message-pending", on] => {
                 let on = u32::from(switch(on)?);

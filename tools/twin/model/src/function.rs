@@ -15,6 +15,9 @@ pub struct EventQueue {
     pub mask: u32,
     /// An interrupt waits for the mask to go
     pub pending: bool,
+    /// The tail as it was loaded, where events before it raise no interrupt (`silent-load`). A
+    /// doorbell ends that.
+    pub old: Option<u16>,
 }
 
 impl EventQueue {
@@ -25,6 +28,7 @@ impl EventQueue {
             // Guess: masked till a driver unmasks it, which each does.
             mask: 1,
             pending: false,
+            old: None,
         }
     }
 }

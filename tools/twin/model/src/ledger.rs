@@ -3,6 +3,7 @@
 //! What happened, by function: the truth that tests ask for. Keeping it changes nothing that a
 //! driver could see.
 
+use crate::log::Log;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
@@ -34,6 +35,8 @@ pub struct Ledger {
     functions: Vec<Counts>,
     /// Resets in their order: of which function, and when
     resets: Vec<(usize, u64)>,
+    /// The order of register accesses; a mark does not touch it.
+    pub log: Log,
 }
 
 impl Ledger {
@@ -42,6 +45,7 @@ impl Ledger {
         Self {
             functions: (0..functions).map(|_| Counts::default()).collect(),
             resets: Vec::new(),
+            log: Log::default(),
         }
     }
 
@@ -202,7 +206,7 @@ impl Ledger {
 }
 
 /// What a function is called: `pf`, `vf1` ...
-fn name(function: usize) -> String {
+pub(crate) fn name(function: usize) -> String {
     match function {
         0 => "pf".to_owned(),
         n => format!("vf{n}"),

@@ -16,7 +16,8 @@
 //! - [`mailbox`]: its commands;
 //! - [`queue`]: contexts and doorbells; [`work`]: fetching and completion; [`event`]: EQ and AEQ;
 //! - [`engine`]: what compresses, ciphers, multiplies;
-//! - [`fault`]: faults to order; [`ledger`]: what happened; [`control`]: how tests ask for both.
+//! - [`fault`]: faults to order; [`ledger`]: what happened; [`log`]: in which order; [`control`]: how
+//!   tests ask for these.
 
 pub mod bus;
 pub mod caps;
@@ -29,6 +30,7 @@ pub mod fault;
 pub mod function;
 pub mod kind;
 pub mod ledger;
+pub mod log;
 pub mod mailbox;
 pub mod pf;
 pub mod queue;

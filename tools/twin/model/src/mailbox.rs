@@ -205,6 +205,7 @@ impl Twin {
         queue.context = Xqc(raw);
         queue.armed = false;
         queue.pending = false;
+        queue.old = None;
         Ok(())
     }
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! `migration.interrupt_pending`, `migration.error_pending`: events that the source has told of and
-//! nobody has looked into are told of by the target.
+//! nobody has looked into are told of by the target. `migration.interrupt_carried`: the source raises
+//! their interrupts once more while it is saved.
 
 use super::{
     ensure,
@@ -66,4 +67,59 @@ pub fn error_pending(driver: Driver) -> Result<()> {
     let errors = qm.errors(&pair.bench.memory);
     ensure!(errors == 1, "{errors} events in the AEQ afterwards");
     Ok(())
+}
+
+/// D23: the source rings the doorbells of EQ and AEQ with the heads that it has saved
+/// (`vf_qm_xeqc_save()`). An interrupt that the guest has not taken yet is raised again and moves with
+/// the guest's interrupt controller. The target raises none here (the alternative of guess G9), so the
+/// guest would wait for ever without these doorbells.
+pub fn interrupt_carried(driver: Driver) -> Result<()> {
+    let mut pair = Pair::new(driver, driver)?;
+    pair.bench.twin.fault("vf2", "silent-load on")?;
+    pair.bench.twin.mark()?;
+    pair.submit(JOBS - 1)?;
+    let twin = &pair.bench.twin;
+    let wait = |key: &str, n: usize| {
+        host::wait_for(key, || {
+            let counts = twin.counts();
+            counts.is_ok_and(|counts| counts.get("vf1", key) == n as u64)
+        })
+    };
+    wait("jobs_done", JOBS - 1)?;
+    twin.fault("vf1", &pair.qm.hole_of_submissions())?;
+    pair.work.submit(&mut pair.qm, &pair.bench.memory)?;
+    wait("queue_error", 1)?;
+    twin.fault("vf1", "clear")?;
+
+    // Both interrupts have come, and the guest never sees them.
+    let qm = &mut pair.qm;
+    let mut errors = 0;
+    qm.interrupts = 0;
+    host::wait_for("the interrupts of EQ and AEQ", || {
+        qm.see_interrupts();
+        errors += qm.see_error_interrupts();
+        qm.interrupts > 0 && errors > 0
+    })?;
+    qm.throw_interrupts_away();
+    let before = pair.bench.twin.counts()?;
+    let stream = save(&pair.source, true, &mut Quiet)?;
+    let after = pair.bench.twin.counts()?;
+    let of = |key: &str| after.get("vf1", key) - before.get("vf1", key);
+    ensure!(
+        (of("doorbell.eq"), of("doorbell.aeq"), of("msi")) == (1, 1, 2),
+        "{} doorbells of the EQ and {} of the AEQ are rung, and {} interrupts raised, while the \
+         source is saved",
+        of("doorbell.eq"),
+        of("doorbell.aeq"),
+        of("msi")
+    );
+    let qm = &mut pair.qm;
+    qm.interrupts = 0;
+    host::wait_for("the interrupt of the EQ, once more", || {
+        qm.see_interrupts();
+        qm.interrupts > 0
+    })?;
+    pair.arrive(&stream)?;
+    pair.finish()?;
+    pair.round()
 }

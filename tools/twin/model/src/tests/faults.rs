@@ -455,3 +455,24 @@ proptest! {
         testing::fuzz(&data);
     }
 }
+
+/// Events that a queue has when it is loaded raise no interrupt; those that come later do.
+#[test]
+fn what_is_loaded_silently() {
+    for silent in [false, true] {
+        let mut machine = Machine::new();
+        let mut twin = device(&mut machine);
+        set_up(&mut twin, &mut machine, 1);
+        let switch = if silent { "on" } else { "off" };
+        order(&mut twin, &format!("silent-load {switch}"));
+        // Head 0, tail 1: an entry that nobody has acknowledged.
+        let at = u64::from(regs::QM_EQC_VF_DW0);
+        twin.write(&mut machine, 1, BAR2, at, 1 << 16, 4);
+        machine.interrupts.clear();
+        ring(&mut twin, &mut machine, 1, Ring::Sq, 0, 1);
+        assert_eq!(machine.interrupts.is_empty(), silent);
+        if silent {
+            assert_eq!(interrupts(&mut machine, &mut twin), 1);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where the two sequences differ, and why. `Documentation/sequence.rst` is made of this list
+//! (`acc-selftest sequence`).
+
+use super::{Arc, Count, Difference, When};
+
+/// The accesses that get the match data of the target: `pf_qm_get_qp_num()`, and the isolation of queues.
+const MATCH_DATA: &[&str] = &[
+    "pf read QM_VFT_CFG_RDY",
+    "pf write QM_VFT_CFG_OP_WR 0x1",
+    "pf write QM_VFT_CFG_TYPE 0x0",
+    "pf write QM_VFT_CFG 0x2",
+    "pf write QM_VFT_CFG_RDY 0x0",
+    "pf write QM_VFT_CFG_OP_ENABLE 0x1",
+    "pf read QM_VFT_CFG_RDY",
+    "pf read QM_VFT_CFG_DATA_L",
+    "pf read QM_VFT_CFG_DATA_H",
+    "pf read QM_QUE_ISO_CFG_V",
+];
+
+/// The command with which the guest asked for its queues, once more.
+const ANSWER_AGAIN: &[&str] = &[
+    "vf read mailbox",
+    "vf write mailbox SQC_VFT_V2 asks 0x0 0",
+    "vf read mailbox",
+];
+
+const DEVICE_ERROR: &[&str] = &["pf read QM_ABNORMAL_INT_STATUS", "pf read {engine}"];
+
+/// All differences, those of an arc in their order.
+pub const ALL: &[Difference] = &[
+    Difference {
+        id: "S1",
+        arcs: &[Arc::StopCopy, Arc::Resuming],
+        when: When::Always,
+        c: DEVICE_ERROR,
+        ours: &["vf read QM_VF_STATE"],
+        before: &["vf read mailbox"],
+        why: "C gives its commands through hisi_qm_mb(), which first reads the error status of QM and \
+              engine from the PF. This driver reads both after PAUSE, which C does as well. Before \
+              PAUSE it reads whether the guest has a driver: if PAUSE fails, only a VF with a driver \
+              is started again.",
+    },
+    Difference {
+        id: "S2",
+        arcs: &[Arc::StopCopy],
+        when: When::Answer,
+        c: &[],
+        ours: ANSWER_AGAIN,
+        before: &["pf read QM_ABNORMAL_INT_STATUS"],
+        why: "The mailbox held an answer that the guest may not have read yet. This driver gives the \
+              command of the guest again after its own. With C the guest reads the answer to PAUSE.",
+    },
+    Difference {
+        id: "S3",
+        arcs: &[Arc::StopCopy, Arc::Resuming],
+        when: When::Always,
+        c: &[],
+        ours: &["vf read QM_VF_STATE"],
+        before: &["pf read QM_ABNORMAL_INT_STATUS"],
+        why: "RUNNING_P2P -> STOP is an arc of its own. The VF may have been reset since it was \
+              quiesced.",
+    },
+    Difference {
+        id: "S4",
+        arcs: &[Arc::StopCopy],
+        when: When::Always,
+        c: &["vf read QM_VF_STATE"],
+        ours: &[],
+        before: &["vf read QM_VF_AEQ_INT_MASK", ""],
+        why: "C reads while it saves whether the guest has a driver. This driver has read it when it \
+              stopped the VF (S3).",
+    },
+    Difference {
+        id: "S5",
+        arcs: &[Arc::StopCopy],
+        when: When::Answer,
+        c: &["vf read mailbox"],
+        ours: &["vf read mailbox"],
+        before: &["vf write mailbox SQC_BT asks 0x0 0"],
+        why: "Both read the mailbox, but the last command in it differs: that of this driver was S2.",
+    },
+    Difference {
+        id: "S6",
+        arcs: &[Arc::StopCopy],
+        when: When::Answer,
+        c: &[],
+        ours: ANSWER_AGAIN,
+        before: &["vf write doorbell EQ *", ""],
+        why: "As S2, after SQC_BT and CQC_BT.",
+    },
+    Difference {
+        id: "S7",
+        arcs: &[Arc::StopCopy],
+        when: When::Driver,
+        c: &[],
+        ours: &["vf read QM_VF_STATE"],
+        before: &["vf write doorbell EQ *", ""],
+        why: "This driver reads once more after the last register whether the guest has a driver. If \
+              the VF was reset meanwhile, its state is not sent.",
+    },
+    Difference {
+        id: "S8",
+        arcs: &[Arc::StopCopy],
+        when: When::DriverV5,
+        c: &[
+            "vf2 write QM_VF_AEQ_INT_SOURCE of 8 bytes *",
+            "vf2 write QM_VF_AEQ_INT_SOURCE of 8 bytes *",
+        ],
+        ours: &["vf write doorbell EQ *", "vf write doorbell AEQ *"],
+        before: &[""],
+        why: "The doorbells of EQ and AEQ are at 0x2000, but each function has only 0x2000 bytes in \
+              the window. The doorbells of C therefore reach the interrupt registers of the next \
+              function (D23). This driver rings the doorbells in BAR2 of the VF.",
+    },
+    Difference {
+        id: "S9",
+        arcs: &[Arc::Resuming],
+        when: When::Always,
+        c: &[],
+        ours: MATCH_DATA,
+        before: &[""],
+        why: "This driver reads the match data of the target when it makes the file, so that write() \
+              needs no register. C reads them when the match data of the source have come (S10).",
+    },
+    Difference {
+        id: "S10",
+        arcs: &[Arc::Write],
+        when: When::Always,
+        c: &[
+            "vf read mailbox",
+            "vf write mailbox SQC_VFT_V2 asks 0x0 0",
+            "vf read mailbox",
+            "pf read QM_QUE_ISO_CFG_V",
+        ],
+        ours: &[],
+        before: &[""],
+        why: "As S9. C asks the VF for the number of its queues, this driver asks the PF.",
+    },
+    Difference {
+        id: "S11",
+        arcs: &[Arc::Load],
+        when: When::Always,
+        c: &[],
+        ours: MATCH_DATA,
+        before: &["vf write QM_VF_STATE 0x0", ""],
+        why: "This driver judges the whole stream again before it writes a register.",
+    },
+    Difference {
+        id: "S12",
+        arcs: &[Arc::Load],
+        when: When::Driver,
+        c: &["vf read mailbox"],
+        ours: &["vf read mailbox"],
+        before: &["vf write QM_VF_AEQ_INT_MASK *"],
+        why: "Both read the mailbox, but the last command in it differs: that of C was S10.",
+    },
+    Difference {
+        id: "S13",
+        arcs: &[Arc::Load],
+        when: When::Driver,
+        c: &[
+            "pf read QM_ABNORMAL_INT_STATUS",
+            "pf read {engine}",
+            "vf read mailbox",
+        ],
+        ours: &["vf read mailbox"],
+        before: &["vf write mailbox SQC_BT *"],
+        why: "As S1, for the command SQC_BT; and as S12.",
+    },
+    Difference {
+        id: "S14",
+        arcs: &[Arc::Load],
+        when: When::Driver,
+        c: DEVICE_ERROR,
+        ours: &[],
+        before: &["vf read mailbox"],
+        why: "As S1, for the command CQC_BT.",
+    },
+    Difference {
+        id: "S15",
+        arcs: &[Arc::Run],
+        when: When::Driver,
+        c: &["vf write QM_IFC_INT_SOURCE_V 0x1", "vf write QM_IFC_INT_MASK 0x0"],
+        ours: &[
+            "pf read QM_VFT_CFG_RDY",
+            "pf write QM_VFT_CFG_OP_WR 0x1",
+            "pf write QM_VFT_CFG_TYPE 0x0",
+            "pf write QM_VFT_CFG 0x2",
+            "pf write QM_VFT_CFG_RDY 0x0",
+            "pf write QM_VFT_CFG_OP_ENABLE 0x1",
+            "pf read QM_VFT_CFG_RDY",
+            "pf read QM_VFT_CFG_DATA_L",
+            "pf read QM_VFT_CFG_DATA_H",
+            "vf read mailbox of 4 bytes",
+        ],
+        before: &["vf write doorbell SQ 0 index 0 priority 1"],
+        why: "C lets messages of the PF in, as it did when it loaded the state, and discards one that \
+              came since. This driver does so only when it loads. It reads from the PF how many \
+              queues there are to ring, which C takes from the stream, and it reads the mailbox to \
+              learn whether the VF can be reached.",
+    },
+];
+
+/// The way to the VF's registers on V5, see [`super::line::Way`].
+pub const WAY: &str = "S16";
+const WAY_WHY: &str =
+    "C reaches all registers of the VF through the window in BAR2 of the PF, on V5 only. This driver \
+     uses the window for the contexts of EQ and AEQ, which the VF does not show itself, and BAR2 of \
+     the VF for all else.";
+
+/// The accesses for an idle VF of the ZIP on V3, through PRE_COPY: to save it, and to make the target
+/// run from RESUMING on (without S9). First those of C, then those of this driver.
+pub const SAVE: [Count; 2] = [Count { pf: 14, vf: 36 }, Count { pf: 12, vf: 38 }];
+pub const RESUME: [Count; 2] = [Count { pf: 5, vf: 36 }, Count { pf: 19, vf: 32 }];
+
+/// How wide the documentation is.
+const WIDTH: usize = 98;
+
+/// Adds a paragraph of the definition of an entry.
+fn paragraph(text: &mut String, words: &str) {
+    let mut line = String::from("   ");
+    for word in words.split_whitespace() {
+        if line.len() + 1 + word.len() > WIDTH {
+            *text += &format!("{line}\n");
+            line = String::from("   ");
+        }
+        line += " ";
+        line += word;
+    }
+    *text += &format!("{line}\n\n");
+}
+
+/// The list as it stands in `Documentation/sequence.rst`.
+pub fn text() -> String {
+    let mut text = String::new();
+    for difference in ALL {
+        let arcs: Vec<&str> = difference.arcs.iter().map(|arc| arc.name()).collect();
+        let (arcs, when) = (arcs.join(", "), difference.when.name());
+        text += &format!("{}\n    {arcs}; {when}::\n\n", difference.id);
+        for (sign, lines) in [('-', difference.c), ('+', difference.ours)] {
+            for line in lines {
+                text += &format!("        {sign} {line}\n");
+            }
+        }
+        text += "\n";
+        paragraph(&mut text, difference.why);
+    }
+    text += &format!("{WAY}\n");
+    paragraph(&mut text, WAY_WHY);
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `acc-selftest sequence` prints what has to be there.
+    #[test]
+    fn documentation_has_the_list() {
+        let documentation = include_str!("../../../../../Documentation/sequence.rst");
+        assert!(documentation.contains(&text()), "it lacks:\n{}", text());
+    }
+
+    #[test]
+    fn numbers_are_in_order() {
+        for (n, difference) in (1..).zip(ALL) {
+            assert_eq!(difference.id, format!("S{n}"));
+        }
+        assert_eq!(WAY, format!("S{}", ALL.len() + 1));
+    }
+}
