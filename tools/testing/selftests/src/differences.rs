@@ -259,10 +259,10 @@ pub const ALL: &[Difference] = &[
             pending interrupts are not raised again",
         here: "rung",
         shown: &[
-            ("hidden.other_vf:v5", Fails("registers of another function")),
+            ("hidden.other_vf:v5", Fails("# accesses of registers of another function; the mask of its AEQ changes")),
             (
                 "migration.interrupt_carried:v5",
-                Fails("0 doorbells of the EQ and 0 of the AEQ are rung"),
+                Fails("0 doorbells of the EQ and 0 of the AEQ are rung, and # interrupts raised, while the source is saved"),
             ),
         ],
     },

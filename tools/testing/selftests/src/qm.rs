@@ -358,7 +358,7 @@ impl Qm {
 
     /// Where the AEQ is.
     pub fn aeq(&self) -> u64 {
-        self.aeq
+        self.aeq.base
     }
 
     /// How many entries there are in the AEQ, of which none is ever taken.

@@ -413,10 +413,14 @@ pub fn other_vf(driver: Driver) -> Result<()> {
         .filter(|line| !line.what.starts_with("pf ") && !line.what.starts_with("vf "))
         .map(Line::shown)
         .collect();
+    for line in &elsewhere {
+        println!("# {line}");
+    }
     ensure!(
         elsewhere.is_empty() && before == after,
-        "accesses of registers of another function: {elsewhere:#?}; the mask of its AEQ was \
-         {before:?} and is {after:?}"
+        "{} accesses of registers of another function; the mask of its AEQ {}",
+        elsewhere.len(),
+        if before == after { "stays" } else { "changes" }
     );
     Ok(())
 }

@@ -160,7 +160,7 @@ pub fn threads(driver: Driver) -> Result<()> {
 pub fn close_and_reset(_driver: Driver) -> Result<String> {
     /// Of each at least
     const SOME: u32 = 3;
-    /// `pcie_flr()` waits for 100 ms
+    // `pcie_flr()` waits for 100 ms
     let mut delay = Duration::from_millis(95);
     let mut step = Duration::from_millis(8);
     let (mut during, mut after) = (0, 0);
