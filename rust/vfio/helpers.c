@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * C parts of the vfio crate. No policy lives here: each function is one inline function, macro or
- * instruction that Rust cannot name.
+ * C parts of the vfio crate. No policy lives here: each function is one inline function, macro,
+ * instruction or function type that Rust cannot name.
  */
 #include <linux/debugfs.h>
 #include <linux/file.h>
@@ -30,6 +30,39 @@ const struct file_operations vfio_rs_resuming_fops = {
 	.write = vfio_rs_resuming_write,
 	.release = vfio_rs_release,
 };
+
+static const struct vfio_rs_migration *vfio_rs_migration(struct vfio_device *vdev)
+{
+	return container_of(vdev, struct vfio_rs_device, core.vdev)->migration;
+}
+
+static struct file *vfio_rs_set_state(struct vfio_device *vdev,
+				      enum vfio_device_mig_state state)
+{
+	return vfio_rs_migration(vdev)->set_state(vdev, state);
+}
+
+static int vfio_rs_get_state(struct vfio_device *vdev, enum vfio_device_mig_state *state)
+{
+	u32 raw;
+	int ret = vfio_rs_migration(vdev)->get_state(vdev, &raw);
+
+	if (!ret)
+		*state = raw;
+	return ret;
+}
+
+static int vfio_rs_get_data_size(struct vfio_device *vdev, unsigned long *length)
+{
+	return vfio_rs_migration(vdev)->get_data_size(vdev, length);
+}
+
+const struct vfio_migration_ops vfio_rs_mig_ops = {
+	.migration_set_state = vfio_rs_set_state,
+	.migration_get_state = vfio_rs_get_state,
+	.migration_get_data_size = vfio_rs_get_data_size,
+};
+EXPORT_SYMBOL_GPL(vfio_rs_mig_ops);
 
 void vfio_rs_put_device(struct vfio_device *vdev)
 {

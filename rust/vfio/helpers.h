@@ -26,11 +26,25 @@ struct vfio_rs_watch {
 	struct vfio_rs_watched bar[PCI_STD_NUM_BARS];
 };
 
+/*
+ * struct vfio_migration_ops in Rust. Bindings have an integer for each enum, and a function that takes
+ * an integer has another type than one that takes an enum: with CONFIG_CFI its indirect call from C is
+ * fatal. So states are u32 here, and vfio_rs_mig_ops has callbacks in C (helpers.c).
+ */
+struct vfio_rs_migration {
+	struct file *(*set_state)(struct vfio_device *vdev, u32 state);
+	int (*get_state)(struct vfio_device *vdev, u32 *state);
+	int (*get_data_size)(struct vfio_device *vdev, unsigned long *length);
+};
+
 /* What a device of the crate begins with. */
 struct vfio_rs_device {
 	struct vfio_pci_core_device core;
 	struct vfio_rs_watch watch;
+	const struct vfio_rs_migration *migration;
 };
+
+extern const struct vfio_migration_ops vfio_rs_mig_ops;
 
 extern const struct file_operations vfio_rs_saving_fops;
 extern const struct file_operations vfio_rs_resuming_fops;

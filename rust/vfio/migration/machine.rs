@@ -392,7 +392,7 @@ fn next_state<D: Driver>(dev: &OpenDevice<'_, D>, current: State, target: State)
     State::from_raw(next)
 }
 
-/// `struct vfio_migration_ops` of a driver.
+/// `struct vfio_migration_ops` of a driver, with states that are integers.
 pub(crate) mod vtable {
     use super::*;
 
@@ -401,10 +401,10 @@ pub(crate) mod vtable {
 
     impl<D: Driver> Table<D> {
         /// The table.
-        pub(crate) const OPS: bindings::vfio_migration_ops = bindings::vfio_migration_ops {
-            migration_set_state: Some(Self::set_state),
-            migration_get_state: Some(Self::get_state),
-            migration_get_data_size: Some(Self::get_data_size),
+        pub(crate) const OPS: bindings::vfio_rs_migration = bindings::vfio_rs_migration {
+            set_state: Some(Self::set_state),
+            get_state: Some(Self::get_state),
+            get_data_size: Some(Self::get_data_size),
         };
 
         /// # Safety
@@ -412,7 +412,7 @@ pub(crate) mod vtable {
         /// To be called by the VFIO core for an open device of this driver.
         unsafe extern "C" fn set_state(
             vdev: *mut bindings::vfio_device,
-            target: bindings::vfio_device_mig_state,
+            target: u32,
         ) -> *mut kbindings::file {
             // SAFETY: By the safety requirement; the core calls this by ioctl, so it is open.
             let dev = unsafe { OpenDevice::<D>::from_vfio(vdev) };
@@ -428,10 +428,7 @@ pub(crate) mod vtable {
         ///
         /// To be called by the VFIO core for a registered device of this driver, open or not (its
         /// debugfs asks, too); `state` must be valid for writing.
-        unsafe extern "C" fn get_state(
-            vdev: *mut bindings::vfio_device,
-            state: *mut bindings::vfio_device_mig_state,
-        ) -> c_int {
+        unsafe extern "C" fn get_state(vdev: *mut bindings::vfio_device, state: *mut u32) -> c_int {
             // SAFETY: By the safety requirement.
             let dev = unsafe { Device::<D>::from_vfio(vdev) };
             let current = dev.machine().get(dev);

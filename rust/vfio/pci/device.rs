@@ -402,7 +402,9 @@ impl<D: Driver> Registration<D> {
             // SAFETY: Not registered yet: nobody else looks at the fields.
             unsafe {
                 (*vdev).migration_flags = flags.as_raw();
-                (*vdev).mig_ops = &migration::vtable::Table::<D>::OPS;
+                (*vdev).mig_ops = &raw const bindings::vfio_rs_mig_ops;
+                (*vdev.cast::<bindings::vfio_rs_device>()).migration =
+                    &migration::vtable::Table::<D>::OPS;
             }
         }
         // `vfio_pci_core_register_device()` wants to find itself there.
