@@ -53,8 +53,10 @@ impl Isolation {
             Ok(0) => Self::Alone,
             Ok(count) => Self::Shared(Others {
                 count,
-                // SAFETY: Each pointer is null or owns a reference of a device.
-                named: devices.map(|device| unsafe { own(device) }),
+                named: devices.map(|device| {
+                    // SAFETY: Each pointer is null, or has a reference that the call above took.
+                    unsafe { own(device) }
+                }),
             }),
         }
     }

@@ -206,9 +206,9 @@ impl Function {
         while at != 0 {
             let capability = self.config(at)?;
             if capability & 0xff == 0x10 {
-                return Ok(capability >> 20 & 0xf);
+                return Ok((capability >> 20) & 0xf);
             }
-            at = u64::from(capability >> 8 & 0xff);
+            at = u64::from((capability >> 8) & 0xff);
         }
         Err(format!("{} is no PCIe function", self.address).into())
     }
