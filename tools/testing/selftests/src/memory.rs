@@ -13,7 +13,7 @@ pub trait AddressSpace {
 /// Where devices see the arena: not where the process does, so that a mix-up shows.
 pub const IOVA: u64 = 0x1_0000_0000;
 
-/// The arena. Pieces are never given back.
+/// The arena.
 pub struct Memory {
     base: *mut u8,
     len: usize,
@@ -57,6 +57,17 @@ impl Memory {
         self.used += len.next_multiple_of(4096);
         assert!(self.used <= self.len, "the DMA arena is too small");
         IOVA + at as u64
+    }
+
+    /// How many bytes have been handed out.
+    pub fn used(&self) -> usize {
+        self.used
+    }
+
+    /// Takes back all pieces beyond the first `used` bytes, which no device uses any more.
+    pub fn take_back(&mut self, used: usize) {
+        self.write(IOVA + used as u64, &vec![0; self.used - used]);
+        self.used = used;
     }
 
     /// Where this process has what devices have there.

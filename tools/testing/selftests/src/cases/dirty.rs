@@ -4,33 +4,23 @@
 
 mod cost;
 mod hostile;
+mod items;
 mod late;
 mod life;
+mod precise;
 mod uapi;
 
 pub use cost::off_is_free;
-pub use hostile::{changing, descriptors, doorbells, many_vfs, rings, unmapped};
+pub use hostile::{changing, many_vfs, unmapped};
+pub use items::{descriptors, doorbells, rings};
 pub use late::{late_completions, not_understood};
 pub use life::{again, before_start, mailbox, reset, stopped, target_is_source, untaken, ways_in};
+pub use precise::{superset_hpre, superset_sec, superset_zip};
 pub use uapi::{policy, uapi};
 
-use super::{ensure, Bench};
-use crate::{
-    host::{self, Accelerator},
-    memory::IOVA,
-    qm::Qm,
-    twin::Twin,
-    vfio::Device,
-    work::{self, Random, Workload},
-    Driver, Result,
-};
-use flate2::{write::ZlibEncoder, Compression};
-use hisi_acc_hw::zip::{Format, Sqe, SQE_SIZE};
-use std::{
-    io::Write,
-    ops::Range,
-    time::{Duration, Instant, SystemTime},
-};
+use super::Bench;
+use crate::{host::Accelerator, memory::IOVA, twin::Twin, vfio::Device, Driver, Result};
+use std::ops::Range;
 
 pub const PAGE: u64 = 4096;
 /// Memory that devices see.
@@ -148,177 +138,4 @@ pub fn covers(dirty: &Pages, written: &Pages, when: &str) -> Result<()> {
 /// A bench whose VFs track.
 pub fn bench(accelerator: Accelerator, vfs: usize) -> Result<Bench> {
     Bench::with_memory(accelerator, &vec![Driver::Rust; vfs], ARENA)
-}
-
-/// What was written and what was reported, in pages.
-#[derive(Default)]
-struct Sums {
-    written: u64,
-    reported: u64,
-    reports: u64,
-}
-
-impl Sums {
-    fn remark(&self) -> String {
-        format!(
-            "{} pages written, {} reported in {} reports: ratio {:.3}",
-            self.written,
-            self.reported,
-            self.reports,
-            self.reported as f64 / self.written as f64
-        )
-    }
-}
-
-/// Rounds of random jobs with reports at random moments. What was written between two reports is all
-/// in the second; and over a round, whose writes the ledger has from before the first of its jobs to the
-/// last, in one of them.
-fn random_jobs(accelerator: Accelerator, rounds: usize) -> Result<Sums> {
-    const SLOTS: usize = 64;
-    let mut bench = bench(accelerator, 1)?;
-    let device = bench.open(0)?;
-    let engine = work::engine(accelerator);
-    let mut qm = Qm::new(&device, &mut bench.memory, engine)?;
-    let mut work = Workload::new(engine, &mut bench.memory, SLOTS);
-    work.round(&mut qm, &bench.memory, SLOTS)?;
-    let log = Logged::start(&device)?;
-    let soak = host::soak().map(|seconds| Duration::from_secs(seconds.into()));
-    let begin = Instant::now();
-    let seed = match soak {
-        // Other jobs each time; who finds something wants them again.
-        Some(_) => SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)?
-            .as_nanos() as u64,
-        None => 0,
-    };
-    println!("# {}: seed {seed}", accelerator.name);
-    let mut random = Random::new(seed);
-    work.seed(Random::new(seed));
-    let mut sums = Sums::default();
-    for round in 0.. {
-        let done = match soak {
-            Some(soak) => begin.elapsed() >= soak,
-            None => round == rounds,
-        };
-        if done {
-            break;
-        }
-        // Fast, and so slow that many are in flight when it is asked.
-        let delay = [0, 0, 50_000, 1_000_000][random.next(4)];
-        bench.twin.job_delay(0, delay)?;
-        let long = round % 2 == 0;
-        let mut union = Pages::none();
-        bench.twin.mark()?;
-        for _ in 0..4 {
-            for _ in 0..1 + random.next(SLOTS) {
-                if work.on_their_way() < SLOTS && random.next(3) != 0 {
-                    work.submit(&mut qm, &bench.memory)?;
-                } else {
-                    work.collect(&mut qm, &bench.memory)?;
-                }
-            }
-            let written = Pages::written(&bench.twin, "vf1")?;
-            let dirty = log.report()?;
-            covers(&dirty, &written.without(&union), "between two reports")?;
-            sums.reported += dirty.len();
-            sums.reports += 1;
-            if long {
-                union.add(&dirty);
-            } else {
-                sums.written += written.len();
-                bench.twin.mark()?;
-            }
-        }
-        work.finish(&mut qm, &bench.memory)?;
-        let written = Pages::written(&bench.twin, "vf1")?;
-        let dirty = log.report()?;
-        sums.reported += dirty.len();
-        sums.reports += 1;
-        sums.written += written.len();
-        union.add(&dirty);
-        covers(&union, &written, "at the end of a round")?;
-    }
-    bench.twin.job_delay(0, 0)?;
-    Ok(sums)
-}
-
-/// Streams that become many pages, so that there are many of them: a million pages and more.
-fn many_pages(pages: u64) -> Result<Sums> {
-    const OUTPUT: usize = 2 << 20;
-    const SLOTS: usize = 32;
-    let mut bench = bench(host::ZIP, 1)?;
-    let device = bench.open(0)?;
-    let mut qm = Qm::new(&device, &mut bench.memory, &work::Zip)?;
-    let mut random = Random::default();
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-    for n in 0..OUTPUT / 8 {
-        encoder.write_all(&(n as u64 / 512).to_le_bytes())?;
-    }
-    let stream = encoder.finish()?;
-    let source = bench.memory.alloc(stream.len());
-    bench.memory.write(source, &stream);
-    // With room for any offset of a page.
-    let slots: Vec<u64> = (0..SLOTS)
-        .map(|_| bench.memory.alloc(OUTPUT + 2 * PAGE as usize))
-        .collect();
-    let log = Logged::start(&device)?;
-    let mut sums = Sums::default();
-    let mut out = 0;
-    while sums.written < pages {
-        bench.twin.mark()?;
-        let count = 1 + random.next(SLOTS);
-        for (n, slot) in slots.iter().enumerate().take(count) {
-            let dest = slot + random.next(PAGE as usize) as u64;
-            let sqe = Sqe::request(
-                Format::Zlib,
-                false,
-                source,
-                stream.len() as u32,
-                dest,
-                OUTPUT as u32,
-                n as u64,
-            );
-            // The queue that decompresses.
-            qm.submit(&bench.memory, 2, &sqe.to_bytes());
-            out += 1;
-        }
-        host::wait_for("the jobs", || {
-            for completion in qm.poll(&bench.memory) {
-                let sqe: &[u8; SQE_SIZE] = completion.entry.first_chunk().expect("an SQE");
-                let sqe = Sqe::from_bytes(sqe);
-                assert_eq!((sqe.status(), sqe.produced()), (0, OUTPUT as u32));
-                out -= 1;
-            }
-            out == 0
-        })?;
-        let written = Pages::written(&bench.twin, "vf1")?;
-        let dirty = log.report()?;
-        covers(&dirty, &written, "many pages")?;
-        sums.written += written.len();
-        sums.reported += dirty.len();
-        sums.reports += 1;
-    }
-    Ok(sums)
-}
-
-/// A million pages, and random jobs; what is reported and was not written is little. Fewer on V5, where such
-/// a request is the same.
-pub fn superset_zip(_driver: Driver) -> Result<String> {
-    let pages = if host::is_v5()? { 10_000 } else { 1_000_000 };
-    let many = many_pages(pages)?;
-    let random = random_jobs(host::ZIP, 40)?;
-    ensure!(many.reported * 10 <= many.written * 11, "{}", many.remark());
-    Ok(format!(
-        "{}; random jobs: {}",
-        many.remark(),
-        random.remark()
-    ))
-}
-
-pub fn superset_sec(_driver: Driver) -> Result<String> {
-    Ok(random_jobs(host::SEC, 40)?.remark())
-}
-
-pub fn superset_hpre(_driver: Driver) -> Result<String> {
-    Ok(random_jobs(host::HPRE, 10)?.remark())
 }

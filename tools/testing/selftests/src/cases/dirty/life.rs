@@ -14,25 +14,25 @@ use crate::{
 };
 
 /// A ZIP VF that tracks, with a driver.
-struct Vf {
-    bench: Bench,
-    device: Device,
-    qm: Qm,
-    work: Workload,
+pub struct Vf {
+    pub bench: Bench,
+    pub device: Device,
+    pub qm: Qm,
+    pub work: Workload,
 }
 
-const JOBS: usize = 24;
+pub const JOBS: usize = 24;
 /// A job takes so long that it is in flight for sure.
 const SLOW_NS: u64 = 20_000_000;
 
 impl Vf {
-    fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         let bench = bench(host::ZIP, 1)?;
         let device = bench.open(0)?;
         Self::over(bench, device)
     }
 
-    fn over(mut bench: Bench, device: Device) -> Result<Self> {
+    pub fn over(mut bench: Bench, device: Device) -> Result<Self> {
         let mut qm = Qm::new(&device, &mut bench.memory, &work::Zip)?;
         let mut work = Workload::new(&work::Zip, &mut bench.memory, JOBS);
         work.round(&mut qm, &bench.memory, JOBS)?;
@@ -44,25 +44,20 @@ impl Vf {
         })
     }
 
-    fn submit(&mut self, n: usize) -> Result<()> {
+    pub fn submit(&mut self, n: usize) -> Result<()> {
         for _ in 0..n {
             self.work.submit(&mut self.qm, &self.bench.memory)?;
         }
         Ok(())
     }
 
-    fn round(&mut self) -> Result<()> {
+    pub fn round(&mut self) -> Result<()> {
         self.work.round(&mut self.qm, &self.bench.memory, JOBS)
     }
 
-    fn written(&self) -> Result<Pages> {
+    pub fn written(&self) -> Result<Pages> {
         Pages::written(&self.bench.twin, "vf1")
     }
-}
-
-/// All of the arena.
-fn is_all(pages: &Pages) -> bool {
-    pages.len() == super::ARENA as u64 / super::PAGE
 }
 
 /// Jobs that were submitted before logging began: nobody has decoded them, so all is dirty till they
@@ -74,10 +69,10 @@ pub fn before_start() -> Result<()> {
     let log = Logged::start(&vf.device)?;
     vf.bench.twin.mark()?;
     ensure!(
-        is_all(&log.report()?),
+        log.report()?.is_all(),
         "jobs are in flight that nobody knows"
     );
-    ensure!(is_all(&log.report()?), "they still are");
+    ensure!(log.report()?.is_all(), "they still are");
     vf.bench.twin.job_delay(0, 0)?;
     vf.work.finish(&mut vf.qm, &vf.bench.memory)?;
     covers(&log.report()?, &vf.written()?, "after they were done")?;
@@ -88,7 +83,7 @@ pub fn before_start() -> Result<()> {
     vf.bench.twin.mark()?;
     vf.round()?;
     let dirty = log.report()?;
-    ensure!(!is_all(&dirty), "all is dirty still");
+    ensure!(!dirty.is_all(), "all is dirty still");
     covers(&dirty, &vf.written()?, "a round")
 }
 
@@ -106,13 +101,13 @@ pub fn untaken() -> Result<()> {
                 .is_ok_and(|counts| counts.get("vf1", "jobs_done") == FEW as u64)
         })?;
         let log = Logged::start(&vf.device)?;
-        ensure!(!is_all(&log.report()?), "all is dirty of a VF that is idle");
+        ensure!(!log.report()?.is_all(), "all is dirty of a VF that is idle");
         vf.bench.twin.mark()?;
         vf.submit(FEW)?;
         covers(&log.report()?, &vf.written()?, "behind them")?;
         vf.work.finish(&mut vf.qm, &vf.bench.memory)?;
         let dirty = log.report()?;
-        ensure!(!is_all(&dirty), "all is dirty");
+        ensure!(!dirty.is_all(), "all is dirty");
         covers(&dirty, &vf.written()?, "when all were taken")?;
         let quiet = log.report()?;
         ensure!(quiet.len() < 64, "{} pages of a quiet VF", quiet.len());
@@ -131,7 +126,7 @@ pub fn target_is_source() -> Result<()> {
     pair.arrive(&stream)?;
     let log = Logged::start(&pair.target)?;
     pair.bench.twin.mark()?;
-    ensure!(is_all(&log.report()?), "jobs came along that nobody knows");
+    ensure!(log.report()?.is_all(), "jobs came along that nobody knows");
     pair.bench.twin.job_delay(1, 0)?;
     pair.finish()?;
     covers(
@@ -146,11 +141,11 @@ pub fn target_is_source() -> Result<()> {
     pair.migrate(true)?;
     let log = Logged::start(&pair.target)?;
     let quiet = log.report()?;
-    ensure!(!is_all(&quiet), "all is dirty of a VF that came idle");
+    ensure!(!quiet.is_all(), "all is dirty of a VF that came idle");
     pair.bench.twin.mark()?;
     pair.round()?;
     let dirty = log.report()?;
-    ensure!(!is_all(&dirty), "all is dirty");
+    ensure!(!dirty.is_all(), "all is dirty");
     covers(&dirty, &Pages::written(&pair.bench.twin, "vf1")?, "a round")
 }
 
@@ -163,7 +158,7 @@ pub fn mailbox() -> Result<()> {
     let log = Logged::start(&vf.device)?;
     log.report()?;
     vf.round()?;
-    ensure!(!is_all(&log.report()?), "the mailbox is not in use");
+    ensure!(!log.report()?.is_all(), "the mailbox is not in use");
     vf.bench.twin.mark()?;
     vf.qm.dump(1, somewhere)?;
     let written = vf.written()?;
@@ -173,7 +168,7 @@ pub fn mailbox() -> Result<()> {
     vf.bench.twin.mark()?;
     vf.round()?;
     let dirty = log.report()?;
-    ensure!(!is_all(&dirty), "all is dirty still");
+    ensure!(!dirty.is_all(), "all is dirty still");
     covers(&dirty, &vf.written()?, "after a dump")?;
     for place in [None, Some(ring)] {
         for queue in 0..3 {
@@ -194,7 +189,7 @@ pub fn mailbox() -> Result<()> {
         vf.bench.twin.mark()?;
         vf.round()?;
         let dirty = log.report()?;
-        ensure!(!is_all(&dirty), "all is dirty though the queues are known");
+        ensure!(!dirty.is_all(), "all is dirty though the queues are known");
         covers(&dirty, &vf.written()?, "the jobs after")?;
     }
     Ok(())
@@ -227,7 +222,7 @@ pub fn reset() -> Result<()> {
         vf.bench.twin.mark()?;
         vf.round()?;
         let dirty = log.report()?;
-        ensure!(!is_all(&dirty), "all is dirty");
+        ensure!(!dirty.is_all(), "all is dirty");
         covers(&dirty, &vf.written()?, "a round")?;
     }
     Ok(())
@@ -253,7 +248,7 @@ pub fn ways_in() -> Result<()> {
         vf.bench.twin.mark()?;
         vf.round()?;
         let dirty = log.report()?;
-        ensure!(!is_all(&dirty), "all is dirty, though memory can be read");
+        ensure!(!dirty.is_all(), "all is dirty, though memory can be read");
         covers(&dirty, &vf.written()?, "with an address space")?;
     }
     drop(vf);
@@ -271,7 +266,7 @@ pub fn ways_in() -> Result<()> {
     vf.bench.twin.mark()?;
     vf.round()?;
     let dirty = log.report()?;
-    ensure!(!is_all(&dirty), "all is dirty with a container");
+    ensure!(!dirty.is_all(), "all is dirty with a container");
     covers(&dirty, &vf.written()?, "with a container")
 }
 
@@ -284,14 +279,14 @@ pub fn stopped() -> Result<()> {
     vf.device.set_state(state::STOP)?;
     let log = Logged::start(&vf.device)?;
     ensure!(
-        is_all(&log.report()?),
+        log.report()?.is_all(),
         "jobs are in flight that nobody knows"
     );
     let quiet = log.report()?;
     ensure!(quiet.len() < 64, "{} pages of a stopped VF", quiet.len());
     vf.bench.twin.mark()?;
     vf.device.set_state(state::RUNNING)?;
-    ensure!(is_all(&log.report()?), "they go on");
+    ensure!(log.report()?.is_all(), "they go on");
     vf.device.set_state(state::STOP)?;
     covers(&log.report()?, &vf.written()?, "stopped again")?;
     let quiet = log.report()?;
@@ -334,7 +329,9 @@ pub fn again() -> Result<()> {
         let file = vf.device.set_state(state::PRE_COPY)?;
         vf.bench.twin.mark()?;
         vf.round()?;
-        covers(&log.report()?, &vf.written()?, "PRE_COPY")?;
+        let dirty = log.report()?;
+        ensure!(!dirty.is_all(), "PRE_COPY: all is dirty");
+        covers(&dirty, &vf.written()?, "PRE_COPY")?;
         vf.device.set_state(state::RUNNING)?;
         drop((file, log));
         vf.round()?;
