@@ -53,6 +53,8 @@ use crate::{
 };
 use std::thread;
 
+pub use dirty::victim;
+
 /// A case: all it needs it sets up, and it leaves nothing behind.
 type Case = fn() -> Result<()>;
 type DriverCase = fn(Driver) -> Result<()>;
@@ -124,6 +126,15 @@ const PLAIN: &[(&str, Case)] = &[
     ("dirty.hostile_changing", dirty::changing),
     ("dirty.hostile_unmapped", dirty::unmapped),
     ("dirty.hostile_many_vfs", dirty::many_vfs),
+    ("dirty.watched", dirty::watched),
+    ("dirty.odd_before", dirty::odd_before),
+    ("dirty.busy_mailbox", dirty::busy_mailbox),
+    ("dirty.error_event", dirty::error_event),
+    ("dirty.reset_and_doorbells", dirty::reset_and_doorbells),
+    ("dirty.address_spaces", dirty::address_spaces),
+    ("dirty.user_dies", dirty::user_dies),
+    ("dirty.no_room", dirty::no_room),
+    ("dirty.statistics", dirty::statistics),
     ("debugfs.while_migrating", seen::while_migrating),
     ("qemu.libvirt_alias", qemu::libvirt_alias),
     ("kunit.vfio_rs", kunit::vfio_rs),

@@ -58,6 +58,14 @@ enum What {
     /// Migrates what it is given over its standard input: for a case, not for people
     #[command(hide = true)]
     Hand,
+    /// Logs what a VF writes until it is killed: for a case, not for people
+    #[command(hide = true)]
+    Victim {
+        /// The VF's VFIO device
+        path: String,
+        /// What it goes on with
+        deed: String,
+    },
     /// Shows a VF with work in flight being migrated
     Demo {
         #[arg(long, value_enum, default_value = "rust")]
@@ -127,6 +135,13 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => {
                 eprintln!("acc-selftest hand: {e}");
+                ExitCode::FAILURE
+            }
+        },
+        What::Victim { path, deed } => match cases::victim(&path, &deed) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(e) => {
+                eprintln!("acc-selftest victim: {e}");
                 ExitCode::FAILURE
             }
         },

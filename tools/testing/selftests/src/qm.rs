@@ -301,6 +301,11 @@ impl Qm {
         self.registers.interrupts[1].read().unwrap_or(0)
     }
 
+    /// Where the AEQ is.
+    pub fn aeq(&self) -> u64 {
+        self.aeq
+    }
+
     /// How many entries there are in the AEQ, of which none is ever taken.
     pub fn errors(&self, memory: &Memory) -> usize {
         let raw = memory.read_vec(self.aeq, AEQ_DEPTH as usize * EQE_SIZE);

@@ -12,7 +12,8 @@ use std::{
     os::fd::{AsRawFd, RawFd},
 };
 
-/// `_IO(IOMMUFD_TYPE, n)` for IOMMU_IOAS_ALLOC, _MAP, _UNMAP and IOMMU_HWPT_ALLOC
+/// `_IO(IOMMUFD_TYPE, n)` for IOMMU_DESTROY, IOMMU_IOAS_ALLOC, _MAP, _UNMAP and IOMMU_HWPT_ALLOC
+const DESTROY: libc::c_ulong = ((b';' as libc::c_ulong) << 8) | 0x80;
 const IOAS_ALLOC: libc::c_ulong = ((b';' as libc::c_ulong) << 8) | 0x81;
 const IOAS_MAP: libc::c_ulong = ((b';' as libc::c_ulong) << 8) | 0x85;
 const IOAS_UNMAP: libc::c_ulong = ((b';' as libc::c_ulong) << 8) | 0x86;
@@ -55,6 +56,20 @@ impl Iommufd {
         self.ioas
     }
 
+    /// One of its address spaces, by its number.
+    pub fn space(&self, ioas: u32) -> Space<'_> {
+        let iommufd = self;
+        Space { iommufd, ioas }
+    }
+
+    /// Destroys an object that is not in use.
+    pub fn destroy(&self, id: u32) -> Result<()> {
+        let size = size_of::<fd_abi::iommu_destroy>() as u32;
+        let mut destroy = fd_abi::iommu_destroy { size, id };
+        // SAFETY: The structure is the request's.
+        unsafe { ioctl(self.fd(), DESTROY, &mut destroy).map(|_| ()) }
+    }
+
     /// Takes a mapping away.
     pub fn unmap(&self, iova: u64, len: usize) -> Result<()> {
         // SAFETY: A structure of integers.
@@ -82,6 +97,18 @@ impl Iommufd {
 
 impl AddressSpace for Iommufd {
     fn map(&self, iova: u64, memory: *mut u8, len: usize) -> Result<()> {
+        self.space(self.ioas).map(iova, memory, len)
+    }
+}
+
+/// One of the address spaces of an iommufd.
+pub struct Space<'a> {
+    iommufd: &'a Iommufd,
+    ioas: u32,
+}
+
+impl AddressSpace for Space<'_> {
+    fn map(&self, iova: u64, memory: *mut u8, len: usize) -> Result<()> {
         // SAFETY: A structure of integers.
         let mut map: fd_abi::iommu_ioas_map = unsafe { std::mem::zeroed() };
         map.size = size_of::<fd_abi::iommu_ioas_map>() as u32;
@@ -92,6 +119,6 @@ impl AddressSpace for Iommufd {
         map.length = len as u64;
         map.iova = iova;
         // SAFETY: The structure is the request's; the memory is the caller's.
-        unsafe { ioctl(self.fd(), IOAS_MAP, &mut map).map(|_| ()) }
+        unsafe { ioctl(self.iommufd.fd(), IOAS_MAP, &mut map).map(|_| ()) }
     }
 }

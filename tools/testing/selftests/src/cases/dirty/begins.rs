@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `dirty.odd_before`, `dirty.busy_mailbox`, `dirty.error_event`, `dirty.reset_and_doorbells`: logging
+//! begins, and goes on, while the VF is not as drivers have it.
+
+use super::{covers, life::Vf, Logged};
+use crate::{
+    cases::{ensure, errno},
+    qm::{Mailbox, Qm},
+    work, Result,
+};
+use hisi_acc_hw::{
+    doorbell::{Doorbell, Kind},
+    mailbox::{Command, Message},
+    regs,
+    zip::{Format, Sqe},
+};
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    thread,
+};
+
+impl Vf {
+    /// Sets the VF up anew after a reset.
+    fn set_up(&mut self) -> Result<()> {
+        self.work.forget();
+        self.qm = Qm::new(&self.device, &mut self.bench.memory, &work::Zip)?;
+        self.round()
+    }
+
+    /// What the VF writes is known precisely.
+    fn is_known(&mut self, log: &Logged, when: &str) -> Result<()> {
+        log.report()?;
+        self.bench.twin.mark()?;
+        self.round()?;
+        let dirty = log.report()?;
+        ensure!(!dirty.is_all(), "{when}: all is dirty");
+        covers(&dirty, &self.written()?, when)
+    }
+}
+
+/// Something was written beside the doorbells before logging began: until the next reset nobody knows
+/// what the VF writes.
+pub fn odd_before() -> Result<()> {
+    let mut vf = Vf::new()?;
+    let bar4 = vf.device.region(4)?;
+    let at = regs::QM_DOORBELL_SQ_CQ_BASE_V2.into();
+    for len in [4, 8] {
+        vf.device.write_at(&bar4, at, &vec![0xff; len])?;
+        let log = Logged::start(&vf.device)?;
+        for n in 0..3 {
+            ensure!(
+                log.report()?.is_all(),
+                "{len} odd bytes, report {n}: not all is dirty"
+            );
+        }
+        vf.device.reset()?;
+        vf.set_up()?;
+        vf.is_known(&log, "after the reset")?;
+        drop(log);
+        // It does not come back with another log.
+        let log = Logged::start(&vf.device)?;
+        vf.is_known(&log, "another log")?;
+    }
+    Ok(())
+}
+
+/// Logging begins while a command of the guest's is not done. It begins all the same, all is dirty, and
+/// the guest gets its answer.
+pub fn busy_mailbox() -> Result<()> {
+    let mut vf = Vf::new()?;
+    let mailbox = Mailbox::new(&vf.device)?;
+    let query = Message::request(Command::SqcVftV2, 0, 0, true);
+    mailbox.send(query);
+    let answer = mailbox.answer()?;
+    // It ends while reports are made.
+    vf.bench.twin.fault("vf1", "mailbox-hold SQC_VFT_V2")?;
+    mailbox.send(query);
+    let log = Logged::start(&vf.device)?;
+    ensure!(
+        log.report()?.is_all(),
+        "not all is dirty while a command is not done"
+    );
+    vf.bench.twin.fault("vf1", "mailbox-hold off")?;
+    log.report()?;
+    ensure!(mailbox.answer()? == answer, "another answer");
+    vf.is_known(&log, "after the answer")?;
+    drop(log);
+    // It never ends.
+    vf.bench.twin.fault("vf1", "mailbox-busy on")?;
+    mailbox.send(query);
+    vf.bench.twin.mark()?;
+    let log = Logged::start(&vf.device)?;
+    for n in 0..3 {
+        ensure!(log.report()?.is_all(), "report {n}: not all is dirty");
+    }
+    let given = vf.bench.twin.counts()?.with_prefix("vf1", "mailbox.");
+    ensure!(given == 0, "{given} commands to a busy mailbox");
+    vf.work
+        .round(&mut vf.qm, &vf.bench.memory, super::life::JOBS)?;
+    covers(&log.report()?, &vf.written()?, "a busy mailbox")?;
+    vf.bench.twin.fault("vf1", "clear")?;
+    vf.device.reset()?;
+    vf.set_up()?;
+    vf.is_known(&log, "after the reset")
+}
+
+/// An error is an event in the AEQ, which the hardware writes by itself.
+pub fn error_event() -> Result<()> {
+    let mut vf = Vf::new()?;
+    let log = Logged::start(&vf.device)?;
+    vf.is_known(&log, "before")?;
+    let source = vf.bench.memory.alloc(64);
+    let dest = vf.bench.memory.alloc(4096);
+    let sqe = Sqe::request(Format::Zlib, false, source, 64, dest, 4096, 0);
+    // The driver can read the entry, the engine cannot.
+    let (at, len) = vf.qm.sq_ring(0);
+    let hole = format!("dma-hole {at:#x} {len:#x}");
+    vf.bench.twin.fault("vf1", &hole)?;
+    vf.bench.twin.mark()?;
+    vf.qm.submit(&vf.bench.memory, 0, &sqe.to_bytes());
+    let twin = &vf.bench.twin;
+    crate::host::wait_for("the error", || {
+        twin.counts()
+            .is_ok_and(|counts| counts.get("vf1", "queue_error") == 1)
+    })?;
+    let errors = vf.qm.errors(&vf.bench.memory);
+    ensure!(errors == 1, "{errors} events in the AEQ");
+    let written = vf.written()?;
+    ensure!(
+        written.has(vf.qm.aeq()),
+        "the AEQ is not among what was written"
+    );
+    let dirty = log.report()?;
+    ensure!(!dirty.is_all(), "an error: all is dirty");
+    covers(&dirty, &written, "an error")?;
+    vf.bench.twin.fault("vf1", "clear")?;
+    vf.device.reset()?;
+    vf.set_up()?;
+    vf.is_known(&log, "after the reset")
+}
+
+/// The VF is reset again and again while doorbells are rung and reports made: a doorbell that is under
+/// way is shown to the driver once more.
+pub fn reset_and_doorbells() -> Result<()> {
+    const RESETS: usize = 10;
+    let mut vf = Vf::new()?;
+    let log = Logged::start(&vf.device)?;
+    let bar4 = vf.device.region(4)?;
+    let at = regs::QM_DOORBELL_SQ_CQ_BASE_V2.into();
+    let (rung, end) = (AtomicU64::new(0), AtomicBool::new(false));
+    thread::scope(|scope| -> Result<()> {
+        let bells = scope.spawn(|| {
+            let ring = || -> Result<()> {
+                for n in 0.. {
+                    if end.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let doorbell = Doorbell {
+                        queue: 0,
+                        kind: [Kind::Sq, Kind::Cq][n % 2],
+                        index: n as u16 & 0x3ff,
+                        priority: 0,
+                    };
+                    let bytes = doorbell.into_raw().to_ne_bytes();
+                    // While it is reset it takes no accesses.
+                    let e = errno(vf.device.write_at(&bar4, at, &bytes));
+                    ensure!(e == 0 || e == libc::EIO, "a doorbell: errno {e}");
+                    rung.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(())
+            };
+            ring().map_err(|e| e.to_string())
+        });
+        let reports = scope.spawn(|| {
+            while !end.load(Ordering::Relaxed) {
+                log.report().map_err(|e| e.to_string())?;
+            }
+            Ok::<_, String>(())
+        });
+        let resets = (0..RESETS).try_for_each(|_| vf.device.reset());
+        end.store(true, Ordering::Relaxed);
+        bells.join().map_err(|_| "panicked")??;
+        reports.join().map_err(|_| "panicked")??;
+        Ok(resets?)
+    })?;
+    let rung = rung.into_inner();
+    ensure!(rung > RESETS as u64, "{rung} doorbells");
+    // Whatever was rung last is gone with one more.
+    vf.device.reset()?;
+    vf.set_up()?;
+    vf.is_known(&log, "after the resets")
+}
