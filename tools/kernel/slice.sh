@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The slices of the tests (tools/kernel/flavours).
+# Lists, chooses and runs the slices of the tests (tools/kernel/flavours).
 #
 # usage: slice.sh list          all of them, a line for each
-#        slice.sh of COMMIT     the number of the one that is a commit's turn
+#        slice.sh of COMMIT     the number of the one that CI runs for a commit
 #        slice.sh run NUMBER    runs it
 set -euo pipefail
 . "$(dirname "$0")/../env/common.sh"

@@ -48,9 +48,9 @@ pub struct Needs {
 /// A complaint of the kernel that is not a case's failure: `HEAD @ PLACE`, or `HEAD` alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excuse {
-    /// Words of the line that says what the complaint is
+    /// Words of the line that says what the complaint is.
     pub head: String,
-    /// Words of any of its lines, as a function that is in its trace
+    /// Words of any of its lines, such as a function in its trace.
     pub place: Option<String>,
 }
 
@@ -78,10 +78,10 @@ pub struct Case {
     /// The kernel has to complain of this, by the line that says what it is, else the case fails
     /// (`splat=KASAN:`)
     pub splat: Option<String>,
-    /// What the kernel may complain of is a defect of its own that is known (`known=WARNING: a.c @ f+0x`,
-    /// as often as it is said): the result says so. It has a place, for it may be said of our code, too
+    /// Known defects of the kernel itself (`known=WARNING: a.c @ f+0x`, any number). The result names those
+    /// that came. A place is required, because the kernel may complain of our code in the same words.
     pub known: Vec<Excuse>,
-    /// What it may complain of since the case provokes it (`allow=event 0x10`, as often as it is said)
+    /// Complaints that the case provokes (`allow=event 0x10`, any number).
     pub allowed: Vec<Excuse>,
     /// It takes long: left out where no case is asked for by name (`long`)
     pub long: bool,

@@ -1,30 +1,30 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a kernel complains of, complaint by complaint, and which of them may be excused.
+//! Collects what a kernel complains of, complaint by complaint, and applies excuses.
 
 use crate::{case::Excuse, console};
 
-/// How many lines of the kernel are kept behind one with which it complains, of how many complaints,
-/// and how many lines of all are shown. The head of each complaint is kept.
+/// Number of lines that are kept after one with which the kernel complains, number of complaints that are
+/// kept with more than their head, and number of lines that are shown.
 const BEHIND: usize = 70;
 const BLOCKS: usize = 100;
 const SHOWN: usize = 200;
 
-/// With this a complaint of WARN() or BUG() begins; what it is comes in the lines behind.
+/// Begins a complaint of WARN() or BUG(). The next lines say what it is.
 const CUT: &str = "[ cut here ]";
-/// With these the first of them ends.
+/// Name the place in such a complaint.
 const AT: &[&str] = &["WARNING:", "kernel BUG at"];
-/// With this an oops begins that has said its reason in the lines before.
+/// Begins an oops. The lines before may have said its reason.
 const OOPS: &str = "Internal error";
-/// Reasons that one has.
+/// Begin the reason of an oops.
 const REASONS: &[&str] = &["Unable to handle", "kernel BUG at", "CFI failure at"];
-/// The end of all, after an oops.
+/// Ends the kernel, after an oops.
 const PANIC: &str = "Kernel panic - not syncing";
-/// Said once, of whatever was complained of before.
+/// Follows the first complaint, whatever it is.
 const LOCKDEP_OFF: &str = "Disabling lock debugging";
 const TRACE: &str = "Call trace:";
 
-/// A complaint with the lines that belong to it.
+/// One complaint with all its lines.
 #[derive(Debug, Default)]
 struct Block(Vec<String>);
 
@@ -37,8 +37,8 @@ impl Block {
         words.iter().any(|words| self.has(words))
     }
 
-    /// The lines that say what the complaint is: the first one, or with WARN() and BUG() those that
-    /// follow it, up to the place.
+    /// Returns the lines that say what the complaint is: the first one; for WARN() and BUG() the next ones
+    /// up to the place.
     fn head(&self) -> &[String] {
         match self.0.as_slice() {
             [first, rest @ ..] if first.contains(CUT) => {
@@ -50,7 +50,7 @@ impl Block {
         }
     }
 
-    /// Whether the complaint is this one, by its head and not by what is told of its surroundings.
+    /// Returns whether the head of the complaint has these words.
     fn is(&self, head: &str) -> bool {
         self.head().iter().any(|line| line.contains(head))
     }
@@ -59,7 +59,7 @@ impl Block {
         self.is(&excuse.head) && excuse.place.as_ref().is_none_or(|place| self.has(place))
     }
 
-    /// Whether another line with which the kernel complains belongs to this complaint.
+    /// Returns whether another line with which the kernel complains belongs to this complaint.
     fn goes_on_with(&self, line: &str) -> bool {
         let warns = self.0.first().is_some_and(|first| first.contains(CUT));
         let names_place = AT.iter().any(|at| line.contains(at));
@@ -79,11 +79,11 @@ impl Block {
     }
 }
 
-/// What the kernel has said against a case.
+/// All complaints during a case.
 #[derive(Debug, Default)]
 pub struct Complaints {
     blocks: Vec<Block>,
-    /// How many more lines belong to the last one
+    /// Number of lines that may still belong to the last one.
     behind: usize,
 }
 
@@ -98,7 +98,7 @@ impl Complaints {
         self.go_on(line);
     }
 
-    /// Takes one that may belong to the last complaint.
+    /// Takes another line of the kernel, which may belong to the last complaint.
     pub fn go_on(&mut self, line: &str) {
         let many = self.blocks.len() > BLOCKS;
         if let (1.., Some(block)) = (self.behind, self.blocks.last_mut()) {
@@ -109,18 +109,18 @@ impl Complaints {
         }
     }
 
-    /// Adds those of another time.
+    /// Adds the complaints of another case.
     pub fn append(&mut self, other: Self) {
         self.blocks.extend(other.blocks);
         self.behind = 0;
     }
 
-    /// Whether the kernel has complained of this.
+    /// Returns whether the head of a complaint has these words.
     pub fn has(&self, head: &str) -> bool {
         self.blocks.iter().any(|block| block.is(head))
     }
 
-    /// Forgets what there is an excuse for; whether there was any.
+    /// Removes the complaints that an excuse covers. Returns whether there were any.
     pub fn excuse(&mut self, excuse: &Excuse) -> bool {
         let before = self.blocks.len();
         self.blocks.retain(|block| !block.is_excused_by(excuse));
@@ -131,7 +131,7 @@ impl Complaints {
         self.blocks.is_empty()
     }
 
-    /// The lines to show.
+    /// Returns the lines to show.
     pub fn lines(self) -> impl Iterator<Item = String> {
         self.blocks
             .into_iter()
@@ -145,7 +145,7 @@ mod tests {
     use super::*;
     use crate::console::{read, Line};
 
-    /// The complaints of a console: of each the head.
+    /// Returns the heads of the complaints on a console.
     fn heads(console: &str) -> Vec<String> {
         let mut complaints = Complaints::default();
         for line in console.lines() {
@@ -195,7 +195,7 @@ mod tests {
         assert_eq!(heads.len(), 2, "{heads:?}");
     }
 
-    /// Two complaints are never one because they come one after the other.
+    /// A complaint does not become part of the one before it.
     #[test]
     fn another_is_another() {
         for line in [
@@ -218,7 +218,7 @@ mod tests {
         }
     }
 
-    /// Of very many complaints, each still needs its excuse.
+    /// Each of very many complaints needs its excuse.
     #[test]
     fn many() {
         let mut complaints = Complaints::default();

@@ -4,15 +4,15 @@
 
 use crate::{case::Case, select};
 
-/// A flavour of the kernel.
+/// One flavour of the kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flavour {
     pub name: String,
-    /// By how much it is slower than the plain one
+    /// Factor by which it is slower than the plain kernel.
     pub slowness: u32,
 }
 
-/// A part of the tests that CI runs at a time.
+/// One slice of the tests. CI runs one for each commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slice {
     pub flavour: String,
@@ -20,10 +20,10 @@ pub struct Slice {
     pub patterns: String,
 }
 
-/// The name of the flavour whose results have no name behind theirs.
+/// Names the flavour without fragments. Its folders have no suffix.
 pub const PLAIN: &str = "plain";
 
-/// What the file has.
+/// Contents of the file.
 #[derive(Debug, Default)]
 pub struct Flavours {
     pub flavours: Vec<Flavour>,
@@ -64,7 +64,7 @@ impl Flavours {
         Ok(read)
     }
 
-    /// By how much a flavour is slower than the plain one.
+    /// Returns the factor by which a flavour is slower than the plain kernel.
     pub fn slowness(&self, name: &str) -> Option<u32> {
         let mut flavours = self.flavours.iter();
         Some(flavours.find(|f| f.name == name)?.slowness)
@@ -72,7 +72,7 @@ impl Flavours {
 }
 
 impl Slice {
-    /// Whether a case runs in it.
+    /// Returns whether a case runs in this slice.
     pub fn has(&self, case: &Case) -> bool {
         let flavour = match self.flavour.as_str() {
             PLAIN => "",
@@ -114,7 +114,7 @@ mod tests {
         }
     }
 
-    /// The file as it is: the plain flavour is what others are measured by.
+    /// Reads the file of the tree.
     #[test]
     fn file() {
         let read = Flavours::read(include_str!("../../kernel/flavours")).unwrap();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Suites of the host: programs that test what needs no guest.
+//! Runs the suites of the host: programs that test without a guest.
 
 use crate::{case::Case, machine::Machine, report::Outcome, Result};
 use std::{fs, path::Path, process::Command, time::Instant};
 
-/// A suite: its name, the folder that its program runs in, and the program.
+/// A suite: its name, the folder in which its program runs, and the program.
 struct Suite(&'static str, &'static str, &'static [&'static str]);
 
 const SUITES: &[Suite] = &[
@@ -30,10 +30,10 @@ const SUITES: &[Suite] = &[
     Suite("host.lint", "", &["tools/lint.sh"]),
 ];
 
-/// Those that take long: CI asks for them.
+/// Suites that take long. CI names them.
 const LONG: &[&str] = &["host.lint"];
 
-/// The suites, each as a case.
+/// Returns each suite as a case.
 pub fn cases() -> Vec<Case> {
     let case = |Suite(name, ..): &Suite| Case {
         long: LONG.contains(name),
@@ -42,7 +42,7 @@ pub fn cases() -> Vec<Case> {
     SUITES.iter().map(case).collect()
 }
 
-/// How many tests there were, by what `cargo test` says, and by lines of the form `ok - NAME`.
+/// Counts the tests: those that `cargo test` reports, and lines of the form `ok - NAME`.
 fn count(text: &str) -> usize {
     let of = |line: &str| -> Option<usize> {
         if line.starts_with("ok - ") || line.starts_with("not ok - ") {
@@ -57,7 +57,7 @@ fn count(text: &str) -> usize {
     text.lines().filter_map(of).sum()
 }
 
-/// Runs a suite; all it says is in a file of the results.
+/// Runs a suite and keeps its output in the results.
 pub fn run(machine: &Machine, results: &Path, name: &str) -> Result<Outcome> {
     let suite = SUITES.iter().find(|suite| suite.0 == name);
     let Suite(_, folder, command) = suite.ok_or("no such suite")?;
@@ -71,7 +71,7 @@ pub fn run(machine: &Machine, results: &Path, name: &str) -> Result<Outcome> {
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
     fs::write(results.join(format!("{name}.log")), &text)?;
-    // A program that tests nothing would prove nothing.
+    // A suite without tests proves nothing.
     let why = match (output.status.success(), count(&text)) {
         (true, 0) => vec!["no test was run".to_owned()],
         (true, _) => vec![],

@@ -85,7 +85,7 @@ impl Judge {
         Some(outcome)
     }
 
-    /// Puts to a case what the kernel has complained of meanwhile and there is no excuse for.
+    /// Adds the complaints that no excuse covers to the outcome of a case.
     fn charge(&mut self, case: &Case, outcome: &mut Outcome) {
         let mut complaints = self.complaints.remove(&case.name).unwrap_or_default();
         for known in &case.known {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the tests are, without running them: cases, what they need, which are meant, and how they are
-//! cut into slices. A library, so that the tests of the cases can ask it.
+//! Describes the tests without running them: cases and their needs, patterns, flavours and slices. This
+//! is a library because the tests of acc-selftests use it.
 
 pub mod case;
 pub mod flavours;

@@ -20,9 +20,9 @@ pub struct Machine {
     pub top: PathBuf,
     pub kernel: PathBuf,
     pub twin: PathBuf,
-    /// The kernel's, or nothing if it is the plain one
+    /// Name of the kernel's flavour. Empty for the plain one.
     pub flavour: String,
-    /// By how much the kernel is slower than the plain one
+    /// Factor by which the kernel is slower than the plain one.
     pub slowness: u32,
     /// The root of the guests' own QEMU, if there is one
     pub nested: Option<PathBuf>,
@@ -59,7 +59,7 @@ echo 'acc-selftest: end'
 poweroff -f
 ";
 
-/// After how many seconds the plain kernel says that a task hangs; it looks as often.
+/// Seconds after which the plain kernel reports a task that hangs. The kernel checks at the same interval.
 const HUNG: u32 = 30;
 
 /// How many seconds each case that can go on for long is to go on (`make soak`).
@@ -216,7 +216,7 @@ impl Machine {
             "console=ttyAMA0 panic=-1 rdinit=/init".to_owned(),
             arguments.to_owned(),
         ];
-        // A task that hangs is reported, with its stack, long before the guest counts as silent.
+        // The kernel reports a hung task with its stack before the limit for silence ends the guest.
         append.push(format!(
             "sysctl.kernel.hung_task_timeout_secs={}",
             HUNG * self.slowness

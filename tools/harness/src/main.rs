@@ -60,7 +60,7 @@ enum What {
     /// Runs cases, prints TAP, ends with `N passed, N failed`
     Check {
         /// Which: SUITE.CASE, with * and ?; the driver's name may follow behind a colon. Several
-        /// have spaces between them, one with ! before it leaves out
+        /// have spaces between them. One that begins with ! excludes
         #[arg(default_value = "*")]
         pattern: String,
         /// With which driver: rust, c, both
@@ -187,7 +187,7 @@ fn broken(machine: &Machine, steps: &[String]) -> Result<bool> {
     report.finish()
 }
 
-/// By how much the kernel is slower than the plain one.
+/// Returns the factor by which the kernel is slower than the plain one.
 fn slowness(top: &Path, flavour: &str) -> Result<u32> {
     let file = top.join("tools/kernel/flavours");
     let flavours = Flavours::read(&fs::read_to_string(&file)?);

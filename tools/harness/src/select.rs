@@ -17,8 +17,8 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// Whether a case is meant by one of some patterns, and by none that has `!` before it, for its name
-/// with or without what is behind the first colon, and a driver's name.
+/// Returns whether a case matches one of the patterns and none of those that begin with `!`. A pattern
+/// may match the name up to its first colon. `driver` is `rust`, `c` or `both`.
 pub fn matches(patterns: &str, driver: &str, case: &Case) -> bool {
     if driver != "both" && case.driver().is_some_and(|with| with != driver) {
         return false;

@@ -25,8 +25,7 @@ pub struct Difference {
 /// How it shows with the C driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// The case fails and says just this: `#` stands for a number, and no number more or less is left
-    /// open than has to be
+    /// The case fails with this message, compared as a whole. `#` stands for a number that may differ.
     Fails(&'static str),
     /// The same, and its guest is good for nothing afterwards
     Hangs(&'static str),
@@ -381,8 +380,8 @@ pub fn judge(name: &str, result: Result<String>) -> Result<String> {
     }
 }
 
-/// Whether a text is these words, in which `#` stands for a number: digits, or hexadecimal ones behind
-/// `0x`.
+/// Returns whether a text is these words. `#` stands for a number: decimal digits, or `0x` and hexadecimal
+/// ones.
 fn says(text: &str, words: &str) -> bool {
     let Some((before, behind)) = words.split_once('#') else {
         return text == words;

@@ -4,19 +4,19 @@
 
 use crate::{cases::ensure, Result};
 
-/// What there was: all of it has passed.
+/// What has passed.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Passed {
-    /// The suites, by name
+    /// Names of the suites.
     pub suites: Vec<String>,
     pub tests: usize,
 }
 
-/// A line of KTAP: how deep it is, and what it says.
+/// One line of KTAP.
 enum Line<'a> {
-    /// So many results are to come
+    /// Number of results that follow.
     Plan(usize),
-    /// The results that follow are those of this suite
+    /// Name of the suite whose results follow.
     Subtest(&'a str),
     Result {
         passed: bool,
@@ -24,7 +24,7 @@ enum Line<'a> {
     },
 }
 
-/// Reads a line of the log, without its time stamp.
+/// Reads a line of the log without its time stamp; returns its depth, too.
 fn read(text: &str) -> Option<(usize, Line<'_>)> {
     let line = text.trim_start_matches(' ');
     let depth = (text.len() - line.len()) / 4;
@@ -45,14 +45,15 @@ fn read(text: &str) -> Option<(usize, Line<'_>)> {
     Some((depth, line))
 }
 
-/// The results that are expected at a depth, and those that came.
+/// Results at one depth.
 #[derive(Clone, Copy, Default)]
 struct Level {
     planned: usize,
     came: usize,
 }
 
-/// Whether all that KUnit has begun has come to its end and passed, and nothing was skipped.
+/// Checks that each suite in the log has all of its planned results, that all of them passed and that none
+/// was skipped.
 pub fn passed(log: &str) -> Result<Passed> {
     let mut levels: Vec<Level> = Vec::new();
     let mut begun: Vec<&str> = Vec::new();

@@ -5,7 +5,7 @@
 
 use crate::{host, ktap, Result};
 
-/// Our modules: each that has suites runs them when it is loaded.
+/// Our modules. A module that has suites runs them when it is loaded.
 const MODULES: &[&str] = &[
     "vfio_rs",
     "hisi_acc_link",
@@ -13,7 +13,7 @@ const MODULES: &[&str] = &[
     "vfio_edu_rs",
 ];
 
-/// All suites of all modules pass.
+/// Loads all modules; all of their suites have to pass.
 pub fn vfio_rs() -> Result<()> {
     const BEGIN: &str = "kunit: the modules are loaded now";
     host::say(BEGIN)?;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests what the harness makes of the cases: it understands what each needs, and each runs in CI, in the
-//! plain suite or in a slice (tools/kernel/flavours).
+//! Tests that the harness understands the needs of each case, and that CI runs each case in the plain
+//! suite or in a slice (tools/kernel/flavours).
 
 use acc_cases::{case::Case, flavours::Flavours};
 
-/// All cases, as the harness reads them.
+/// Returns all cases as the harness reads them.
 fn all() -> Vec<Case> {
     super::names()
         .iter()
@@ -27,7 +27,7 @@ fn needs_are_understood() {
     assert_eq!(names.len(), cases.len(), "two cases have the same name");
 }
 
-/// In the debug flavour, each case runs that can, but for those of other drivers.
+/// A slice of the debug flavour has each case that can run there with our driver.
 #[test]
 fn debug_slices_have_all() {
     let slices = flavours().slices;
@@ -47,7 +47,7 @@ fn debug_slices_have_all() {
     );
 }
 
-/// What the plain suite leaves out runs in slices.
+/// A slice of the plain flavour has each case that the plain suite leaves out.
 #[test]
 fn plain_slices_have_the_rest() {
     let slices = flavours().slices;

@@ -157,7 +157,7 @@ fn bind(vfs: &[Function], bound: Bound) -> Result<()> {
     Ok(())
 }
 
-/// Runs a program on VFs that have just been made: nothing is left in them of what ran before.
+/// Runs a program on new VFs, so that no earlier run has changed them.
 fn run_fresh(program: &str, count: usize, bound: Bound) -> Result<Outcome> {
     host::ZIP.remove_vfs()?;
     let vfs = host::vfs(VFS)?;
@@ -179,7 +179,7 @@ fn case(program: &str, count: usize, bound: Bound) -> Result<String> {
     );
     let mut ours = outcome.failed.clone();
     if bound == Bound::Rust && !ours.is_empty() {
-        // Not the driver's fault if vfio-pci fails as well, on VFs that ours has never had.
+        // A test that fails with vfio-pci on new VFs, too, is no failure of our driver.
         println!("# again, with vfio-pci");
         let plain = run_fresh(program, count, Bound::VfioPci)?;
         ours.retain(|name| !plain.failed.contains(name));
