@@ -104,7 +104,7 @@ pub const ALL: &[Difference] = &[
         here: "the VF is started again",
         shown: &[
             ("fault.ras_stops", Fails("# jobs do not come back")),
-            ("fault.engine_stops", Fails("# jobs do not come back")),
+            ("fault.engine_stops", Fails("zip: # jobs do not come back")),
             ("fault.write_back_stops", Fails("# jobs do not come back")),
         ],
     },
