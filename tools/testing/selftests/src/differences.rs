@@ -48,7 +48,10 @@ pub const ALL: &[Difference] = &[
         what: "`VFIO_DEVICE_IOEVENTFD` into the hidden half",
         c: "let through: the user writes migration registers",
         here: "EINVAL, nothing is written",
-        shown: &[("hidden.ioeventfd:v3", Fails("11 were taken, the hidden half saw 0 reads and 3 writes"))],
+        shown: &[(
+            "hidden.ioeventfd:v3",
+            Fails("11 were taken, the hidden half saw 0 reads and 3 writes"),
+        )],
     },
     Difference {
         id: "D2",
@@ -60,7 +63,10 @@ pub const ALL: &[Difference] = &[
                 "migration.refused_stream",
                 Fails("major version: RESUMING -> STOP has errno 0"),
             ),
-            ("migration.refused_stream_runs", Hangs("RESUMING -> RUNNING does not end")),
+            (
+                "migration.refused_stream_runs",
+                Hangs("RESUMING -> RUNNING does not end"),
+            ),
         ],
     },
     Difference {
@@ -68,7 +74,10 @@ pub const ALL: &[Difference] = &[
         what: "the second stream of one open",
         c: "not checked at all",
         here: "checked as the first",
-        shown: &[("migration.second_resume", Fails("the second, bad stream: errno 0, then 0"))],
+        shown: &[(
+            "migration.second_resume",
+            Fails("the second, bad stream: errno 0, then 0"),
+        )],
     },
     Difference {
         id: "D4",
@@ -241,7 +250,10 @@ pub const ALL: &[Difference] = &[
         here: "as a reset of the VF: RUNNING, the file ends in ENODEV",
         shown: &[
             ("reset.pf", Fails("in STOP: the state afterwards is STOP")),
-            ("reset.pf_controller", Fails("in STOP: the state afterwards is STOP")),
+            (
+                "reset.pf_controller",
+                Fails("in STOP: the state afterwards is STOP"),
+            ),
         ],
     },
     Difference {
