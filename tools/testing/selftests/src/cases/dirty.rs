@@ -12,8 +12,8 @@ mod life;
 mod no_memory;
 mod precise;
 mod room;
-mod spaces;
 mod shown;
+mod spaces;
 mod uapi;
 mod watched;
 
@@ -27,8 +27,8 @@ pub use life::{again, before_start, mailbox, reset, stopped, target_is_source, u
 pub use no_memory::no_memory;
 pub use precise::{superset_hpre, superset_sec, superset_zip};
 pub use room::{no_room, statistics};
-pub use spaces::address_spaces;
 pub use shown::{parameter, shown};
+pub use spaces::address_spaces;
 pub use uapi::{policy, uapi};
 pub use watched::watched;
 

@@ -5,10 +5,10 @@
 use super::{bench, Logged, Pages, ARENA, PAGE};
 use crate::{
     cases::{ensure, errno, Bench},
-    trace::Trace,
     host::{self, write, Function},
     memory::IOVA,
     qm::Qm,
+    trace::Trace,
     work::{self, Workload},
     Driver, Result,
 };
