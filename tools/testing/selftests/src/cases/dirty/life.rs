@@ -64,7 +64,7 @@ impl Vf {
 /// are done, and no longer.
 pub fn before_start() -> Result<()> {
     let mut vf = Vf::new()?;
-    vf.bench.twin.job_delay(0, SLOW_NS)?;
+    vf.bench.twin.hold_jobs(0, 0)?;
     vf.submit(JOBS)?;
     let log = Logged::start(&vf.device)?;
     vf.bench.twin.mark()?;
@@ -73,7 +73,7 @@ pub fn before_start() -> Result<()> {
         "jobs are in flight that nobody knows"
     );
     ensure!(log.report()?.is_all(), "they still are");
-    vf.bench.twin.job_delay(0, 0)?;
+    vf.bench.twin.release_jobs(0)?;
     vf.work.finish(&mut vf.qm, &vf.bench.memory)?;
     covers(&log.report()?, &vf.written()?, "after they were done")?;
     // A VF that has done nothing since.
@@ -275,6 +275,8 @@ pub fn ways_in() -> Result<()> {
 pub fn stopped() -> Result<()> {
     let mut vf = Vf::new()?;
     vf.bench.twin.job_delay(0, SLOW_NS)?;
+    // Until the stop.
+    vf.bench.twin.hold_jobs(0, 0)?;
     vf.submit(JOBS)?;
     vf.device.set_state(state::STOP)?;
     let log = Logged::start(&vf.device)?;

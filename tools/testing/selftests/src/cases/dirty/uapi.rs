@@ -99,7 +99,8 @@ pub fn uapi() -> Result<()> {
     }
     // After the stop, too.
     bench.twin.mark()?;
-    bench.twin.job_delay(0, 5_000_000)?;
+    // Until the stop.
+    bench.twin.hold_jobs(0, 2)?;
     for _ in 0..8 {
         work.submit(&mut qm, &bench.memory)?;
     }
@@ -108,7 +109,6 @@ pub fn uapi() -> Result<()> {
     covers(&log.report()?, &written, "in STOP_COPY")?;
     drop(file);
     device.set_state(state::RUNNING)?;
-    bench.twin.job_delay(0, 0)?;
     work.finish(&mut qm, &bench.memory)?;
     log.report()?;
     drop(log);
