@@ -343,24 +343,24 @@ const ON_V3: &[&str] = &[
     "topology.v2",
     // modinfo says the same in any guest.
     "link.alias",
-    // All hang, by locks of the C driver around the user's memory: a guest of its own for it, and 30 s.
+    // All threads hang in the locks of the C driver. It takes a guest of its own, and 30 s.
     "reset.threads:c",
     // Each waits 10 s for jobs that do not come back. `fault.engine_stops:c` shows the same on V5.
     "fault.ras_stops:c",
     "fault.ras_stops_precopy:c",
     "fault.write_back_stops:c",
-    // A command of the VF's own mailbox that times out
+    // The mailbox is the VF's own on both generations, and the case waits for timeouts.
     "fault.mailbox_busy",
-    // Files, module references and locks are the VFIO layer's, which knows no generations. Each of these
-    // does the same many times.
+    // Files, module references and locks belong to the VFIO layer, which knows no generations. Each case
+    // repeats the same many times.
     "debugfs.while_migrating",
     "lifetime.fd_outlives_module",
     "lifetime.modules",
     "lifetime.open_close",
     "lifetime.save_fails",
-    // All ways from state to state; those that go by the registers of V5 are in `migration.` and `reset.`.
+    // The arcs belong to the VFIO layer. `migration.` and `reset.` use the registers of V5.
     "p2p.arcs",
-    // PCI's errors of the PF, by which no register is reset
+    // PCI reports an error of the PF. That changes no register.
     "reset.aer",
 ];
 

@@ -79,7 +79,7 @@ impl Ledger {
 
     /// A function was reset at `now`, in nanoseconds.
     pub fn reset(&mut self, function: usize, now: u64) {
-        // Nobody asks for as many as that, and a guest may run for long.
+        // No test needs more, and a guest may run for long.
         if self.resets.len() < RESETS {
             self.resets.push((function, now));
         }

@@ -79,8 +79,8 @@ impl Twin {
         Some(now)
     }
 
-    /// Whether a job that is held may end: the order leaves one, or is over. It ends when a command waits
-    /// for the engine (`PAUSE_QM`), which a job that stays there would hold up.
+    /// Returns whether a held job may end: the order leaves one, or is over. A command that waits for the
+    /// engine (`PAUSE_QM`) ends the order, because a job that stays there would block the command.
     fn lets_go(&mut self, f: usize) -> bool {
         let pending = self.functions.get(f).and_then(|function| function.pending);
         let Some(faults) = self.faults.get_mut(f) else {
@@ -124,7 +124,7 @@ impl Twin {
         None
     }
 
-    /// Whether an order holds a command that was given before.
+    /// Returns whether an order still holds a command.
     fn holds(&self, f: usize, message: Message) -> bool {
         let held = self.faults.get(f).and_then(|faults| faults.held);
         held.is_some_and(|held| held.has(Command::from_raw(message.command_raw())))

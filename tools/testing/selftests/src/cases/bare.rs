@@ -94,7 +94,7 @@ impl Bare {
         Ok(produced)
     }
 
-    /// Nothing comes back, though it is looked for: the device has carried out all that is due.
+    /// Fails if a job comes back. The device has carried out all that is due before its ledger answers.
     pub fn nothing_comes(&mut self) -> Result<()> {
         self.counts()?;
         self.qm.look();

@@ -17,10 +17,10 @@ use crate::{
 };
 use hisi_acc_hw::regs;
 
-/// The driver under test waits for an error to go before it refuses to stop: it reads more than once.
+/// Reads of the status for one stop that is refused, at least. The driver polls: the error may go.
 const POLLS: u64 = 2;
 
-/// Whose errors.
+/// Says whose errors a case is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Of {
     Qm,
@@ -28,7 +28,7 @@ enum Of {
 }
 
 impl Of {
-    /// An order that takes the errors back.
+    /// Returns the order that takes the errors back.
     fn gone(self) -> &'static str {
         match self {
             Self::Qm => "ras 0",
@@ -36,7 +36,8 @@ impl Of {
         }
     }
 
-    /// An order for errors. Bit 2 is one that each driver lets through: it is in `*_NFE_MASK_CAP`.
+    /// Returns the order for an error now. Each in-tree driver lets bit 2 through: it is in
+    /// `*_NFE_MASK_CAP`.
     fn now(self) -> &'static str {
         match self {
             Self::Qm => "ras 0x4",
@@ -44,7 +45,7 @@ impl Of {
         }
     }
 
-    /// The same, when a function is paused.
+    /// Returns the order for an error at the time when a function is paused.
     fn at_pause(self) -> &'static str {
         match self {
             Self::Qm => "ras-at-pause 0x4",
@@ -52,7 +53,7 @@ impl Of {
         }
     }
 
-    /// The status register, by hisi_acc_vfio_pci.h: `HZIP_CORE_INT_STATUS`, `SEC_CORE_INT_STATUS`,
+    /// Returns the status register, by hisi_acc_vfio_pci.h: `HZIP_CORE_INT_STATUS`, `SEC_CORE_INT_STATUS`,
     /// `HPRE_HAC_INT_STATUS`. The in-tree drivers of the PFs have the same (zip_main.c, sec_main.c;
     /// `HPRE_INT_STATUS` of hpre_main.c).
     fn status(self, accelerator: Accelerator) -> u64 {
@@ -65,7 +66,7 @@ impl Of {
     }
 }
 
-/// With each accelerator, whatever comes of the others.
+/// Runs a case with each accelerator and reports all that failed.
 fn each(case: impl Fn(Accelerator) -> Result<()>) -> Result<()> {
     let failed: Vec<String> = host::ALL
         .into_iter()
@@ -82,8 +83,8 @@ fn pair(accelerator: Accelerator) -> Result<Pair> {
     Pair::of(accelerator, Driver::Rust, Driver::Rust)
 }
 
-/// The driver has read the status since the mark, so often at least. That a stop is refused does not say
-/// it: other registers of an engine are not 0 then, either.
+/// Fails if the driver has read the status less often than `times` since the mark. A refused stop alone
+/// does not prove it, because other registers of the engine are not 0 then, either.
 fn was_asked(pair: &Pair, of: Of, accelerator: Accelerator, times: u64) -> Result<()> {
     let status = of.status(accelerator);
     let reads = pair.bench.twin.register("pf", false, 2, status)?;
@@ -94,7 +95,7 @@ fn was_asked(pair: &Pair, of: Of, accelerator: Accelerator, times: u64) -> Resul
     Ok(())
 }
 
-/// There is one before the VF is stopped: it is not.
+/// Refuses the stop if there is an error before it.
 fn before_pause(of: Of) -> Result<()> {
     each(|accelerator| {
         let mut pair = pair(accelerator)?;
@@ -111,13 +112,13 @@ pub fn engine_before_pause() -> Result<()> {
     before_pause(Of::Engine)
 }
 
-/// One comes while the VF is being paused: it is not stopped, and the driver has asked for it.
+/// Refuses the stop if an error comes while the VF is being paused.
 fn at_pause(of: Of) -> Result<()> {
     each(|accelerator| {
         let mut pair = pair(accelerator)?;
         pair.work_in_flight()?;
         let twin = &pair.bench.twin;
-        // The PF's driver does not get to know: the VF's is the one under test.
+        // The driver of the VF is under test: that of the PF must not handle the error first.
         twin.fault("pf", "lose-msi 1000")?;
         twin.fault("vf1", of.at_pause())?;
         let errors = stops(&pair)?;
@@ -141,8 +142,7 @@ pub fn engine_at_pause() -> Result<()> {
     at_pause(Of::Engine)
 }
 
-/// An error that comes when the VF is stopped is none of the stream's: it is saved and goes on
-/// elsewhere.
+/// Saves the VF if an error comes after the stop: the VF goes on elsewhere.
 fn after_pause(of: Of) -> Result<()> {
     each(|accelerator| {
         let mut pair = pair(accelerator)?;
@@ -171,7 +171,8 @@ pub fn engine_after_pause() -> Result<()> {
     after_pause(Of::Engine)
 }
 
-/// D7, for each engine's own register: the stop is refused with each of them; then the VFs go on.
+/// D7: each engine's own register refuses the stop. Then the VFs go on. All stops come first, so that the
+/// C driver confirms the registers of all engines.
 pub fn engine_stops(driver: Driver) -> Result<()> {
     let mut pairs = Vec::new();
     for accelerator in host::ALL {

@@ -146,15 +146,15 @@ pub fn message_pending() -> Result<()> {
     )
 }
 
-/// How often a function's mailbox was read, and how many commands it was given.
+/// Returns how often a function's mailbox was read, and how many commands it was given.
 fn mailbox(twin: &Twin, function: &str) -> Result<(u64, u64)> {
     let at = u64::from(regs::QM_MB_CMD_SEND_BASE);
     let reads = twin.register(function, false, 2, at)?;
     Ok((reads, twin.counts()?.with_prefix(function, "mailbox.")))
 }
 
-/// A command that is never carried out: the driver gives it once, polls, and gives up; and a reset of the
-/// VF helps.
+/// Gives up on a command that is never carried out: the driver gives it once and polls. A reset of the VF
+/// helps.
 pub fn mailbox_busy() -> Result<()> {
     let mut pair = pair()?;
     pair.bench.twin.mark()?;
@@ -176,9 +176,9 @@ pub fn mailbox_busy() -> Result<()> {
     pair.round()
 }
 
-/// Late is not never: the driver polls on until each command is answered.
+/// Polls until each command is answered, however late that is.
 pub fn mailbox_late() -> Result<()> {
-    /// How many reads of the mailbox find it busy after each command
+    /// Reads of the mailbox that find it busy after each command.
     const POLLS: u64 = 50;
     let mut pair = pair()?;
     for vf in ["vf1", "vf2"] {
@@ -232,7 +232,7 @@ pub fn interrupts() -> Result<()> {
     pair.round()
 }
 
-/// A job is in the engine for as long as was ordered.
+/// Checks that each job is in the engine for as long as was ordered.
 pub fn slow_engine() -> Result<()> {
     let mut pair = pair()?;
     pair.bench.twin.mark()?;

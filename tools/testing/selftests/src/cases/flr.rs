@@ -11,7 +11,7 @@ use crate::{
 use hisi_acc_hw::regs;
 
 const JOBS: usize = 24;
-/// How many of them are done before the reset; the next one is in the engine.
+/// Jobs that are done before the reset. The next one is in the engine.
 const FIRST: usize = 3;
 
 /// FLR of a VF with jobs in flight: they are forgotten, there is no DMA any more, and the VF can be
@@ -39,7 +39,7 @@ pub fn busy() -> Result<()> {
         ensure!(counts.get("vf1", "flr") >= 1, "there was no reset");
         ensure!(done == FIRST as u64, "{done} jobs were done");
         bare.bench.twin.mark()?;
-        // One that were not forgotten would be done before the next answer: the VF masters the bus.
+        // A job that the reset has not dropped would be done before the next answer.
         bare.bench.twin.release_jobs(0)?;
         let counts = bare.counts()?;
         for key in [

@@ -29,7 +29,8 @@ fn holdings() -> Result<(i64, i64)> {
     Ok((files, kib("Slab:")? + kib("VmallocUsed:")?))
 }
 
-/// The same when it gets no less: what is freed waits for a grace period first.
+/// Waits until the holdings shrink no more, because freed memory waits for a grace period, and returns
+/// them.
 fn settled() -> Result<(i64, i64)> {
     let mut before = holdings()?;
     loop {

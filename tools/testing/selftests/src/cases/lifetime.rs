@@ -42,14 +42,14 @@ impl Waiting {
         Self { thread, may_end }
     }
 
-    /// Gives it time to end, which it must not do. What ends later than that, and still before
-    /// [`Waiting::let_go`], is found by [`Waiting::ends`].
+    /// Gives the thread time to end, which it must not do. [`Waiting::ends`] finds an end that comes later
+    /// than that and before [`Waiting::let_go`].
     fn waits(&self) -> bool {
         thread::sleep(host::seconds(1) / 20);
         !self.thread.is_finished()
     }
 
-    /// To be called before the user lets go: from now on it may end.
+    /// Notes that the user is about to let go, so that the thread may end.
     fn let_go(&self) {
         self.may_end.store(true, Ordering::SeqCst);
     }

@@ -14,7 +14,7 @@ use crate::{
 
 /// Jobs in flight at a time.
 pub const JOBS: usize = 24;
-/// How many of them are done before the VF is stopped.
+/// Jobs that are done before the VF is stopped.
 const FIRST: usize = 3;
 /// How long a job takes, so that there are some in flight when the VF is stopped.
 pub const SLOW_NS: u64 = 20_000_000;
@@ -70,8 +70,8 @@ impl Pair {
         Ok(())
     }
 
-    /// Jobs in flight on VF 0: the first ones are done, the next one is in the engine and stays there
-    /// until the VF is stopped or the jobs are waited for, however late that is.
+    /// Submits jobs to VF 0 and waits for the first ones. The next one stays in the engine until the VF is
+    /// stopped or [`Pair::finish`] is called, however late that is.
     pub fn work_in_flight(&mut self) -> Result<()> {
         self.bench.twin.mark()?;
         self.bench.twin.job_delay(0, SLOW_NS)?;

@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-/// How often each has to have been at it.
+/// How often each thread has to have done its part.
 const TIMES: u32 = 25;
 
 /// Where in BAR2 nothing is that does anything: the model keeps what is written there.
@@ -155,10 +155,10 @@ pub fn threads(driver: Driver) -> Result<()> {
 /// D12: a VF is closed, with a file open, while an administrator's reset of it comes to its end. Each
 /// ends the file: nobody may do it twice.
 ///
-/// When the end comes depends on the machine, so the closes look for it: a close that comes during the
-/// reset has the next one come later, one that comes after it, earlier.
+/// The time of that end depends on the machine, so the case looks for it: after a close that came during
+/// the reset the next close comes later, and after one that came behind the reset, earlier.
 pub fn close_and_reset(_driver: Driver) -> Result<String> {
-    /// Of each at least
+    /// Closes of each kind, at least.
     const SOME: u32 = 3;
     // `pcie_flr()` waits for 100 ms
     let mut delay = Duration::from_millis(95);
@@ -185,7 +185,7 @@ pub fn close_and_reset(_driver: Driver) -> Result<String> {
             ensure!(reset == 0, "the reset: errno {reset}");
             Ok::<_, Box<dyn std::error::Error>>(())
         })?;
-        // A close resets the VF too, where nobody else has its lock (`vfio_pci_core_disable()`).
+        // A close resets the VF too, unless the reset has the device lock (`vfio_pci_core_disable()`).
         match resets()? {
             1 => {
                 during += 1;

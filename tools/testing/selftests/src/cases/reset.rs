@@ -112,7 +112,7 @@ impl Busy {
         })
     }
 
-    /// The error that ended it.
+    /// Waits for the error that ended it, and returns that.
     pub fn ended(self) -> Result<i32> {
         self.end
             .recv_timeout(host::seconds(10))
@@ -198,8 +198,8 @@ pub fn hot(driver: Driver) -> Result<()> {
 /// Resets of two VFs at once go one after another, and both are made.
 pub fn interlock(driver: Driver) -> Result<()> {
     const EACH: usize = 4;
-    /// A function is being reset for 100 ms (PCI Express, 6.6.2), which `pcie_flr()` waits. Less, as the
-    /// device's clock is not the kernel's.
+    /// Shortest time between two resets. `pcie_flr()` waits 100 ms, in which a function has to complete
+    /// its reset (PCI Express, 6.6.2). The bound is less, because the device's clock is not the kernel's.
     const FLR_NS: u64 = 90_000_000;
     let bench = Bench::new(&[driver, driver])?;
     let devices = [bench.open(0)?, bench.open(1)?];
