@@ -164,6 +164,7 @@ pub fn close_and_reset(_driver: Driver) -> Result<String> {
     let mut delay = Duration::from_millis(95);
     let mut step = Duration::from_millis(8);
     let (mut during, mut after) = (0, 0);
+    let mut before = None;
     let bench = Bench::new(&[Driver::Rust])?;
     let reset = bench.vfs[0].path().join("reset");
     let resets = || -> Result<u64> { Ok(bench.twin.counts()?.get("vf1", "flr")) };
@@ -186,18 +187,23 @@ pub fn close_and_reset(_driver: Driver) -> Result<String> {
             Ok::<_, Box<dyn std::error::Error>>(())
         })?;
         // A close resets the VF too, unless the reset has the device lock (`vfio_pci_core_disable()`).
-        match resets()? {
-            1 => {
-                during += 1;
-                delay += step;
-            }
-            2 => {
-                after += 1;
-                delay = delay.saturating_sub(step);
-            }
+        let early = match resets()? {
+            1 => true,
+            2 => false,
             n => return Err(format!("{n} resets").into()),
+        };
+        // The end lies between this close and the one before: from here on in smaller steps.
+        if before.is_some_and(|before| before != early) {
+            step = (step / 2).max(Duration::from_millis(1));
         }
-        step = (step / 2).max(Duration::from_millis(1));
+        before = Some(early);
+        if early {
+            during += 1;
+            delay += step;
+        } else {
+            after += 1;
+            delay = delay.saturating_sub(step);
+        }
     }
     let found = format!("{during} closes during a reset, {after} after it");
     ensure!(during >= SOME && after >= SOME, "{found}");
