@@ -136,15 +136,18 @@ pub enum When {
     DriverV5,
     /// The mailbox holds an answer to the guest
     Answer,
+    /// V5, and the arc begins in RUNNING
+    LeavesRunningV5,
 }
 
 impl When {
-    fn holds(self, set_up: &SetUp) -> bool {
+    fn holds(self, arc: Arc, set_up: &SetUp) -> bool {
         match self {
             Self::Always => true,
             Self::Driver => set_up.has_driver(),
             Self::DriverV5 => set_up.has_driver() && set_up.is_v5,
             Self::Answer => set_up.work == Work::Answer,
+            Self::LeavesRunningV5 => set_up.is_v5 && (arc != Arc::StopCopy || !set_up.precopy),
         }
     }
 
@@ -154,23 +157,18 @@ impl When {
             Self::Driver => "if the source has a driver",
             Self::DriverV5 => "V5, if the source has a driver",
             Self::Answer => "if the mailbox holds an answer to the guest",
+            Self::LeavesRunningV5 => "V5, from RUNNING",
         }
     }
 }
 
 impl Difference {
     fn applies(&self, arc: Arc, set_up: &SetUp) -> bool {
-        self.arcs.contains(&arc) && self.when.holds(set_up)
+        self.arcs.contains(&arc) && self.when.holds(arc, set_up)
     }
 
-    /// Returns how many accesses of a hunk are those of this difference, if the hunk begins with them.
-    fn is_at(
-        &self,
-        set_up: &SetUp,
-        c: &[&Line],
-        ours: &[&Line],
-        before: Option<&Line>,
-    ) -> Option<(usize, usize)> {
+    /// Returns whether a hunk begins with the accesses of this difference.
+    fn is_at(&self, set_up: &SetUp, c: &[&Line], ours: &[&Line], before: Option<&Line>) -> bool {
         let begins = |lines: &[&Line], with: &[&str]| {
             lines.len() >= with.len()
                 && lines
@@ -183,8 +181,7 @@ impl Difference {
             .before
             .iter()
             .any(|pattern| fits(set_up, pattern, before));
-        (follows && begins(c, self.c) && begins(ours, self.ours))
-            .then_some((self.c.len(), self.ours.len()))
+        follows && begins(c, self.c) && begins(ours, self.ours)
     }
 }
 
@@ -206,20 +203,23 @@ pub fn compare(
     seen: &mut BTreeSet<&'static str>,
 ) -> String {
     let steps = align(c, ours);
-    let mut expected = ALL
+    let mut expected: Vec<&Difference> = ALL
         .iter()
         .filter(|difference| difference.applies(arc, set_up))
-        .peekable();
+        .collect();
     let mut text = String::new();
     for hunk in hunks(&steps) {
         let (mut of_c, mut of_ours) = (&hunk.c[..], &hunk.ours[..]);
-        while let Some(difference) = expected.peek() {
-            let Some((m, n)) = difference.is_at(set_up, of_c, of_ours, hunk.before) else {
+        while !of_c.is_empty() || !of_ours.is_empty() {
+            let is_at =
+                |difference: &&Difference| difference.is_at(set_up, of_c, of_ours, hunk.before);
+            let Some(n) = expected.iter().position(is_at) else {
                 break;
             };
-            (of_c, of_ours) = (&of_c[m..], &of_ours[n..]);
+            let difference = expected.remove(n);
             seen.insert(difference.id);
-            expected.next();
+            of_c = &of_c[difference.c.len()..];
+            of_ours = &of_ours[difference.ours.len()..];
         }
         if !of_c.is_empty() || !of_ours.is_empty() {
             text += "not in the list:\n";
@@ -270,7 +270,7 @@ fn ways(set_up: &SetUp, steps: &[Step<'_>], seen: &mut BTreeSet<&'static str>) -
 /// Returns the entries of which each has to show in some set-up on a generation.
 pub fn to_be_seen(is_v5: bool) -> BTreeSet<&'static str> {
     let listed = ALL.iter().filter(|difference| match difference.when {
-        When::DriverV5 => is_v5,
+        When::DriverV5 | When::LeavesRunningV5 => is_v5,
         When::Always | When::Driver | When::Answer => true,
     });
     let way = is_v5.then_some(WAY);

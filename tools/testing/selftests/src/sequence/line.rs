@@ -83,6 +83,7 @@ const NAMES: &[(u32, &str)] = &[
     (regs::QM_CACHE_WB_START, "QM_CACHE_WB_START"),
     (regs::QM_CACHE_WB_DONE, "QM_CACHE_WB_DONE"),
     (regs::QM_ABNORMAL_INT_STATUS, "QM_ABNORMAL_INT_STATUS"),
+    (regs::QM_MIG_REGION_SEL, "QM_MIG_REGION_SEL"),
     (regs::QM_VFT_CFG_OP_ENABLE, "QM_VFT_CFG_OP_ENABLE"),
     (regs::QM_VFT_CFG_OP_WR, "QM_VFT_CFG_OP_WR"),
     (regs::QM_VFT_CFG_TYPE, "QM_VFT_CFG_TYPE"),

@@ -26,9 +26,12 @@ const ANSWER_AGAIN: &[&str] = &[
     "vf read mailbox",
 ];
 
+/// The read of whether the window is open.
+const WINDOW: &[&str] = &["pf read QM_MIG_REGION_SEL"];
+
 const DEVICE_ERROR: &[&str] = &["pf read QM_ABNORMAL_INT_STATUS", "pf read {engine}"];
 
-/// All differences, those of an arc in their order.
+/// All differences.
 pub const ALL: &[Difference] = &[
     Difference {
         id: "S1",
@@ -50,7 +53,8 @@ pub const ALL: &[Difference] = &[
         ours: ANSWER_AGAIN,
         before: &["pf read QM_ABNORMAL_INT_STATUS"],
         why: "The mailbox held an answer that the guest may not have read yet. This driver gives the \
-              command of the guest again after its own. With C the guest reads the answer to PAUSE.",
+              command of the guest again after its own, so that the guest finds the answer if the \
+              source goes on.",
     },
     Difference {
         id: "S3",
@@ -201,19 +205,65 @@ pub const ALL: &[Difference] = &[
               queues there are to ring, which C takes from the stream, and it reads the mailbox to \
               learn whether the VF can be reached.",
     },
+    Difference {
+        id: "S16",
+        arcs: &[Arc::PreCopy, Arc::StopCopy, Arc::Resuming],
+        when: When::LeavesRunningV5,
+        c: &[],
+        ours: WINDOW,
+        before: &["pf read QM_VFT_CFG_RDY", "vf read mailbox"],
+        why: "A reset of the PF may have closed the window. C reads whether it is open only when \
+              userspace opens the VF.",
+    },
+    Difference {
+        id: "S17",
+        arcs: &[Arc::StopCopy, Arc::Load],
+        when: When::Driver,
+        c: &[],
+        ours: &["vf read mailbox of 4 bytes"],
+        before: &["vf read QM_VF_AEQ_INT_MASK", "vf write QM_VF_STATE 0x0"],
+        why: "If the VF sleeps or is gone, its registers read all ones and what is written is lost. \
+              The mailbox shows that, because it never holds all ones.",
+    },
+    Difference {
+        id: "S18",
+        arcs: &[Arc::Load],
+        when: When::DriverV5,
+        c: &[],
+        ours: WINDOW,
+        before: &["vf write QM_VF_STATE 0x0"],
+        why: "As S16, before the first register is written.",
+    },
+    Difference {
+        id: "S19",
+        arcs: &[Arc::StopCopy, Arc::Load],
+        when: When::DriverV5,
+        c: &[],
+        ours: WINDOW,
+        before: &["vf read EQC word 0", "vf write EQC word 0 *"],
+        why: "As S16, at the context itself.",
+    },
+    Difference {
+        id: "S20",
+        arcs: &[Arc::StopCopy, Arc::Load],
+        when: When::DriverV5,
+        c: &[],
+        ours: WINDOW,
+        before: &["vf read AEQC word 0", "vf write AEQC word 0 *"],
+        why: "As S16, at the context itself.",
+    },
 ];
 
 /// The way to the VF's registers on V5, see [`super::line::Way`].
-pub const WAY: &str = "S16";
+pub const WAY: &str = "S21";
 const WAY_WHY: &str =
-    "C reaches all registers of the VF through the window in BAR2 of the PF, on V5 only. This driver \
-     uses the window for the contexts of EQ and AEQ, which the VF does not show itself, and BAR2 of \
-     the VF for all else.";
+    "On V5 C reaches all registers of the VF through the window in BAR2 of the PF. This driver uses \
+     the window only for the contexts of EQ and AEQ, which the VF itself does not show.";
 
 /// The accesses for an idle VF of the ZIP on V3, through PRE_COPY: to save it, and to make the target
 /// run from RESUMING on (without S9). First those of C, then those of this driver.
-pub const SAVE: [Count; 2] = [Count { pf: 14, vf: 36 }, Count { pf: 12, vf: 38 }];
-pub const RESUME: [Count; 2] = [Count { pf: 5, vf: 36 }, Count { pf: 19, vf: 32 }];
+pub const SAVE: [Count; 2] = [Count { pf: 14, vf: 36 }, Count { pf: 12, vf: 39 }];
+pub const RESUME: [Count; 2] = [Count { pf: 5, vf: 36 }, Count { pf: 19, vf: 33 }];
 
 /// How wide the documentation is.
 const WIDTH: usize = 98;
