@@ -20,7 +20,7 @@ use crate::{
 };
 use build::{Builder, Built};
 use list::Mutant;
-use results::{Line, Results, Verdict};
+use results::{Line, Results, Row, Verdict};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -42,6 +42,9 @@ pub struct Wanted {
     /// Chooses others for another word
     #[arg(long, default_value = "")]
     seed: String,
+    /// Runs nothing: writes the table of what is known
+    #[arg(long)]
+    table: bool,
     /// The commit of the tree, for the table
     #[arg(long, default_value = "-")]
     commit: String,
@@ -79,7 +82,7 @@ fn guests<'a>(cases: &[&'a Case]) -> Vec<Vec<&'a Case>> {
     guests
 }
 
-/// Runs cases in guests, one guest after another, till one fails; the outcomes.
+/// Runs cases in guests, one guest after another, until one fails, and returns the outcomes.
 fn run(machine: &Machine, name: &str, cases: &[&Case], consoles: &Path) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for cases in guests(cases) {
@@ -205,6 +208,9 @@ struct Run<'a> {
     consoles: &'a Path,
     cases: &'a [Case],
     commit: &'a str,
+    /// All mutants, and the row of drivers/hw, for the table
+    mutants: &'a [Mutant],
+    host: Option<&'a Row>,
     /// The cases that fail without any mutant, and why
     bad: OnceLock<BTreeMap<String, String>>,
     built: Mutex<mpsc::Receiver<Built<'a>>>,
@@ -253,7 +259,12 @@ impl Run<'_> {
         let line = judge(built, &outcomes, self.commit);
         let (results, report) = &mut *self.to.lock().expect("no poison");
         report.add(outcome(built.mutant, &line));
-        results.add(line).map_err(|e| e.to_string())
+        // The table is whole whenever the run is cut off.
+        results
+            .add(line)
+            .and_then(|()| results.table(self.mutants, self.host))
+            .map(drop)
+            .map_err(|e| e.to_string())
     }
 }
 
@@ -282,6 +293,10 @@ pub fn mutants(machine: &Machine, wanted: &Wanted, all_cases: &[Case]) -> Result
     let all: Vec<Mutant> = all.iter().filter(here).cloned().collect();
     let mut chosen: Vec<Mutant> = all.iter().filter(meant).cloned().collect();
     if let Some(count) = wanted.count {
+        // What has never been run is not for CI to find out.
+        if let Some(measured) = results::measured(&machine.top) {
+            chosen.retain(|mutant| measured.contains(&mutant.id));
+        }
         chosen = list::choose(chosen, count, &wanted.seed);
     }
     if chosen.is_empty() {
@@ -289,6 +304,14 @@ pub fn mutants(machine: &Machine, wanted: &Wanted, all_cases: &[Case]) -> Result
     }
     let whole = chosen.len() == all.len();
     let results = Results::open(&folder)?;
+    let host = machine.top.join("build/mutants-hw");
+    let host = results::host_row("drivers/hw", &host);
+    if wanted.table {
+        for line in results.table(&all, host.as_ref())? {
+            println!("# {line}");
+        }
+        return Ok(true);
+    }
     let mut report = Report::new(&folder, &machine.flavour, chosen.len() + usize::from(whole))?;
     let mut left = Vec::new();
     for mutant in &chosen {
@@ -314,6 +337,8 @@ pub fn mutants(machine: &Machine, wanted: &Wanted, all_cases: &[Case]) -> Result
         consoles: &consoles,
         cases: all_cases,
         commit: &wanted.commit,
+        mutants: &all,
+        host: host.as_ref(),
         bad: OnceLock::new(),
         built: Mutex::new(receiver),
         to: Mutex::new((results, report)),
@@ -331,9 +356,7 @@ pub fn mutants(machine: &Machine, wanted: &Wanted, all_cases: &[Case]) -> Result
         Ok(builder.join().map_err(|_| "the builder panicked")??)
     })?;
     let (results, mut report) = run.to.into_inner().expect("no poison");
-    let host = machine.top.join("build/mutants-hw");
-    let host: Vec<_> = results::host_row("drivers/hw", &host).into_iter().collect();
-    let said = results.table(&all, &host)?;
+    let said = results.table(&all, host.as_ref())?;
     if whole {
         report.add(share(&results, &all));
     }

@@ -7,7 +7,7 @@ use super::list::Mutant;
 use crate::Result;
 use serde::{Deserialize, Serialize};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     fs::{self, File, OpenOptions},
     io::Write,
@@ -100,9 +100,25 @@ impl Results {
         mutants.iter().filter(caught).count()
     }
 
+    /// A line for each mutant that was caught, or survived as it was argued: what `N=` chooses from.
+    fn measured(&self, mutants: &[Mutant]) -> String {
+        let mut text = String::from(MEASURED_HEAD);
+        for mutant in mutants {
+            let line = self.lines.get(&mutant.id);
+            let word = match (line.map(|line| line.verdict), &mutant.survives) {
+                (Some(Verdict::Caught), None) => "caught",
+                (Some(Verdict::Survived), Some(_)) => "survived",
+                _ => continue,
+            };
+            let commit = line.map_or("-", |line| line.commit.as_str());
+            text.push_str(&format!("{} {word} {commit}\n", mutant.id));
+        }
+        text
+    }
+
     /// Writes the table of `mutants` and of what cargo-mutants has found; its last lines.
-    pub fn table(&self, mutants: &[Mutant], host: &[Row]) -> Result<Vec<String>> {
-        let mut rows: Vec<Row> = host.to_vec();
+    pub fn table(&self, mutants: &[Mutant], host: Option<&Row>) -> Result<Vec<String>> {
+        let mut rows: Vec<Row> = host.into_iter().cloned().collect();
         for mutant in mutants {
             let at = rows.iter().position(|row| row.area == mutant.area());
             let at = at.unwrap_or_else(|| {
@@ -158,6 +174,7 @@ impl Results {
                 mutant.id, mutant.slip, ""
             )?;
         }
+        fs::write(self.folder.join(MEASURED), self.measured(mutants))?;
         let path = self.folder.join("table.txt");
         fs::write(&path, &text)?;
         Ok(vec![
@@ -171,6 +188,25 @@ impl Results {
             format!("the table: {}", path.display()),
         ])
     }
+}
+
+/// The file that says which mutants do what is expected of them.
+const MEASURED: &str = "measured.txt";
+
+const MEASURED_HEAD: &str = "\
+# SPDX-License-Identifier: GPL-2.0
+# Made by `make mutants`, which puts it into build/mutants/: mutant, what became of it, at which commit.
+";
+
+/// The names in that file of the tree at `top`; none where there is no such file.
+pub fn measured(top: &Path) -> Option<BTreeSet<String>> {
+    let text = fs::read_to_string(top.join("tools/mutants").join(MEASURED)).ok()?;
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    Some(
+        lines
+            .filter_map(|line| Some(line.split_whitespace().next()?.to_owned()))
+            .collect(),
+    )
 }
 
 const HEAD: &str = "\
@@ -289,8 +325,16 @@ mod tests {
             caught: 7,
             ..Row::default()
         };
-        let said = results.table(&mutants, &[host]).unwrap();
+        let said = results.table(&mutants, Some(&host)).unwrap();
         assert!(said[0].starts_with("8 of 10 mutants"), "{said:?}");
+        fs::create_dir_all(folder.join("tools/mutants")).unwrap();
+        fs::copy(
+            folder.join(MEASURED),
+            folder.join("tools/mutants").join(MEASURED),
+        )
+        .unwrap();
+        let names: Vec<String> = measured(&folder).unwrap().into_iter().collect();
+        assert_eq!(names, ["a", "b"]);
         let table = fs::read_to_string(folder.join("table.txt")).unwrap();
         fs::remove_dir_all(&folder).unwrap();
         let words: Vec<Vec<&str>> = table
