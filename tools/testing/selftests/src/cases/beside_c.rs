@@ -390,7 +390,7 @@ pub fn streams() -> Result<()> {
     Ok(())
 }
 
-/// D23: the save of a VF accesses registers of the PF and of that VF, and of no other function.
+/// D24: the save of a VF accesses registers of the PF and of that VF, and of no other function.
 pub fn other_vf(driver: Driver) -> Result<()> {
     let pair = Pair::new(driver, driver)?;
     let bar = pair.target.region(2)?;

@@ -69,7 +69,7 @@ pub fn error_pending(driver: Driver) -> Result<()> {
     Ok(())
 }
 
-/// D23: the source rings the doorbells of EQ and AEQ with the heads that it has saved
+/// D24: the source rings the doorbells of EQ and AEQ with the heads that it has saved
 /// (`vf_qm_xeqc_save()`). An interrupt that the guest has not taken yet is raised again and moves with
 /// the guest's interrupt controller. The target raises none here (the alternative of guess G9), so the
 /// guest would wait for ever without these doorbells.

@@ -116,7 +116,7 @@ pub const ALL: &[Difference] = &[
         before: &[""],
         why: "The doorbells of EQ and AEQ are at 0x2000, but each function has only 0x2000 bytes in \
               the window. The doorbells of C therefore reach the interrupt registers of the next \
-              function (D23). This driver rings the doorbells in BAR2 of the VF.",
+              function (D24). This driver rings the doorbells in BAR2 of the VF.",
     },
     Difference {
         id: "S9",
