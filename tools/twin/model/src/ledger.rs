@@ -49,8 +49,11 @@ impl Ledger {
         }
     }
 
-    /// Adds to a count of a function.
+    /// Adds to a count of a function. A count that is 0 is not shown.
     pub fn add(&mut self, function: usize, key: &'static str, n: u64) {
+        if n == 0 {
+            return;
+        }
         if let Some(counts) = self.functions.get_mut(function) {
             *counts.named.entry(key).or_default() += n;
         }
