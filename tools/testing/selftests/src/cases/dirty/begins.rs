@@ -65,8 +65,8 @@ pub fn odd_before() -> Result<()> {
     Ok(())
 }
 
-/// Logging begins while a command of the guest's is not done. It begins all the same, all is dirty, and
-/// the guest gets its answer.
+/// Logging begins while a command of the guest's is not done. START does not fail, all is dirty, and the
+/// guest gets its answer.
 pub fn busy_mailbox() -> Result<()> {
     let mut vf = Vf::new()?;
     let mailbox = Mailbox::new(&vf.device)?;

@@ -141,7 +141,7 @@ pub fn no_room() -> Result<()> {
     chunks(&mut vf)
 }
 
-/// A user who rings for a ring of entries that are not done, again and again.
+/// Userspace rings for a whole ring of entries, none of which completes, again and again.
 fn entries(vf: &Vf, log: &Logged) -> Result<()> {
     let sqe = Sqe::request(Format::Zlib, false, arena().start, 64, arena().start, 64, 0);
     vf.fill(&sqe);
