@@ -21,10 +21,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-/// How many pages may be reported for each that was written: of streams of many pages, and of small
+/// How many pages may be reported for ten that were written: of streams of many pages, and of small
 /// requests, of which each touches a page of a ring, and pages that it does not fill.
-const STREAMS_MOST: f64 = 1.1;
-const SMALL_MOST: f64 = 2.6;
+const STREAMS_MOST: u64 = 11;
+const SMALL_MOST: u64 = 26;
 
 /// What was written and what was reported, in pages.
 #[derive(Default)]
@@ -42,11 +42,11 @@ impl Sums {
         self.reports += 1;
     }
 
-    /// Fails if more pages were reported than `most` for each that was written.
-    fn at_most(&self, most: f64, what: &str) -> Result<()> {
+    /// Fails if more pages were reported than `most` for ten that were written.
+    fn at_most(&self, most: u64, what: &str) -> Result<()> {
         ensure!(
-            self.reported as f64 <= self.written as f64 * most,
-            "{what}: {}, more than {most}",
+            self.reported * 10 <= self.written * most,
+            "{what}: {}, more than {most} for 10",
             self.remark()
         );
         Ok(())
