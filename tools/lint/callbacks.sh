@@ -17,7 +17,7 @@ OBJECTS=${2:?usage: callbacks.sh KERNEL OBJECTS}
 LINT=$TOP/tools/lint
 OUT=$TOP/build/callbacks
 C_FLAGS="-w -S -emit-llvm -fsanitize=kcfi -fsanitize-cfi-icall-experimental-normalize-integers"
-RUST_FLAGS="-Zsanitizer=kcfi -Zsanitizer-cfi-normalize-integers"
+RUST_FLAGS="-Zsanitizer=kcfi -Zsanitizer-cfi-normalize-integers -Zmerge-functions=disabled"
 rm -rf "$OUT"
 mkdir -p "$OUT"
 cd "$OBJECTS"
@@ -32,7 +32,7 @@ command_of() {
 # --- structures of callbacks ---
 
 # By the constants and the fields that they are.
-structures=$(cat "$TOP"/rust/vfio/*.rs "$TOP"/rust/vfio/*/*.rs |
+structures=$(find "$TOP/rust/vfio" -name '*.rs' -exec cat {} + |
 	sed -nE -e 's/.* = k?bindings::([a-z_]+) \{$/\1/p' -e 's/.* type DriverType = kbindings::([a-z_]+);/\1/p' \
 		-e 's/.*\[kbindings::(device_attribute).*/\1/p' | sort -u | paste -sd, -)
 [ -n "$structures" ] || die "no structure of callbacks is found in rust/vfio"
@@ -44,8 +44,12 @@ rust=$(command_of samples/vfio_edu/.vfio_edu.o.cmd |
 	sed "s| [^ ]*/vfio_edu\.rs| $OUT/callbacks.rs|")
 RUSTC_BOOTSTRAP=1 bash -c "$rust $RUST_FLAGS --emit=llvm-ir=$OUT/rust.ll"
 
-# C says the number of each function whose address is taken; Rust that of each call by a pointer.
-declared() { sed -nE 's/.*\.set __kcfi_typeid_([a-z_0-9]+), (-?[0-9]+).*/\1 \2/p' "$1"; }
+# C says the number of each function whose address is taken, without a sign; Rust that of each call by a
+# pointer, with one.
+declared() {
+	sed -nE 's/.*\.set __kcfi_typeid_([a-z_0-9]+), (-?[0-9]+).*/\1 \2/p' "$1" |
+		awk '{ if ($2 > 2147483647) $2 -= 4294967296; print $1, $2 }'
+}
 called() {
 	awk '/^define / { match($0, /@[a-z_0-9]+/); name = substr($0, RSTART + 1, RLENGTH - 1) }
 		match($0, /"kcfi"\(i32 -?[0-9]+\)/) {
@@ -62,8 +66,8 @@ count=$(wc -l <"$OUT/rust")
 # named FOLDER CRATE: those of a crate.
 named() {
 	local folder=$1 crate=$2 names
-	names=$(cat "$TOP/$folder"/*.rs "$TOP/$folder"/*/*.rs 2>/dev/null |
-		sed -nE '/#\[no_mangle\]/,/ fn /s/.* fn ([a-z_0-9]+)\(.*/\1/p')
+	names=$(find "$TOP/$folder" -name '*.rs' -exec cat {} + |
+		sed -nE '/#\[no_mangle\]/,/ fn /s/.* fn ([a-z_0-9]+)\(.*/\1/p' | paste -sd' ' -)
 	[ -n "$names" ] || die "$folder has no function with a name"
 	{
 		printf '#include "bindings.h"\n\nvoid *const functions[] = {\n'
