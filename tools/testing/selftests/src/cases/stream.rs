@@ -15,10 +15,7 @@ use std::{
     io::{Read, Write},
     os::fd::AsRawFd,
     ptr,
-    sync::{
-        atomic::{AtomicBool, AtomicU32, Ordering},
-        Barrier,
-    },
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -136,51 +133,78 @@ pub fn writes(driver: Driver) -> Result<()> {
     Ok(())
 }
 
+/// Where two threads meet again and again. They spin, so that both go on at the same moment.
+struct Meeting(AtomicU32);
+
+impl Meeting {
+    /// Waits for the other one, for the `n`th time, from 1 on.
+    fn wait(&self, n: usize) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let mut turns = 0u32;
+        while (self.0.load(Ordering::SeqCst) as usize) < 2 * n {
+            turns += 1;
+            // There may be one CPU only.
+            if turns % (1 << 12) == 0 {
+                thread::yield_now();
+            }
+            std::hint::spin_loop();
+        }
+    }
+}
+
 /// Two readers at once, by descriptors of the same file. In each round each of them reads once, at the
 /// same time: so long as there is something for both, each gets a piece, and the two pieces are what
 /// comes next, in one order or the other.
 pub fn two_readers(driver: Driver) -> Result<()> {
+    const TIMES: usize = 20;
     let (pair, whole) = source(driver)?;
     for size in [1, 3, 16, 61] {
-        let file = saving(&pair.source)?;
-        let files = [file.try_clone()?, file];
-        let rounds = whole.len().div_ceil(2 * size) + 1;
-        let barrier = Barrier::new(2);
-        let barrier = &barrier;
-        let read = |mut file: File| -> Vec<std::io::Result<Vec<u8>>> {
-            let one = |file: &mut File| {
-                let mut piece = vec![0; size];
-                barrier.wait();
-                let n = file.read(&mut piece)?;
-                piece.truncate(n);
-                Ok(piece)
-            };
-            // All of them, whatever comes: the other one waits for this one.
-            (0..rounds).map(|_| one(&mut file)).collect()
-        };
-        let [a, b] = thread::scope(|scope| {
-            files
-                .map(|file| scope.spawn(move || read(file)))
-                .map(|thread| thread.join())
-        });
-        let (a, b) = (a.map_err(|_| "panicked")?, b.map_err(|_| "panicked")?);
-        let mut rest = &whole[..];
-        for (round, (a, b)) in a.into_iter().zip(b).enumerate() {
-            let (a, b) = (a?, b?);
-            let (now, then) = rest.split_at(rest.len().min(2 * size));
-            ensure!(
-                [[&a[..], &b].concat(), [&b[..], &a].concat()].contains(&now.to_vec()),
-                "by {size} bytes, round {round}: {a:x?} and {b:x?} of {now:x?}"
-            );
-            let both = !a.is_empty() && !b.is_empty();
-            ensure!(
-                both || now.len() <= size,
-                "by {size} bytes, round {round}: one of them got nothing"
-            );
-            rest = then;
+        for _ in 0..TIMES {
+            read_by_two(saving(&pair.source)?, &whole, size)
+                .map_err(|e| format!("by {size} bytes: {e}"))?;
         }
-        ensure!(rest.is_empty(), "{} bytes were read by nobody", rest.len());
     }
+    Ok(())
+}
+
+fn read_by_two(file: File, whole: &[u8], size: usize) -> Result<()> {
+    let files = [file.try_clone()?, file];
+    let rounds = whole.len().div_ceil(2 * size) + 1;
+    let meeting = Meeting(AtomicU32::new(0));
+    let meeting = &meeting;
+    let read = |mut file: File| -> Vec<std::io::Result<Vec<u8>>> {
+        let one = |round| {
+            let mut piece = vec![0; size];
+            meeting.wait(round);
+            let n = file.read(&mut piece)?;
+            piece.truncate(n);
+            Ok(piece)
+        };
+        // All of them, whatever comes: the other one waits for this one.
+        (1..=rounds).map(one).collect()
+    };
+    let [a, b] = thread::scope(|scope| {
+        files
+            .map(|file| scope.spawn(move || read(file)))
+            .map(|thread| thread.join())
+    });
+    let (a, b) = (a.map_err(|_| "panicked")?, b.map_err(|_| "panicked")?);
+    let mut rest = whole;
+    for (round, (a, b)) in a.into_iter().zip(b).enumerate() {
+        let (a, b) = (a?, b?);
+        let (now, then) = rest.split_at(rest.len().min(2 * size));
+        ensure!(
+            [[&a[..], &b].concat(), [&b[..], &a].concat()].contains(&now.to_vec()),
+            "round {round}: {a:x?} and {b:x?} of {now:x?}"
+        );
+        let both = !a.is_empty() && !b.is_empty();
+        ensure!(
+            both || now.len() <= size,
+            "round {round}: one of them got nothing"
+        );
+        rest = then;
+    }
+    ensure!(rest.is_empty(), "{} bytes were read by nobody", rest.len());
     Ok(())
 }
 
