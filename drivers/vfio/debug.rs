@@ -56,7 +56,7 @@ fn with_qm(view: &View<'_, AccVf>, show: impl FnOnce(&AccVf, &Qm<'_>) -> Result)
     // Registers are reached while a user has the device open.
     let dev = view.open().ok_or(EINVAL)?;
     let qm = AccVf::qm(&dev)?;
-    // Nor where no register can be reached.
+    // The error says that no register can be reached: nothing can be shown then, either.
     if !qm.is_ready().unwrap_or(false) {
         return Err(EINVAL);
     }

@@ -123,7 +123,7 @@ fn check_pending(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
     wait_idle(|| pf.read32(core)).map_err(refuse("an error of the engine"))
 }
 
-/// Whether the VF's driver has set it up: [`EIO`] where no register can be reached.
+/// Returns whether the VF's driver has set it up. Logs it if no register can be reached: [`EIO`].
 fn is_ready(dev: &Vf<'_>, qm: &Qm<'_>) -> Result<bool> {
     qm.is_ready().inspect_err(|e| {
         if *e == EIO {
@@ -132,7 +132,7 @@ fn is_ready(dev: &Vf<'_>, qm: &Qm<'_>) -> Result<bool> {
     })
 }
 
-/// [`EIO`] where no register can be reached: what is written would be lost.
+/// Checks that registers can be reached: [`EIO`] if not, since what is written would be lost.
 fn reach(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
     if qm.is_there()? {
         return Ok(());

@@ -82,8 +82,8 @@ impl<'a> Qm<'a> {
         Ok(self.read(regs::QM_MB_CMD_SEND_BASE)? != u32::MAX)
     }
 
-    /// Whether the VF's driver has set it up: [`EIO`] where no register can be reached.
-    /// `qm_wait_dev_not_ready()` waits a moment for that.
+    /// Returns whether the VF's driver has set it up, which it gets a moment for, as in
+    /// `qm_wait_dev_not_ready()`: [`EIO`] if no register can be reached.
     pub(crate) fn is_ready(&self) -> Result<bool> {
         let state = read_poll_timeout(
             || self.read(regs::QM_VF_STATE),
@@ -92,7 +92,7 @@ impl<'a> Qm<'a> {
             POLL_TIMEOUT,
         );
         match state {
-            // The guest may have written that.
+            // The guest may have written all ones.
             Ok(u32::MAX) if self.is_there()? => Ok(false),
             Ok(u32::MAX) => Err(EIO),
             Ok(_) => Ok(true),
