@@ -13,18 +13,17 @@ use hisi_acc_hw::{
     regs, //
 };
 use kernel::{
-    bindings as kbindings, device,
+    bindings as kbindings,
+    device,
     io::poll::read_poll_timeout,
-    new_mutex, pci,
+    new_mutex,
+    pci,
     prelude::*,
     sync::{
         Arc,
         Mutex, //
     },
-    time::{
-        delay::fsleep,
-        Delta, //
-    },
+    time::Delta, //
 };
 
 /// What the auxiliary device carries for the driver that binds it.
@@ -82,8 +81,10 @@ pub struct PfQm {
 const POLL_PERIOD: Delta = Delta::from_micros(10);
 const POLL_TIMEOUT: Delta = Delta::from_micros(1000);
 
-/// How long a reset waits for another one: `QM_RESET_WAIT_TIMEOUT` of the same header, in ms.
-const RESET_WAIT_MS: u32 = 60_000;
+/// How often a reset looks whether another one is over, and how long: `QM_RESET_WAIT_TIMEOUT` of the
+/// same header.
+const RESET_PERIOD: Delta = Delta::from_millis(1);
+const RESET_TIMEOUT: Delta = Delta::from_secs(60);
 
 impl PfQm {
     pub(crate) fn new(pdev: NonNull<kbindings::pci_dev>, qm: RawQm) -> Result<Arc<Self>> {
@@ -235,18 +236,14 @@ impl PfQm {
     /// Waits its turn to reset a function of this device, as the in-tree drivers do among
     /// themselves: [`ETIMEDOUT`] after a minute. To be ended by [`PfQm::reset_end`].
     pub fn reset_begin(&self) -> Result {
-        for _ in 0..RESET_WAIT_MS {
-            let begun = self.with(|bound| {
+        let take = || {
+            self.with(|bound| {
                 let begun = bound.qm.reset_trylock();
                 bound.resetting |= begun;
                 Ok(begun)
-            })?;
-            if begun {
-                return Ok(());
-            }
-            fsleep(Delta::from_millis(1));
-        }
-        Err(ETIMEDOUT)
+            })
+        };
+        read_poll_timeout(take, |begun| *begun, RESET_PERIOD, RESET_TIMEOUT).map(|_| ())
     }
 
     /// Ends what [`PfQm::reset_begin`] began; nothing where it has not, or the PF is gone.

@@ -85,7 +85,7 @@ pub fn stays() -> Result<()> {
     ensure!(now == state::RUNNING, "the state is {}", state::name(now));
     ensure!(shown(&pair, "paused true"), "the VF is not paused");
     let log = host::log_after(mark)?;
-    for line in ["the QM does not pause", "cannot go on"] {
+    for line in ["the QM does not pause", "no register can be reached"] {
         let n = log.matches(line).count();
         ensure!(n == 1, "{n} times '{line}' in the log");
     }
