@@ -88,15 +88,7 @@ impl Judge {
     /// Adds the complaints that no excuse covers to the outcome of a case.
     fn charge(&mut self, case: &Case, outcome: &mut Outcome) {
         let mut complaints = self.complaints.remove(&case.name).unwrap_or_default();
-        for known in &case.known {
-            if complaints.excuse(known) {
-                outcome.remark = format!("{} known: {}", outcome.remark, known.head);
-                outcome.remark = outcome.remark.trim().to_owned();
-            }
-        }
-        for allowed in &case.allowed {
-            complaints.excuse(allowed);
-        }
+        // What is wanted first: it may be allowed in other words, too.
         if let Some(words) = &case.splat {
             let wanted = Excuse {
                 head: words.clone(),
@@ -111,6 +103,15 @@ impl Judge {
                     outcome.why.push(why);
                 }
             }
+        }
+        for known in &case.known {
+            if complaints.excuse(known) {
+                outcome.remark = format!("{} known: {}", outcome.remark, known.head);
+                outcome.remark = outcome.remark.trim().to_owned();
+            }
+        }
+        for allowed in &case.allowed {
+            complaints.excuse(allowed);
         }
         if !complaints.is_empty() {
             outcome.why.push("the kernel complains:".to_owned());
@@ -457,6 +458,13 @@ acc-selftest: end
         };
         assert_eq!(with(""), "");
         assert!(with("[    2.6] WARNING: there\n").contains("WARNING: there"));
+        // It is still wanted where it is allowed as well.
+        let case = ["a.one", "a.two\tfresh\tsplat=in here\tallow=KASAN:"];
+        let console = GOOD.replace("ok 2", &[wanted, "ok 2"].concat());
+        assert_eq!(judge(&case, &console, End::Gone)[1].1, "");
+        assert!(judge(&case, GOOD, End::Gone)[1]
+            .1
+            .contains("was to complain"));
         // Its words in the trace of another one are not it.
         let console = GOOD.replace("ok 2", "[    2.5] BUG: x\n[    2.5]  in here\nok 2");
         assert!(judge(&cases, &console, End::Gone)[1]

@@ -95,7 +95,8 @@ fn leaks(known: &mut BTreeSet<String>, names: &Names) -> Result<()> {
         }
     }
     if new > SHOWN {
-        complain(&format!("and {} more", new - SHOWN));
+        // A space before it: it belongs to the last leak.
+        complain(&format!(" and {} more", new - SHOWN));
     }
     Ok(())
 }

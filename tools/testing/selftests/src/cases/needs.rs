@@ -63,10 +63,23 @@ const NEEDS: &[(&str, &str)] = &[
     ("debug.", "\tfresh\tflavour=debug"),
     ("debug.cfi", "\tlethal"),
     ("debug.hung_task", "\tlethal"),
+    // A task that has left the kernel with a spinlock held: both are said, in both cases.
+    ("debug.lockdep", ATOMIC),
+    ("debug.atomic_sleep", ATOMIC),
+    (
+        "debug.atomic_sleep",
+        "\tallow=WARNING: lock held when returning",
+    ),
+    // kmemleak itself says how many it has found.
+    ("debug.kmemleak", "\tallow=new suspected memory leaks"),
 ];
 
 /// pci_disable_sriov() by a PF's driver that is unbound: without pci_rescan_remove_lock.
 const SRIOV_UNLOCKED: &str = "\tknown=WARNING: drivers/pci/remove.c: @ hisi_qm_sriov_disable+";
+
+/// What the scheduler says of a task that holds a spinlock.
+const ATOMIC: &str =
+    "\tallow=BUG: scheduling while atomic\tallow=BUG: sleeping function called from invalid context";
 
 /// What the SMMU says then: F_TRANSLATION.
 const UNMAPPED: &str = "\tallow=smmuv3: event 0x10 received";
