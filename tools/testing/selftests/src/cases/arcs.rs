@@ -142,13 +142,15 @@ fn step(pair: &Pair, way: &mut Way, from: u32, to: u32) -> Result<()> {
 /// VF is in RUNNING again.
 fn busy(pair: &mut Pair, from: u32, to: u32) -> Result<()> {
     pair.bench.twin.mark()?;
-    pair.bench.twin.fault("vf1", "hold-jobs 1")?;
+    pair.bench.twin.hold_jobs(0, 1)?;
     pair.submit(JOBS as usize)?;
     host::wait_for("the first job", || {
         let counts = pair.bench.twin.counts();
         counts.is_ok_and(|counts| counts.get("vf1", "jobs_done") == 1)
     })?;
     let mut way = reach(pair, from)?;
+    // The first PAUSE has ended the order.
+    pair.bench.twin.hold_jobs(0, 0)?;
     // A transfer that has begun is not begun again; what was written is loaded in STOP, and nothing was.
     let refused = match (from, to) {
         _ if from == to => false,
@@ -182,7 +184,7 @@ fn busy(pair: &mut Pair, from: u32, to: u32) -> Result<()> {
     // The first, and for each pause the one that the engine was at.
     let done = pair.bench.twin.counts()?.get("vf1", "jobs_done");
     ensure!((1..JOBS).contains(&done), "{done} of {JOBS} jobs were done");
-    pair.bench.twin.fault("vf1", "hold-jobs off")?;
+    pair.bench.twin.release_jobs(0)?;
     if now == RESUMING && !load(&mut way)? {
         // What it was is overwritten, and with what nobody knows.
         pair.source.reset()?;
