@@ -65,4 +65,4 @@ sub put {
 	close $file or die "$path: $!\n";
 }
 put($c_path, "#include \"bindings.h\"\n\n${declarations}void *const functions[] = {\n$functions};\n");
-put($rust_path, "#![allow(warnings)]\nuse core::mem::zeroed;\n$rust");
+put($rust_path, "#![allow(warnings, unsafe_op_in_unsafe_fn)]\nuse core::mem::zeroed;\n$rust");

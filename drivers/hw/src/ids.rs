@@ -32,7 +32,7 @@ pub const QM_HW_V5: u32 = 0x51;
 /// PCI domain. No two PFs of a host have the same.
 pub const fn auxiliary_number(domain: u16, devid: u16) -> u32 {
     // CAST: Widen; `From` is not const.
-    (domain as u32) << 16 | devid as u32
+    ((domain as u32) << 16) | devid as u32
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ const NEEDS: &[(&str, &str)] = &[
     ("dirty.hostile_changing", UNMAPPED),
     ("dirty.hostile_descriptors", UNMAPPED),
     ("dirty.hostile_rings", UNMAPPED),
+    ("dirty.hostile_unmapped", UNMAPPED),
     ("dirty.hostile_many_vfs", "\tvfs=63"),
     // Only that flavour fails on request.
     ("dirty.no_memory", "\tflavour=debug"),
