@@ -234,6 +234,7 @@ fn main() -> ExitCode {
         } => machine
             .build_initramfs()
             .and_then(|()| check(&machine, &pattern, &driver, all)),
+        What::Mutants(wanted) if wanted.table => mutants::table(&machine),
         What::Mutants(wanted) => machine.build_initramfs().and_then(|()| {
             let cases = guest_cases(&machine)?;
             mutants::mutants(&machine, &wanted, &cases)

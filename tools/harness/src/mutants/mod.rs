@@ -44,7 +44,7 @@ pub struct Wanted {
     seed: String,
     /// Runs nothing: writes the table of what is known
     #[arg(long)]
-    table: bool,
+    pub table: bool,
     /// The commit of the tree, for the table
     #[arg(long, default_value = "-")]
     commit: String,
@@ -268,6 +268,21 @@ impl Run<'_> {
     }
 }
 
+/// What is known of drivers/hw.
+fn host_row(machine: &Machine) -> Option<Row> {
+    results::host_row("drivers/hw", &machine.top.join("build/mutants-hw"))
+}
+
+/// `acc mutants --table`: the table of earlier runs.
+pub fn table(machine: &Machine) -> Result<bool> {
+    let all = list::read(&machine.top)?;
+    let results = Results::open(&machine.folder("mutants"))?;
+    for line in results.table(&all, host_row(machine).as_ref())? {
+        println!("# {line}");
+    }
+    Ok(true)
+}
+
 /// `acc mutants`
 pub fn mutants(machine: &Machine, wanted: &Wanted, all_cases: &[Case]) -> Result<bool> {
     let folder = machine.folder("mutants");
@@ -304,14 +319,7 @@ pub fn mutants(machine: &Machine, wanted: &Wanted, all_cases: &[Case]) -> Result
     }
     let whole = chosen.len() == all.len();
     let results = Results::open(&folder)?;
-    let host = machine.top.join("build/mutants-hw");
-    let host = results::host_row("drivers/hw", &host);
-    if wanted.table {
-        for line in results.table(&all, host.as_ref())? {
-            println!("# {line}");
-        }
-        return Ok(true);
-    }
+    let host = host_row(machine);
     let mut report = Report::new(&folder, &machine.flavour, chosen.len() + usize::from(whole))?;
     let mut left = Vec::new();
     for mutant in &chosen {
