@@ -362,7 +362,10 @@ static void config_write(PCIDevice *pdev, uint32_t addr, uint32_t value, int len
 static uint32_t vf_config_read(PCIDevice *pdev, uint32_t addr, int len)
 {
 	uint32_t value = pci_default_read_config(pdev, addr, len);
+	struct function *f = (struct function *)pdev;
 
+	if (f->pf && f->pf->twin)
+		twin_config_read(f->pf->twin, f->number);
 	return addr == PCI_COMMAND ? value & ~PCI_COMMAND_MEMORY : value;
 }
 
@@ -373,7 +376,7 @@ static void function_reset(DeviceState *dev)
 	pcie_cap_deverr_reset(&f->pdev);
 	/* With a PF, QEMU resets its SR-IOV capability: its VFs go, till they are enabled anew. */
 	if (f->pf && f->pf->twin)
-		twin_reset(f->pf->twin, f->number, qemu_clock_get_ns(QEMU_CLOCK_VIRTUAL));
+		twin_reset(f->pf->twin, f->number);
 }
 
 static const Property pf_properties[] = {

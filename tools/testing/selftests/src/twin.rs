@@ -281,14 +281,14 @@ impl Twin {
         self.fault(&format!("vf{}", vf + 1), "hold-jobs off")
     }
 
-    /// Resets of all functions since the mark in their order: of which function, and when in the
-    /// machine's virtual time, in nanoseconds.
-    pub fn resets(&self) -> Result<Vec<(String, u64)>> {
+    /// Resets of all functions since the mark, and their ends, in order: of which function, and whether it
+    /// ended. A reset has ended when the configuration space is first read after it.
+    pub fn resets(&self) -> Result<Vec<(String, bool)>> {
         self.ask("ledger resets")?
             .lines()
             .map(|line| {
-                let (function, ns) = line.split_once(' ').ok_or("no such line")?;
-                Ok((function.to_owned(), ns.parse()?))
+                let (function, what) = line.split_once(' ').ok_or("no such line")?;
+                Ok((function.to_owned(), what == "ended"))
             })
             .collect()
     }

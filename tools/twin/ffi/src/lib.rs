@@ -159,14 +159,24 @@ pub unsafe extern "C" fn twin_run(handle: *mut Handle, now: u64) -> u64 {
     with(handle, |twin, machine| twin.run(machine, now)).unwrap_or(u64::MAX)
 }
 
-/// A function-level reset at `now`.
+/// A function-level reset.
 ///
 /// # Safety
 ///
 /// `handle` must come from [`twin_new`].
 #[no_mangle]
-pub unsafe extern "C" fn twin_reset(handle: *mut Handle, function: u32, now: u64) {
-    with(handle, |twin, _| twin.reset(function as usize, now));
+pub unsafe extern "C" fn twin_reset(handle: *mut Handle, function: u32) {
+    with(handle, |twin, _| twin.reset(function as usize));
+}
+
+/// The configuration space of a function is read.
+///
+/// # Safety
+///
+/// `handle` must come from [`twin_new`].
+#[no_mangle]
+pub unsafe extern "C" fn twin_config_read(handle: *mut Handle, function: u32) {
+    with(handle, |twin, _| twin.ledger.config_read(function as usize));
 }
 
 /// A request of a test; returns the length of the answer.

@@ -7,7 +7,7 @@
 //! - `ledger`: all counts, a line each
 //! - `ledger registers FN`: its register accesses, by offset
 //! - `ledger pages FN`: the pages that it wrote by DMA, as ranges
-//! - `ledger resets`: resets in their order, with the time of each
+//! - `ledger resets`: resets and their ends in order
 //! - `ledger log on|off`: starts an empty log of register accesses, or ends and forgets it
 //! - `ledger log`: the accesses of all functions in their order, a line each
 //! - `show FN`: its queues as they stand

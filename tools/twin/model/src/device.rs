@@ -192,11 +192,9 @@ impl Twin {
     /// A function is reset (`flr` in the ledger): by FLR, by its bus, or as a VF that comes or goes.
     /// With the PF goes what only the PF has. Guess: the VFT, too, since `hisi_qm_reset_done()` writes
     /// all of it anew. That VFs go with the PF is PCI's business, which resets each of them.
-    ///
-    /// `now`: when, in nanoseconds.
-    pub fn reset(&mut self, f: usize, now: u64) {
+    pub fn reset(&mut self, f: usize) {
         self.ledger.add(f, "flr", 1);
-        self.ledger.reset(f, now);
+        self.ledger.reset(f);
         if let Some(function) = self.functions.get_mut(f) {
             let mailbox = function.mailbox;
             let command = Command::from_raw(mailbox.command_raw());

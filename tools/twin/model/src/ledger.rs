@@ -12,7 +12,7 @@ use std::{
 /// The unit in which writes by DMA are noted, in bits.
 pub const PAGE_SHIFT: u32 = 12;
 
-/// How many resets since the mark are kept with their time.
+/// How many lines on resets are kept since the mark.
 const RESETS: usize = 4096;
 
 /// What happened to a function since the mark.
@@ -33,8 +33,10 @@ struct Counts {
 /// The ledger of a device.
 pub struct Ledger {
     functions: Vec<Counts>,
-    /// Resets in their order: of which function, and when
-    resets: Vec<(usize, u64)>,
+    /// Resets and their ends in order: of which function, and whether it ended
+    resets: Vec<(usize, bool)>,
+    /// Functions that were reset, and whose configuration space was not read since
+    unread: BTreeSet<usize>,
     /// The order of register accesses; a mark does not touch it.
     pub log: Log,
 }
@@ -45,6 +47,7 @@ impl Ledger {
         Self {
             functions: (0..functions).map(|_| Counts::default()).collect(),
             resets: Vec::new(),
+            unread: BTreeSet::new(),
             log: Log::default(),
         }
     }
@@ -80,11 +83,24 @@ impl Ledger {
         }
     }
 
-    /// A function was reset at `now`, in nanoseconds.
-    pub fn reset(&mut self, function: usize, now: u64) {
+    /// A function was reset.
+    pub fn reset(&mut self, function: usize) {
+        self.unread.insert(function);
+        self.resets_go_on(function, false);
+    }
+
+    /// The configuration space of a function is read. The first time after a reset, its driver has waited
+    /// for the reset to end.
+    pub fn config_read(&mut self, function: usize) {
+        if self.unread.remove(&function) {
+            self.resets_go_on(function, true);
+        }
+    }
+
+    fn resets_go_on(&mut self, function: usize, ended: bool) {
         // No test needs more, and a guest may run for long.
         if self.resets.len() < RESETS {
-            self.resets.push((function, now));
+            self.resets.push((function, ended));
         }
     }
 
@@ -140,6 +156,7 @@ impl Ledger {
     pub fn mark(&mut self) {
         self.functions.fill_with(Counts::default);
         self.resets.clear();
+        self.unread.clear();
     }
 
     /// All counts but registers by offset, a line each: `pf KEY VALUE`, `vf1 KEY VALUE` ...
@@ -163,11 +180,12 @@ impl Ledger {
         text
     }
 
-    /// Resets in their order: `pf NS`, `vf1 NS` ...
+    /// Resets and their ends in order: `vf1 reset`, `vf1 ended` ...
     pub fn resets_to_text(&self) -> String {
         let mut text = String::new();
-        for (function, now) in &self.resets {
-            let _ = writeln!(text, "{} {now}", name(*function));
+        for (function, ended) in &self.resets {
+            let what = if *ended { "ended" } else { "reset" };
+            let _ = writeln!(text, "{} {what}", name(*function));
         }
         text
     }
@@ -241,7 +259,11 @@ mod tests {
         ledger.add(0, "msi", 2);
         ledger.mailbox(1, "PAUSE_QM");
         ledger.cut_off(1, "PAUSE_QM");
-        ledger.reset(1, 700);
+        ledger.config_read(1);
+        ledger.reset(1);
+        ledger.reset(0);
+        ledger.config_read(1);
+        ledger.config_read(1);
         ledger.register(1, true, 2, 0x300);
         ledger.register(1, true, 2, 0x300);
         // A function that there is not counts nothing.
@@ -250,7 +272,7 @@ mod tests {
             ledger.to_text(),
             "pf msi 2\nvf1 mailbox.PAUSE_QM 1\nvf1 cut_off.PAUSE_QM 1\n"
         );
-        assert_eq!(ledger.resets_to_text(), "vf1 700\n");
+        assert_eq!(ledger.resets_to_text(), "vf1 reset\npf reset\nvf1 ended\n");
         assert_eq!(ledger.get(1, "cut_off.PAUSE_QM"), 1);
         assert_eq!(ledger.registers_to_text(1), "write 2 0x300 2\n");
         assert_eq!(ledger.accesses(1, true, 2, 0x300), 2);

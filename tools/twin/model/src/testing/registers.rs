@@ -362,7 +362,7 @@ impl Game {
             11..=13 => self.submit(wishes)?,
             // A reset, the window of V5, or a driver that begins anew
             14 => match what >> 4 {
-                0..4 => self.twin.reset(f, self.now),
+                0..4 => self.twin.reset(f),
                 n @ 4..8 => {
                     let open = u64::from(n != 4);
                     self.write(0, regs::QM_MIG_REGION_SEL.into(), open, 4);

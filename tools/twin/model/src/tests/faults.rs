@@ -34,7 +34,7 @@ fn a_mailbox_that_is_busy_for_ever() {
     assert!(!mailbox(&mut twin, &mut machine, 2, pause()).is_busy());
     // A reset helps, once the fault is gone.
     order(&mut twin, "clear");
-    twin.reset(1, 0);
+    twin.reset(1);
     assert!(!mailbox(&mut twin, &mut machine, 1, pause()).is_busy());
 }
 
@@ -84,11 +84,11 @@ fn a_command_that_is_held() {
     // A reset comes before the end of it.
     order(&mut twin, "mailbox-hold all");
     assert!(mailbox(&mut twin, &mut machine, 1, pause()).is_busy());
-    twin.reset(1, 42);
+    twin.reset(1);
     order(&mut twin, "clear");
     assert_eq!(twin.run(&mut machine, 0), None);
     assert_eq!(twin.ledger.get(1, "cut_off.PAUSE_QM"), 1);
-    assert_eq!(twin.control("ledger resets"), "vf1 42\n");
+    assert_eq!(twin.control("ledger resets"), "vf1 reset\n");
 }
 
 /// So many jobs are done, and the next one stays, until the order ends or a command waits for it.

@@ -315,7 +315,7 @@ fn flr_forgets_and_commands_are_checked() {
     let mut machine = Machine::new();
     let mut twin = device(&mut machine);
     set_up(&mut twin, &mut machine, 1);
-    twin.reset(1, 0);
+    twin.reset(1);
     assert_eq!(query(&mut twin, &mut machine, 1, Command::SqcBt), 0);
     assert_eq!(
         twin.read(1, BAR2, regs::QM_VF_STATE.into(), 4),

@@ -49,7 +49,7 @@ fn a_busy_vf_is_reset() {
     assert_eq!(twin.run(&mut machine, 0), Some(100));
     machine.accesses.clear();
     machine.interrupts.clear();
-    twin.reset(1, 0);
+    twin.reset(1);
     assert_eq!(twin.run(&mut machine, 1000), None, "its jobs are forgotten");
     assert_eq!(machine.accesses, []);
     assert_eq!(machine.interrupts, []);
@@ -94,7 +94,7 @@ fn the_pf_forgets_the_vft() {
         let mut twin = device(&mut machine);
         assert_ne!(get_vft(&mut twin, &mut machine, 0, 1), 0);
         if forget {
-            twin.reset(0, 0);
+            twin.reset(0);
         } else {
             // QM_MEM_START_INIT
             twin.write(&mut machine, 0, BAR2, 0x10_0040, 1, 4);
@@ -113,7 +113,7 @@ fn errors_are_reset_with_the_pf() {
     assert_eq!(twin.control("fault pf ras 0x8"), "");
     twin.run(&mut machine, 0);
     assert_eq!(machine.interrupts, [(0, 3)]);
-    twin.reset(0, 0);
+    twin.reset(0);
     twin.run(&mut machine, 0);
     assert_eq!(machine.interrupts, [(0, 3)]);
     let status = u64::from(regs::QM_ABNORMAL_INT_STATUS);
