@@ -4,6 +4,7 @@
 
 mod audit;
 mod cases;
+mod cpus;
 mod demo;
 mod differences;
 mod hand;

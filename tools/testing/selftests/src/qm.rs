@@ -10,7 +10,7 @@ mod registers;
 pub use self::registers::Mailbox;
 
 use self::registers::Registers;
-use crate::{memory::Memory, vfio::Device, work::Engine, Result};
+use crate::{cpus, memory::Memory, vfio::Device, work::Engine, Result};
 use hisi_acc_hw::{
     context::{EqcDw6, SqcDw3, Xqc, CQE_SIZE, EQE_SIZE, XQC_SIZE},
     doorbell::{Doorbell, Kind},
@@ -265,6 +265,8 @@ impl Qm {
 
     /// Goes on over the registers of another VF.
     pub fn move_to(&mut self, device: &Device) -> Result<()> {
+        // An interrupt of the source may still be pending on a CPU.
+        cpus::run_on_each()?;
         self.see_interrupts();
         self.interrupts = 0;
         self.registers = Registers::new(device, self.queues.len())?;

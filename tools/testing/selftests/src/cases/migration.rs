@@ -117,8 +117,17 @@ pub fn back_and_forth(driver: Driver) -> Result<()> {
             "the stream has {} bytes",
             stream.len()
         );
-        pair.finish()
-            .map_err(|e| format!("after migration {n}: {e}"))?;
+        if let Err(e) = pair.finish() {
+            let counts = pair.bench.twin.counts()?;
+            let of = |key| counts.get(&format!("vf{}", (n + 1) % 2 + 1), key);
+            return Err(format!(
+                "after migration {n}: {e}; the target has done {} jobs and raised {} interrupts, {} for nobody",
+                of("jobs_done"),
+                of("msi"),
+                of("msi_lost")
+            )
+            .into());
+        }
         std::mem::swap(&mut pair.source, &mut pair.target);
     }
     ensure!(
