@@ -304,7 +304,14 @@ impl Workload {
             if self.collect(qm, memory)? != 0 {
                 last = Instant::now();
             } else if last.elapsed() > limit {
-                return Err(format!("{} jobs do not come back", self.pending.len()).into());
+                let left = self.pending.len();
+                qm.look();
+                let done = self.collect(qm, memory)?;
+                let mut why = format!("{left} jobs do not come back");
+                if done != 0 {
+                    why += &format!(": {done} are done, but no interrupt came");
+                }
+                return Err(why.into());
             } else {
                 sleep(Duration::from_millis(1));
             }
