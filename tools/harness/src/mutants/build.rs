@@ -65,7 +65,12 @@ impl<'a> Builder<'a> {
         for source in SOURCES {
             // Of the tools, those that build modules.
             let parts: &[&str] = match *source {
-                "tools" => &["tools/modules.sh", "tools/env"],
+                "tools" => &[
+                    "tools/bindgen.mk",
+                    "tools/env",
+                    "tools/modules.sh",
+                    "tools/warnings.awk",
+                ],
                 _ => &[source],
             };
             for part in parts {
