@@ -5,7 +5,7 @@
 
 use super::ensure;
 use crate::{host, Result};
-use std::{path::Path, process::Command};
+use std::{fs::OpenOptions, io, os::fd::AsRawFd, path::Path};
 
 /// How to provoke something.
 #[derive(Clone, Copy)]
@@ -86,9 +86,23 @@ fn lkdtm(point: &str) -> Result<()> {
     host::modprobe("lkdtm")?;
     let direct = "/sys/kernel/debug/provoke-crash/DIRECT";
     ensure!(Path::new(direct).exists(), "no {direct}");
-    // By a process of its own, which may not survive it.
-    Command::new("sh")
-        .args(["-c", &format!("echo {point} >{direct}")])
-        .status()?;
-    Ok(())
+    let file = OpenOptions::new().write(true).open(direct)?;
+    // By a process of its own, which may not survive it. Where it holds a spinlock afterwards, a page that
+    // is not there yet would end it before the scheduler complains.
+    // SAFETY: The child makes system calls only, with memory that it has a copy of.
+    match unsafe { libc::fork() } {
+        -1 => Err(io::Error::last_os_error().into()),
+        // SAFETY: As above.
+        0 => unsafe {
+            libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE);
+            libc::write(file.as_raw_fd(), point.as_ptr().cast(), point.len());
+            libc::sched_yield();
+            libc::_exit(0)
+        },
+        child => {
+            // SAFETY: A child of this process; no status is asked for.
+            unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+            Ok(())
+        }
+    }
 }

@@ -71,8 +71,10 @@ const NEEDS: &[(&str, &str)] = &[
         "debug.atomic_sleep",
         "\tallow=WARNING: lock held when returning",
     ),
-    // kmemleak itself says how many it has found.
-    ("debug.kmemleak", "\tallow=new suspected memory leaks"),
+    // The module says what it leaks, and kmemleak how much it has found.
+    ("debug.kmemleak", "\tallow=kmemleak:"),
+    // KASAN taints the kernel.
+    ("debug.kasan", "\tallow=Disabling lock debugging"),
 ];
 
 /// pci_disable_sriov() by a PF's driver that is unbound: without pci_rescan_remove_lock.
