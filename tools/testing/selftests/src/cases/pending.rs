@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `migration.interrupt_pending`, `migration.error_pending`: events that the source has told of and
-//! nobody has looked into are told of by the target. `migration.interrupt_carried`: the source raises
-//! their interrupts once more while it is saved.
+//! `migration.interrupt_pending`, `migration.error_pending`: the target raises interrupts for events that
+//! the source has raised them for, and that the guest driver has not handled.
+//! `migration.interrupt_carried`: the source raises these interrupts once more while it is saved.
 
 use super::{
     ensure,
