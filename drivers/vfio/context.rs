@@ -105,7 +105,7 @@ impl AccVf {
 
     /// Reads the EQC or AEQC.
     pub(crate) fn read_context(&self, qm: &Qm<'_>, context: Context) -> Result<XqcWords> {
-        self.check_control(qm.device())?;
+        self.check_control(qm.dev)?;
         match self.control.get() {
             Control::Vf => qm.read_words(context.in_vf()),
             Control::Pf => {
@@ -121,7 +121,7 @@ impl AccVf {
 
     /// Writes it.
     pub(crate) fn write_context(&self, qm: &Qm<'_>, context: Context, words: &XqcWords) -> Result {
-        self.check_control(qm.device())?;
+        self.check_control(qm.dev)?;
         match self.control.get() {
             Control::Vf => qm.write_words(context.in_vf(), words),
             Control::Pf => {

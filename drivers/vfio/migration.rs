@@ -123,11 +123,16 @@ fn check_pending(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
     wait_idle(|| pf.read32(core)).map_err(refuse("an error of the engine"))
 }
 
+/// Logs that no register can be reached.
+fn warn_unreachable(dev: &Vf<'_>) {
+    dev_warn_ratelimited!(dev, "asleep, or gone: no register can be reached\n");
+}
+
 /// Returns whether the VF's driver has set it up. Logs it if no register can be reached: [`EIO`].
 fn is_ready(dev: &Vf<'_>, qm: &Qm<'_>) -> Result<bool> {
     qm.is_ready().inspect_err(|e| {
         if *e == EIO {
-            dev_warn_ratelimited!(dev, "asleep, or gone: no register can be reached\n");
+            warn_unreachable(dev);
         }
     })
 }
@@ -137,7 +142,7 @@ fn reach(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
     if qm.is_there()? {
         return Ok(());
     }
-    dev_warn_ratelimited!(dev, "asleep, or gone: no register can be reached\n");
+    warn_unreachable(dev);
     Err(EIO)
 }
 

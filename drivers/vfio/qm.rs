@@ -38,11 +38,6 @@ impl<'a> Qm<'a> {
         Self { dev, bar2 }
     }
 
-    /// Returns the VF, for messages.
-    pub(crate) fn device(&self) -> &vfio::pci::Device<AccVf> {
-        self.dev
-    }
-
     /// Reads a register.
     pub(crate) fn read(&self, reg: u32) -> Result<u32> {
         self.bar2.try_read32(usize::try_from(reg)?)
