@@ -60,6 +60,17 @@ impl Vf {
         Ok(())
     }
 
+    /// Starts a log that has no memory of its own yet, with a request in the queue.
+    fn begin_anew(&mut self) -> Result<()> {
+        self.log = None;
+        self.start()?;
+        self.report()?;
+        self.bits = Pages::none();
+        self.bench.twin.mark()?;
+        self.place();
+        Ok(())
+    }
+
     /// Puts a request into the queue.
     fn place(&mut self) {
         let (from, to) = (self.source, self.dest);
@@ -160,16 +171,7 @@ fn start(vf: &mut Vf) -> Result<u32> {
 fn doorbell(vf: &mut Vf) -> Result<u32> {
     let points = inject::each(
         vf,
-        |vf| {
-            // A log that has no memory of its own yet.
-            vf.log = None;
-            vf.start()?;
-            vf.report()?;
-            vf.bits = Pages::none();
-            vf.bench.twin.mark()?;
-            vf.place();
-            Ok(())
-        },
+        Vf::begin_anew,
         |vf| vf.ring(),
         |vf, result, failed| {
             if !Vf::judge(result, failed)? {
@@ -190,12 +192,7 @@ fn report(vf: &mut Vf) -> Result<u32> {
     let points = inject::each(
         vf,
         |vf| {
-            vf.log = None;
-            vf.start()?;
-            vf.report()?;
-            vf.bits = Pages::none();
-            vf.bench.twin.mark()?;
-            vf.place();
+            vf.begin_anew()?;
             vf.ring()?;
             vf.finish()
         },
