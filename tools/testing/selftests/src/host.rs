@@ -53,9 +53,9 @@ pub fn seconds(n: u64) -> Duration {
     Duration::from_secs(n) * slowness()
 }
 
-/// Waits a moment for something to become true.
+/// Waits for something to become true: a moment, or longer on a machine with other things to do.
 pub fn wait_for(what: &str, ready: impl FnMut() -> bool) -> Result<()> {
-    wait_long_for(what, Duration::from_secs(10), ready)
+    wait_long_for(what, Duration::from_secs(30), ready)
 }
 
 /// Waits that long.

@@ -6,6 +6,7 @@
 use super::{covers, life::Vf, Logged};
 use crate::{
     cases::{ensure, errno},
+    host,
     qm::{Mailbox, Qm},
     work, Result,
 };
@@ -18,6 +19,7 @@ use hisi_acc_hw::{
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
+    time::Duration,
 };
 
 impl Vf {
@@ -120,7 +122,7 @@ pub fn error_event() -> Result<()> {
     vf.bench.twin.mark()?;
     vf.qm.submit(&vf.bench.memory, 0, &sqe.to_bytes());
     let twin = &vf.bench.twin;
-    crate::host::wait_for("the error", || {
+    host::wait_for("the error", || {
         twin.counts()
             .is_ok_and(|counts| counts.get("vf1", "queue_error") == 1)
     })?;
@@ -143,7 +145,7 @@ pub fn error_event() -> Result<()> {
 /// The VF is reset again and again while doorbells are rung and reports made: a doorbell that is under
 /// way is shown to the driver once more.
 pub fn reset_and_doorbells() -> Result<()> {
-    const RESETS: usize = 10;
+    const RESETS: u64 = 10;
     let mut vf = Vf::new()?;
     let log = Logged::start(&vf.device)?;
     let bar4 = vf.device.region(4)?;
@@ -178,14 +180,21 @@ pub fn reset_and_doorbells() -> Result<()> {
             }
             Ok::<_, String>(())
         });
-        let resets = (0..RESETS).try_for_each(|_| vf.device.reset());
+        // Two doorbells for each reset at least: no thread has waited for the other one only.
+        let mut resets = 0;
+        let mut reset = Ok(());
+        let enough = host::wait_long_for("doorbells", Duration::from_secs(60), || {
+            reset = vf.device.reset();
+            resets += 1;
+            let over = reset.is_err() || bells.is_finished() || reports.is_finished();
+            over || (resets >= RESETS && rung.load(Ordering::Relaxed) > 2 * resets)
+        });
         end.store(true, Ordering::Relaxed);
         bells.join().map_err(|_| "panicked")??;
         reports.join().map_err(|_| "panicked")??;
-        Ok(resets?)
+        reset?;
+        enough.map_err(|e| format!("{e}: {rung:?} for {resets} resets").into())
     })?;
-    let rung = rung.into_inner();
-    ensure!(rung > RESETS as u64, "{rung} doorbells");
     // Whatever was rung last is gone with one more.
     vf.device.reset()?;
     vf.set_up()?;
