@@ -143,21 +143,15 @@ static void catch_up(struct pf *pf)
 	run(pf);
 }
 
-/*
- * Guess: what is narrower than a register does nothing. It is no error for who makes the access: writes
- * are posted, and a read has an answer.
- */
 static uint64_t bar_read(struct function *f, uint8_t bar, hwaddr addr, unsigned int size)
 {
-	if (size < 4)
-		return 0;
 	return f->pf ? twin_read(f->pf->twin, f->number, bar, addr, size) : ~0ULL;
 }
 
 static void bar_write(struct function *f, uint8_t bar, hwaddr addr, uint64_t value,
 		      unsigned int size)
 {
-	if (!f->pf || size < 4)
+	if (!f->pf)
 		return;
 	twin_write(f->pf->twin, f->number, bar, addr, value, size);
 	qemu_bh_schedule(f->pf->bh);

@@ -29,7 +29,26 @@
 //!   - `silent-load on|off`: loading the context of an event queue asks for no interrupt for the
 //!     events that are in the queue already (the alternative of guess G9)
 
-use crate::Twin;
+use crate::{
+    device::Twin,
+    fault::{Faults, Which},
+};
+
+fn number<T: TryFrom<u64>>(word: &str) -> Option<T> {
+    let value = match word.strip_prefix("0x") {
+        Some(hex) => u64::from_str_radix(hex, 16),
+        None => word.parse(),
+    };
+    value.ok().and_then(|value| value.try_into().ok())
+}
+
+fn switch(word: &str) -> Option<bool> {
+    match word {
+        "on" => Some(true),
+        "off" => Some(false),
+        _ => None,
+    }
+}
 
 impl Twin {
     /// Answers a request; the answer to one that is not understood begins with `error:`.
@@ -63,7 +82,45 @@ impl Twin {
         answer.unwrap_or_else(|| format!("error: not understood: {request}\n"))
     }
 
-    /// A function's queues, for who looks for what was lost.
+    /// Takes an order for function `f`; `None` if it is not understood.
+    fn order(&mut self, f: usize, words: &[&str]) -> Option<()> {
+        let faults = self.faults.get_mut(f)?;
+        match words {
+            ["clear"] => *faults = Faults::default(),
+            ["job-delay", ns] => faults.job_delay = number(ns)?,
+            ["hold-jobs", "off"] => faults.jobs_left = None,
+            ["hold-jobs", n] => faults.jobs_left = Some(number(n)?),
+            ["mailbox-busy", on] => faults.mailbox_busy = switch(on)?,
+            ["mailbox-late", ns] => faults.mailbox_delay = number(ns)?,
+            ["mailbox-hold", "off"] => faults.held = None,
+            ["mailbox-hold", which] => faults.held = Some(Which::read(which)?),
+            ["mailbox-polls", n] => faults.mailbox_polls = number(n)?,
+            ["mailbox-error", "off"] => faults.refused = None,
+            ["mailbox-error", which] => faults.refused = Some(Which::read(which)?),
+            ["write-back-stuck", on] => faults.write_back_stuck = switch(on)?,
+            ["ras-at-pause", bits] => faults.ras_at_pause = number(bits)?,
+            ["engine-at-pause", bits] => faults.engine_at_pause = number(bits)?,
+            ["lose-msi", n] => faults.lost = number(n)?,
+            ["double-msi", n] => faults.doubled = number(n)?,
+            ["dma-hole", at, len] => {
+                let at: u64 = number(at)?;
+                faults.hole = at..at.saturating_add(number(len)?);
+            }
+            ["gone", on] => faults.gone = switch(on)?,
+            ["silent-load", on] => faults.silent_load = switch(on)?,
+            // Not kept, and nothing to clear: the state of registers, now.
+            ["message-pending", on] => {
+                let on = u32::from(switch(on)?);
+                self.functions.get_mut(f)?.message_status = on;
+            }
+            ["ras", bits] => self.pf.qm_errors.set(number(bits)?),
+            ["engine", bits] => self.pf.engine_errors.set(number(bits)?),
+            _ => return None,
+        }
+        Some(())
+    }
+
+    /// Shows a function's queues, for a reader who looks for something that was lost.
     fn show(&self, f: usize) -> String {
         let function = &self.functions[f];
         let mut text = format!(

@@ -5,21 +5,20 @@
 use crate::{
     bus::{Bus, Fault},
     caps,
-    dfx::Dfx,
+    dfx::{self, Dfx},
     fault::Faults,
     function::Function,
     kind::{Generation, Kind},
     ledger::Ledger,
-    pf::Errors,
+    pf::{self, PfRegs},
     BAR2, BAR4, DOORBELL_PAGE,
 };
 use hisi_acc_hw::{
-    context::{VftEntry, Xqc},
+    context::Xqc,
     doorbell::Kind as Ring,
     mailbox::{Command, Message},
     regs,
 };
-use std::collections::BTreeMap;
 
 /// `QM_MIG_REGION_OFFSET`: on V5 the registers of all functions, in the PF's BAR2
 const WINDOW: u32 = 0x18_0000;
@@ -29,8 +28,6 @@ const WINDOW_SIZE: u32 = 0x2000;
 const WINDOW_END: u32 = WINDOW + 64 * WINDOW_SIZE;
 /// `QM_MB_BUSY_SHIFT`
 const MAILBOX_BUSY: u32 = 1 << 13;
-/// `QM_SQC_VFT_VALID`
-const VFT_VALID: u64 = 1 << 44;
 
 /// The device.
 pub struct Twin {
@@ -39,12 +36,8 @@ pub struct Twin {
     pub(crate) functions: Vec<Function>,
     /// What was ordered for each.
     pub(crate) faults: Vec<Faults>,
-    /// Queues by function and table: what was written to the VFT, by type and function.
-    pub(crate) vft: BTreeMap<(u32, u32), u64>,
-    /// `QM_ABNORMAL_INT_*`
-    pub(crate) qm_errors: Errors,
-    /// `HZIP_CORE_INT_*` and the like
-    pub(crate) engine_errors: Errors,
+    /// What only the PF has.
+    pub(crate) pf: PfRegs,
     /// Counters that drivers read
     pub(crate) dfx: Dfx,
     /// What happened.
@@ -133,9 +126,7 @@ impl Twin {
             kind,
             functions: (0..=vfs).map(|_| Function::new()).collect(),
             faults: vec![Faults::default(); vfs + 1],
-            vft: BTreeMap::new(),
-            qm_errors: Errors::default(),
-            engine_errors: Errors::default(),
+            pf: PfRegs::new(kind),
             dfx: Dfx::default(),
             ledger: Ledger::new(vfs + 1),
         }
@@ -173,25 +164,16 @@ impl Twin {
         self.counted(bus).msi(f, vector);
     }
 
-    /// The VFT's entry of a function, as it was written.
-    pub(crate) fn vft_entry(&self, f: usize) -> Option<u64> {
-        let function = u32::try_from(f).ok()?;
-        self.vft
-            .get(&(regs::QM_VFT_CFG_TYPE_SQC, function))
-            .copied()
-    }
-
-    /// How many queues a function has, by the VFT. `hisi_qm_stop()` takes all from the PF by an entry
-    /// that is not valid.
-    pub(crate) fn queues(&self, f: usize) -> u32 {
-        self.vft_entry(f)
-            .filter(|raw| raw & VFT_VALID != 0)
-            .map_or(0, |raw| VftEntry::from_sqc_vft(raw).num)
+    /// Raises the PF's interrupt for errors that it was not raised for yet.
+    pub(crate) fn report_errors(&mut self, bus: &mut dyn Bus) {
+        if self.pf.tell_errors() {
+            self.msi(bus, 0, caps::VECTOR_ABNORMAL);
+        }
     }
 
     /// A function is reset (`flr` in the ledger): by FLR, by its bus, or as a VF that comes or goes.
-    /// With the PF goes what only the PF has. Guess: the VFT, too, since `hisi_qm_reset_done()` writes
-    /// all of it anew. That VFs go with the PF is PCI's business, which resets each of them.
+    /// What only the PF has goes with the PF. That VFs go with the PF is PCI's business, which resets
+    /// each of them.
     pub fn reset(&mut self, f: usize) {
         self.ledger.add(f, "flr", 1);
         self.ledger.reset(f);
@@ -204,9 +186,7 @@ impl Twin {
             *function = Function::new();
         }
         if f == 0 {
-            self.qm_errors = Errors::default();
-            self.engine_errors = Errors::default();
-            self.vft.clear();
+            self.pf = PfRegs::new(self.kind);
         }
     }
 
@@ -250,7 +230,8 @@ impl Twin {
         {
             return None;
         }
-        let selected = self.plain(regs::QM_MIG_REGION_SEL) & regs::QM_MIG_REGION_EN != 0;
+        let selected =
+            pf::plain(&self.functions, regs::QM_MIG_REGION_SEL) & regs::QM_MIG_REGION_EN != 0;
         let of = ((offset - WINDOW) / WINDOW_SIZE) as usize;
         let of = if selected { of } else { usize::MAX };
         Some((of, (offset - WINDOW) % WINDOW_SIZE))
@@ -273,7 +254,10 @@ impl Twin {
             .or_else(|| word(aeqc).map(Context::Aeq))
     }
 
-    /// A driver reads `size` bytes, 4 or 8, of a BAR of a function.
+    /// A driver reads `size` bytes, 1, 2, 4 or 8, of a BAR of a function.
+    ///
+    /// Guess: one or two bytes are those of the register of 32 bits that they are in, whose read has the
+    /// effects that it always has.
     pub fn read(&mut self, f: usize, bar: u8, offset: u64, size: u32) -> u64 {
         self.count_access(f, bar, offset, false);
         let value = self.value(f, bar, offset, size);
@@ -291,6 +275,7 @@ impl Twin {
         if f >= self.functions.len() || bar != BAR2 {
             return 0;
         }
+        let shift = 8 * (offset & 3);
         let (f, offset, window) = match self.window(f, offset & !3) {
             Some((of, at)) => {
                 self.count(of, false, true);
@@ -299,11 +284,26 @@ impl Twin {
             None => (f, offset & !3, false),
         };
         let low = u64::from(self.read32(f, offset, window));
-        if size == 8 {
-            low | (u64::from(self.read32(f, offset.wrapping_add(4), window)) << 32)
-        } else {
-            low
+        match size {
+            8 => low | (u64::from(self.read32(f, offset.wrapping_add(4), window)) << 32),
+            4 => low,
+            _ => (low >> shift) & ((1 << (8 * size)) - 1),
         }
+    }
+
+    /// Reads a register that only the PF has.
+    fn pf_read32(&mut self, offset: u32) -> Option<u32> {
+        if let Some(value) = self.pf.read(&self.functions, offset) {
+            return Some(value);
+        }
+        if offset == dfx::IN_IDLE_ST {
+            let busy = self.functions.iter().any(|f| f.current.is_some());
+            return Some(u32::from(!busy));
+        }
+        let plain = |offset| pf::plain(&self.functions, offset);
+        let selected = dfx::selector(offset).map_or(0, plain);
+        let clear = plain(dfx::CNT_CLR_CE) & 1 != 0;
+        self.dfx.read(offset, selected, clear)
     }
 
     fn read32(&mut self, f: usize, offset: u32, window: bool) -> u32 {
@@ -311,7 +311,7 @@ impl Twin {
             return value;
         }
         if f == 0 && !window {
-            if let Some(value) = self.pf_read(offset) {
+            if let Some(value) = self.pf_read32(offset) {
                 return value;
             }
         }
@@ -354,7 +354,10 @@ impl Twin {
         }
     }
 
-    /// A driver writes `size` bytes, 4 or 8, of a BAR of a function.
+    /// A driver writes `size` bytes, 1, 2, 4 or 8, of a BAR of a function.
+    ///
+    /// Guess: registers and doorbells take words of 32 bits and more. One or two bytes change nothing.
+    /// That is no error for who writes them, because a write on PCI Express has no answer.
     pub fn write(
         &mut self,
         bus: &mut dyn Bus,
@@ -366,7 +369,7 @@ impl Twin {
     ) {
         self.count_access(f, bar, offset, true);
         self.ledger.log.access(f, true, bar, offset, size, value);
-        if self.gone(f) || f >= self.functions.len() {
+        if size < 4 || self.gone(f) || f >= self.functions.len() {
             return;
         }
         if bar == BAR4 {
@@ -414,8 +417,13 @@ impl Twin {
         if caps::read(self.kind, offset, f == 0).is_some() {
             return;
         }
-        if f == 0 && !window && self.pf_write(bus, offset, value) {
-            return;
+        if f == 0 && !window {
+            if let Some(vfs) = self.pf.write(&mut self.functions, offset, value) {
+                for vf in vfs {
+                    self.msi(bus, vf, caps::VECTOR_MESSAGE);
+                }
+                return self.report_errors(bus);
+            }
         }
         let context = self.context_word(f, offset, window);
         let Some(function) = self.functions.get_mut(f) else {
@@ -446,7 +454,11 @@ impl Twin {
             }
             regs::QM_IFC_INT_SOURCE_V => function.message_status &= !value,
             regs::QM_IFC_INT_MASK => function.message_mask = value & 1,
-            regs::QM_IFC_INT_SET_V => self.tell_pf(bus, f, value & 1),
+            regs::QM_IFC_INT_SET_V => {
+                if pf::tell_pf(&mut self.functions, f, value & 1) {
+                    self.msi(bus, 0, caps::VECTOR_MESSAGE);
+                }
+            }
             regs::QM_CACHE_WB_START => {
                 function.written_back = 0;
                 if value & 1 != 0 {
@@ -463,10 +475,6 @@ impl Twin {
                 function.plain.insert(offset, value);
             }
         }
-    }
-
-    pub(crate) fn plain(&self, offset: u32) -> u32 {
-        self.functions[0].plain.get(&offset).copied().unwrap_or(0)
     }
 
     /// Which device this is.

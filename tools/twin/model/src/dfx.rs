@@ -6,11 +6,12 @@
 //! `QM_DFX_SQE_CNT_VF_SQN` and `QM_DFX_CQE_CNT_VF_CQN` choose the function, and in their upper half
 //! the queue; that with `QM_DFX_CNT_CLR_CE` set, what is read is cleared.
 
-use crate::device::Twin;
 use std::collections::BTreeMap;
 
 /// `QM_DFX_CNT_CLR_CE`
-const CNT_CLR_CE: u32 = 0x10_0118;
+pub const CNT_CLR_CE: u32 = 0x10_0118;
+/// `QM_IN_IDLE_ST`: nothing is at work
+pub const IN_IDLE_ST: u32 = 0x10_40e4;
 
 /// The counters.
 #[derive(Default)]
@@ -36,44 +37,31 @@ pub fn count(counters: &mut BTreeMap<u32, u32>, f: usize, queue: u16) {
     *counter = counter.wrapping_add(1);
 }
 
-impl Twin {
-    /// A counter's register, `None` where it is none.
-    pub(crate) fn dfx_read(&mut self, offset: u32) -> Option<u32> {
-        let clear = self.plain(CNT_CLR_CE) & 1 != 0;
-        let selected = match offset {
-            0x10_4018 => Some(0x10_4010),
-            0x10_4028 => Some(0x10_4020),
-            0x10_4038 => Some(0x10_4030),
-            0x10_4048 => Some(0x10_4040),
-            _ => None,
+/// Where a counter's selector is, by the counter's offset.
+pub fn selector(offset: u32) -> Option<u32> {
+    match offset {
+        0x10_4018 | 0x10_4028 | 0x10_4038 | 0x10_4048 => Some(offset - 8),
+        _ => None,
+    }
+}
+
+impl Dfx {
+    /// Reads a counter's register, and clears the counter if `clear` says so; `None` if there is no
+    /// such counter. `selected` is what the counter's [`selector`] holds.
+    pub fn read(&mut self, offset: u32, selected: u32, clear: bool) -> Option<u32> {
+        let counter = match offset {
+            0x10_4018 => self.mailbox.get_mut(&selected),
+            0x10_4028 => self.doorbells.get_mut(&selected),
+            0x10_4038 => self.sqe.get_mut(&selected),
+            0x10_4048 => self.cqe.get_mut(&selected),
+            0x10_4050 => Some(&mut self.sent),
+            0x10_4058 => Some(&mut self.back),
+            0x10_4060 => Some(&mut self.finished),
+            0x10_40b4 => Some(&mut self.errors),
+            _ => return None,
         };
-        let dfx = &mut self.dfx;
-        let counter = match selected {
-            Some(selector) => {
-                let key = self.functions[0].plain.get(&selector).copied().unwrap_or(0);
-                let counters = match offset {
-                    0x10_4018 => &mut dfx.mailbox,
-                    0x10_4028 => &mut dfx.doorbells,
-                    0x10_4038 => &mut dfx.sqe,
-                    _ => &mut dfx.cqe,
-                };
-                match counters.get_mut(&key) {
-                    Some(counter) => counter,
-                    None => return Some(0),
-                }
-            }
-            None => match offset {
-                0x10_4050 => &mut dfx.sent,
-                0x10_4058 => &mut dfx.back,
-                0x10_4060 => &mut dfx.finished,
-                0x10_40b4 => &mut dfx.errors,
-                // QM_IN_IDLE_ST: nothing is at work
-                0x10_40e4 => {
-                    let busy = |f: &crate::function::Function| f.current.is_some();
-                    return Some(u32::from(!self.functions.iter().any(busy)));
-                }
-                _ => return None,
-            },
+        let Some(counter) = counter else {
+            return Some(0);
         };
         let value = *counter;
         if clear {

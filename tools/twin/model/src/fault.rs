@@ -2,7 +2,6 @@
 
 //! Faults to order. What was ordered for a function stays over its resets, till it is cleared.
 
-use crate::device::Twin;
 use hisi_acc_hw::mailbox::Command;
 use std::ops::Range;
 
@@ -23,7 +22,7 @@ impl Which {
     }
 
     /// Reads `all`, or the name of a command.
-    fn read(word: &str) -> Option<Self> {
+    pub(crate) fn read(word: &str) -> Option<Self> {
         if word == "all" {
             return Some(Self::All);
         }
@@ -73,62 +72,5 @@ impl Faults {
     pub fn blocks(&self, address: u64, len: usize) -> bool {
         let end = address.saturating_add(len as u64);
         self.gone || (address < self.hole.end && self.hole.start < end)
-    }
-}
-
-fn number<T: TryFrom<u64>>(word: &str) -> Option<T> {
-    let value = match word.strip_prefix("0x") {
-        Some(hex) => u64::from_str_radix(hex, 16),
-        None => word.parse(),
-    };
-    value.ok().and_then(|value| value.try_into().ok())
-}
-
-fn switch(word: &str) -> Option<bool> {
-    match word {
-        "on" => Some(true),
-        "off" => Some(false),
-        _ => None,
-    }
-}
-
-impl Twin {
-    /// Takes an order for function `f`; `None` where it is not understood. See
-    /// [`control`](crate::control).
-    pub(crate) fn order(&mut self, f: usize, words: &[&str]) -> Option<()> {
-        let faults = self.faults.get_mut(f)?;
-        match words {
-            ["clear"] => *faults = Faults::default(),
-            ["job-delay", ns] => faults.job_delay = number(ns)?,
-            ["hold-jobs", "off"] => faults.jobs_left = None,
-            ["hold-jobs", n] => faults.jobs_left = Some(number(n)?),
-            ["mailbox-busy", on] => faults.mailbox_busy = switch(on)?,
-            ["mailbox-late", ns] => faults.mailbox_delay = number(ns)?,
-            ["mailbox-hold", "off"] => faults.held = None,
-            ["mailbox-hold", which] => faults.held = Some(Which::read(which)?),
-            ["mailbox-polls", n] => faults.mailbox_polls = number(n)?,
-            ["mailbox-error", "off"] => faults.refused = None,
-            ["mailbox-error", which] => faults.refused = Some(Which::read(which)?),
-            ["write-back-stuck", on] => faults.write_back_stuck = switch(on)?,
-            ["ras-at-pause", bits] => faults.ras_at_pause = number(bits)?,
-            ["engine-at-pause", bits] => faults.engine_at_pause = number(bits)?,
-            ["lose-msi", n] => faults.lost = number(n)?,
-            ["double-msi", n] => faults.doubled = number(n)?,
-            ["dma-hole", at, len] => {
-                let at: u64 = number(at)?;
-                faults.hole = at..at.saturating_add(number(len)?);
-            }
-            ["gone", on] => faults.gone = switch(on)?,
-            ["silent-load", on] => faults.silent_load = switch(on)?,
-            // Not kept, and nothing to clear: the state of registers, now.
-            ["message-pending", on] => {
-                let on = u32::from(switch(on)?);
-                self.functions.get_mut(f)?.message_status = on;
-            }
-            ["ras", bits] => self.qm_errors.set(number(bits)?),
-            ["engine", bits] => self.engine_errors.set(number(bits)?),
-            _ => return None,
-        }
-        Some(())
     }
 }

@@ -59,8 +59,8 @@ impl Twin {
                 // Guess: what the engine works on is finished, nothing more is fetched.
                 self.functions[f].paused = true;
                 let faults = &self.faults[f];
-                self.qm_errors.source |= faults.ras_at_pause;
-                self.engine_errors.source |= faults.engine_at_pause;
+                self.pf.qm_errors.source |= faults.ras_at_pause;
+                self.pf.engine_errors.source |= faults.engine_at_pause;
                 self.report_errors(bus);
                 Wait::Job
             }
@@ -100,7 +100,7 @@ impl Twin {
                     Command::Sqc => Table::Sqc,
                     _ => Table::Cqc,
                 };
-                if u32::from(message.queue) >= self.queues(f) {
+                if u32::from(message.queue) >= self.pf.queues(f) {
                     return Err(());
                 }
                 self.queue_context(bus, f, table, message.queue, base, read)?;
@@ -118,7 +118,7 @@ impl Twin {
                 self.functions[f].cqc_bt = base;
                 self.functions[f].cqc.clear();
             }
-            Command::SqcVftV2 if read => return self.vft_entry(f).ok_or(()),
+            Command::SqcVftV2 if read => return self.pf.vft_entry(f).ok_or(()),
             Command::SqcVftV2 => return Err(()),
             Command::StopQp => {
                 let function = &mut self.functions[f];

@@ -2,8 +2,12 @@
 
 //! What only the PF has: the VFT, messages to and from VFs, errors.
 
-use crate::{bus::Bus, caps, device::Twin, kind::Generation};
-use hisi_acc_hw::regs;
+use crate::{
+    function::Function,
+    kind::{Generation, Kind},
+};
+use hisi_acc_hw::{context::VftEntry, regs};
+use std::collections::BTreeMap;
 
 /// Which functions a PF message goes to (`QM_IFC_SEND_ALL_VFS`).
 const ALL_VFS: u32 = 0x7f;
@@ -34,6 +38,8 @@ const QM_FUNC_AXI_ERR_ST0: u32 = 0x10_0280;
 const QM_PF2VF_PF_W: u32 = 0x10_4700;
 /// `QM_VF2PF_PF_R`: 32 bits for each function, its message (V5)
 const QM_VF2PF_PF_R: u32 = 0x10_4800;
+/// `QM_SQC_VFT_VALID`
+const VFT_VALID: u64 = 1 << 44;
 /// `ACC_MASTER_TRANS_RETURN`
 const ACC_MASTER_TRANS_RETURN: u32 = 0x30_0150;
 /// `ACC_MASTER_TRANS_RETURN_RW`: no access is on its way
@@ -88,9 +94,111 @@ fn half(offset: u32, register: u32, value: u64) -> u32 {
     }
 }
 
-impl Twin {
-    /// A register that only the PF has.
-    pub(crate) fn pf_read(&mut self, offset: u32) -> Option<u32> {
+/// Returns a register of the PF that does nothing but keep what is written to it.
+pub fn plain(functions: &[Function], offset: u32) -> u32 {
+    functions
+        .first()
+        .and_then(|pf| pf.plain.get(&offset))
+        .copied()
+        .unwrap_or(0)
+}
+
+/// Collects a bit of each VF.
+fn bits(functions: &[Function], bit: impl Fn(&Function) -> bool) -> u64 {
+    functions
+        .iter()
+        .enumerate()
+        .skip(1)
+        .take(63)
+        .filter(|(_, function)| bit(function))
+        .fold(0, |bits, (f, _)| bits | (1 << f))
+}
+
+/// The PF takes the messages of VFs (`qm_clear_cmd_interrupt()`).
+fn take(functions: &mut [Function], bits: u64) {
+    for (f, function) in functions.iter_mut().enumerate().skip(1).take(63) {
+        if bits & (1 << f) != 0 {
+            function.message_set = 0;
+        }
+    }
+}
+
+/// Hands the PF's message to the VFs that `QM_IFC_INT_CFG` names; returns those whose interrupt is
+/// not masked.
+fn tell_vfs(generation: Generation, functions: &mut [Function]) -> Vec<usize> {
+    let whom = plain(functions, QM_IFC_INT_CFG) & ALL_VFS;
+    let high = u64::from(plain(functions, QM_PF2VF_PF_W + 4));
+    let message = u64::from(plain(functions, QM_PF2VF_PF_W)) | (high << 32);
+    let mut interrupted = Vec::new();
+    for (vf, function) in functions.iter_mut().enumerate().skip(1) {
+        if whom != ALL_VFS && whom as usize != vf {
+            continue;
+        }
+        if generation == Generation::V5 {
+            function.received = message;
+        }
+        function.message_status = 1;
+        if function.message_mask == 0 {
+            interrupted.push(vf);
+        }
+    }
+    interrupted
+}
+
+/// A function has a message for the PF, or none any more (`QM_IFC_INT_SET_V`). Returns whether it
+/// interrupts the PF.
+pub fn tell_pf(functions: &mut [Function], f: usize, set: u32) -> bool {
+    if let Some(function) = functions.get_mut(f) {
+        function.message_set = set;
+    }
+    match functions.first_mut() {
+        Some(pf) if f != 0 && set != 0 => {
+            pf.message_status = 1;
+            pf.message_mask == 0
+        }
+        _ => false,
+    }
+}
+
+/// Returns whether a function's doorbells are dropped (`qm_fun_db_ctrl()`, `qm_dev_db_ctrl()`).
+pub fn drops_doorbells(generation: Generation, functions: &[Function], f: usize) -> bool {
+    if generation != Generation::V5 {
+        return false;
+    }
+    let own = functions
+        .get(f)
+        .and_then(|function| function.plain.get(&regs::QM_FUN_DB_DROP))
+        .is_some_and(|drop| drop & 1 != 0);
+    let half = plain(functions, QM_DEV_DB_DROP + 4 * (f as u32 / 32));
+    own || half & (1 << (f % 32)) != 0
+}
+
+/// What only the PF has.
+pub struct PfRegs {
+    kind: Kind,
+    /// Queues by type and function, as they were written to the VFT
+    vft: BTreeMap<(u32, u32), u64>,
+    /// `QM_ABNORMAL_INT_*`
+    pub qm_errors: Errors,
+    /// `HZIP_CORE_INT_*` and the like
+    pub engine_errors: Errors,
+}
+
+impl PfRegs {
+    /// Returns the state after reset. Guess: the VFT goes, too, since `hisi_qm_reset_done()` writes all
+    /// of it anew.
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            vft: BTreeMap::new(),
+            qm_errors: Errors::default(),
+            engine_errors: Errors::default(),
+        }
+    }
+
+    /// Reads a register; `None` if the PF has no such register, or if it is one that keeps what is
+    /// written.
+    pub fn read(&self, functions: &[Function], offset: u32) -> Option<u32> {
         let engine = self.kind.engine_errors();
         let v5 = self.kind.generation == Generation::V5;
         Some(match offset {
@@ -105,37 +213,31 @@ impl Twin {
             QM_IFC_READY_STATUS | 0x10_012c => half(
                 offset,
                 QM_IFC_READY_STATUS,
-                self.bits(|f| f.message_status & 1 != 0),
+                bits(functions, |f| f.message_status & 1 != 0),
             ),
             QM_IFC_INT_SOURCE_P | 0x10_013c => half(
                 offset,
                 QM_IFC_INT_SOURCE_P,
-                self.bits(|f| f.message_set & 1 != 0),
+                bits(functions, |f| f.message_set & 1 != 0),
             ),
             QM_FUNC_AXI_ERR_ST0 | 0x10_0284 if v5 => 0,
             QM_VF2PF_PF_R..0x10_4900 if v5 => {
                 let f = ((offset - QM_VF2PF_PF_R) / 4) as usize;
-                self.functions.get(f).map_or(0, |f| f.sent as u32)
+                functions.get(f).map_or(0, |f| f.sent as u32)
             }
             ACC_MASTER_TRANS_RETURN => ACC_MASTER_TRANS_RETURN_RW,
-            _ => return self.kind.ready(offset).or_else(|| self.dfx_read(offset)),
+            _ => return self.kind.ready(offset),
         })
     }
 
-    /// A bit for each VF.
-    fn bits(&self, bit: impl Fn(&crate::function::Function) -> bool) -> u64 {
-        self.functions
-            .iter()
-            .enumerate()
-            .skip(1)
-            .take(63)
-            .filter(|(_, function)| bit(function))
-            .fold(0, |bits, (f, _)| bits | (1 << f))
-    }
-
-    /// Writes a register that only the PF has; `false` where it is none, or one that keeps what is
-    /// written.
-    pub(crate) fn pf_write(&mut self, bus: &mut dyn Bus, offset: u32, value: u32) -> bool {
+    /// Writes a register, and returns the VFs that get a message interrupt by it; `None` if the PF has
+    /// no such register, or if it is one that keeps what is written.
+    pub fn write(
+        &mut self,
+        functions: &mut [Function],
+        offset: u32,
+        value: u32,
+    ) -> Option<Vec<usize>> {
         let engine = self.kind.engine_errors();
         match offset {
             QM_ABNORMAL_INT_SOURCE => self.qm_errors.clear(value),
@@ -147,23 +249,22 @@ impl Twin {
             _ if offset == engine.status => {}
             regs::QM_ABNORMAL_INT_STATUS | QM_MEM_INIT_DONE | ACC_MASTER_TRANS_RETURN => {}
             QM_MEM_START_INIT if value & 1 != 0 => self.vft.clear(),
-            regs::QM_VFT_CFG_OP_ENABLE => self.vft_access(value),
+            regs::QM_VFT_CFG_OP_ENABLE => self.vft_access(functions, value),
             // Tell the VFs that QM_IFC_INT_CFG names
-            QM_IFC_INT_SET_P => {
-                if value & 1 != 0 {
-                    self.tell_vfs(bus);
-                }
+            QM_IFC_INT_SET_P if value & 1 != 0 => {
+                return Some(tell_vfs(self.kind.generation, functions));
             }
-            QM_IFC_INT_SOURCE_P => self.take(u64::from(value)),
-            0x10_013c => self.take(u64::from(value) << 32),
-            _ => return false,
+            QM_IFC_INT_SET_P => {}
+            QM_IFC_INT_SOURCE_P => take(functions, u64::from(value)),
+            0x10_013c => take(functions, u64::from(value) << 32),
+            _ => return None,
         }
-        self.report_errors(bus);
-        true
+        Some(Vec::new())
     }
 
-    /// Raises the PF's interrupt for errors that it was not raised for yet.
-    pub(crate) fn report_errors(&mut self, bus: &mut dyn Bus) {
+    /// Returns whether there are errors that the PF's interrupt was not raised for yet, and counts them
+    /// as told.
+    pub fn tell_errors(&mut self) -> bool {
         let engine = self.kind.engine_errors().mask_enables;
         let mut new = 0;
         for (errors, enables) in [
@@ -174,82 +275,45 @@ impl Twin {
             new |= status & !errors.told;
             errors.told |= status;
         }
-        if new != 0 {
-            self.msi(bus, 0, caps::VECTOR_ABNORMAL);
-        }
+        new != 0
+    }
+
+    /// Returns the VFT's entry of a function, as it was written.
+    pub fn vft_entry(&self, f: usize) -> Option<u64> {
+        let function = u32::try_from(f).ok()?;
+        self.vft
+            .get(&(regs::QM_VFT_CFG_TYPE_SQC, function))
+            .copied()
+    }
+
+    /// Returns how many queues a function has, by the VFT. `hisi_qm_stop()` takes all from the PF by an
+    /// entry that is not valid.
+    pub fn queues(&self, f: usize) -> u32 {
+        self.vft_entry(f)
+            .filter(|raw| raw & VFT_VALID != 0)
+            .map_or(0, |raw| VftEntry::from_sqc_vft(raw).num)
     }
 
     /// `qm_set_vft_common()` writes an entry, `pf_qm_get_qp_num()` reads one.
-    fn vft_access(&mut self, enable: u32) {
+    fn vft_access(&mut self, functions: &mut [Function], enable: u32) {
         if enable & 1 == 0 {
             return;
         }
         let key = (
-            self.plain(regs::QM_VFT_CFG_TYPE),
-            self.plain(regs::QM_VFT_CFG),
+            plain(functions, regs::QM_VFT_CFG_TYPE),
+            plain(functions, regs::QM_VFT_CFG),
         );
-        if self.plain(regs::QM_VFT_CFG_OP_WR) == regs::QM_VFT_CFG_OP_READ {
+        if plain(functions, regs::QM_VFT_CFG_OP_WR) == regs::QM_VFT_CFG_OP_READ {
             let raw = self.vft.get(&key).copied().unwrap_or(0);
-            let plain = &mut self.functions[0].plain;
-            plain.insert(regs::QM_VFT_CFG_DATA_L, raw as u32);
-            plain.insert(regs::QM_VFT_CFG_DATA_H, (raw >> 32) as u32);
+            if let Some(pf) = functions.first_mut() {
+                pf.plain.insert(regs::QM_VFT_CFG_DATA_L, raw as u32);
+                pf.plain.insert(regs::QM_VFT_CFG_DATA_H, (raw >> 32) as u32);
+            }
         } else {
-            let low = self.plain(regs::QM_VFT_CFG_DATA_L);
-            let high = self.plain(regs::QM_VFT_CFG_DATA_H);
+            let low = plain(functions, regs::QM_VFT_CFG_DATA_L);
+            let high = plain(functions, regs::QM_VFT_CFG_DATA_H);
             self.vft
                 .insert(key, u64::from(low) | (u64::from(high) << 32));
         }
-    }
-
-    /// The PF takes the messages of VFs (`qm_clear_cmd_interrupt()`).
-    fn take(&mut self, bits: u64) {
-        for (f, function) in self.functions.iter_mut().enumerate().skip(1).take(63) {
-            if bits & (1 << f) != 0 {
-                function.message_set = 0;
-            }
-        }
-    }
-
-    fn tell_vfs(&mut self, bus: &mut dyn Bus) {
-        let whom = self.plain(QM_IFC_INT_CFG) & ALL_VFS;
-        let high = u64::from(self.plain(QM_PF2VF_PF_W + 4));
-        let message = u64::from(self.plain(QM_PF2VF_PF_W)) | (high << 32);
-        for vf in 1..self.functions.len() {
-            if whom != ALL_VFS && whom as usize != vf {
-                continue;
-            }
-            if self.kind.generation == Generation::V5 {
-                self.functions[vf].received = message;
-            }
-            self.functions[vf].message_status = 1;
-            if self.functions[vf].message_mask == 0 {
-                self.msi(bus, vf, caps::VECTOR_MESSAGE);
-            }
-        }
-    }
-
-    /// A VF has a message for the PF (`QM_IFC_INT_SET_V`).
-    pub(crate) fn tell_pf(&mut self, bus: &mut dyn Bus, f: usize, set: u32) {
-        self.functions[f].message_set = set;
-        if f != 0 && set != 0 {
-            self.functions[0].message_status = 1;
-            if self.functions[0].message_mask == 0 {
-                self.msi(bus, 0, caps::VECTOR_MESSAGE);
-            }
-        }
-    }
-
-    /// Whether a function's doorbells are dropped (`qm_fun_db_ctrl()`, `qm_dev_db_ctrl()`).
-    pub(crate) fn drops_doorbells(&self, f: usize) -> bool {
-        if self.kind.generation != Generation::V5 {
-            return false;
-        }
-        let own = self
-            .functions
-            .get(f)
-            .and_then(|function| function.plain.get(&regs::QM_FUN_DB_DROP))
-            .is_some_and(|drop| drop & 1 != 0);
-        let half = self.plain(QM_DEV_DB_DROP + 4 * (f as u32 / 32));
-        own || half & (1 << (f % 32)) != 0
     }
 }

@@ -7,7 +7,7 @@
 //! `vf_qm_cache_wb()` writes them back on the source, `QM_MB_CMD_SQC_BT` and `_CQC_BT` tell the
 //! target where they are, and `vf_qm_fun_reset()` rings every queue.
 
-use crate::{bus::Bus, device::Twin, dfx};
+use crate::{bus::Bus, device::Twin, dfx, pf};
 use hisi_acc_hw::{
     context::{SqcDw3, Xqc, XQC_SIZE},
     doorbell::{Doorbell, Kind},
@@ -59,7 +59,7 @@ impl Twin {
         if let Some(context) = cache.get(&queue) {
             return Some(*context);
         }
-        if base == 0 || u32::from(queue) >= self.queues(f) {
+        if base == 0 || u32::from(queue) >= self.pf.queues(f) {
             return None;
         }
         let mut raw = [0; XQC_SIZE];
@@ -121,7 +121,8 @@ impl Twin {
         dfx::count(&mut self.dfx.doorbells, f, 0);
         // Isolation: the page of a queue rings that queue only.
         let own = page.is_none_or(|page| page == u64::from(db.queue));
-        if !own || self.drops_doorbells(f) {
+        let generation = self.kind.generation;
+        if !own || pf::drops_doorbells(generation, &self.functions, f) {
             self.ledger.add(f, "doorbell.dropped", 1);
             return;
         }
