@@ -45,24 +45,15 @@
 //!
 //! The uAPI's rules are in [`ops`], the lock order in [`crate::migration`].
 
-mod fifo;
-mod flight;
-mod log;
 mod ops;
-mod pages;
-mod set;
-mod span;
-mod statistics;
+mod trace;
 mod tracker;
 
-#[cfg(CONFIG_KUNIT)]
-mod testing;
-
-pub use self::log::{
+pub use dma_log::{
     Entry,
-    Log, //
+    Log,
+    Statistics, //
 };
-pub use self::statistics::Statistics;
 
 pub(crate) use self::ops::Table;
 pub(crate) use self::tracker::Tracker;

@@ -18,8 +18,10 @@
 //! tell.
 
 use super::{
-    span::Span,
-    Log,
+    trace::{
+        DeviceLog,
+        Tracepoint, //
+    },
     Logging, //
 };
 use crate::{
@@ -33,6 +35,7 @@ use core::{
     marker::PhantomData,
     ptr, //
 };
+use dma_log::Span;
 use kernel::{
     bindings as kbindings,
     error::from_result,
@@ -117,9 +120,10 @@ impl<D: Driver> Table<D> {
                 return Err(EINVAL);
             }
             let started = dev.tracker().start(&dev, || {
-                let pdev = ARef::from(dev.as_pci());
+                let trace = Tracepoint(ARef::from(dev.as_pci()));
                 let statistics = dev.statistics();
-                let mut log = Log::new(ranges().flatten(), count, shift, statistics, Some(pdev))?;
+                let ranges = ranges().flatten();
+                let mut log = DeviceLog::new(ranges, count, shift, statistics, trace)?;
                 D::Logging::start(&dev, &mut log)?;
                 Ok(log)
             });

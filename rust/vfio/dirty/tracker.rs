@@ -4,6 +4,7 @@
 //! change of it.
 
 use super::{
+    trace::DeviceLog,
     Log,
     Logging, //
 };
@@ -58,7 +59,7 @@ struct Activity {
 pub(crate) struct Tracker {
     /// `None` while logging is off.
     #[pin]
-    log: Mutex<Option<Log>>,
+    log: Mutex<Option<DeviceLog>>,
     #[pin]
     reset_pending: SpinLock<bool>,
     /// Not under `log`, which is held over accesses of user memory: `mmap_lock` is held where a user
@@ -69,7 +70,12 @@ pub(crate) struct Tracker {
     activity: SpinLock<Activity>,
 }
 
-type Locked<'a> = Guard<'a, Option<Log>, MutexBackend>;
+type Locked<'a> = Guard<'a, Option<DeviceLog>, MutexBackend>;
+
+/// Lends the log to the driver.
+fn lent(log: &mut Option<DeviceLog>) -> Option<&mut Log> {
+    log.as_mut().map(|log| log as &mut Log)
+}
 
 impl Tracker {
     pub(crate) fn new() -> impl PinInit<Self> {
@@ -144,7 +150,7 @@ impl Tracker {
             if let Some(log) = (**log).as_mut() {
                 log.abandon_all();
             }
-            D::Logging::reset(dev.data(), (**log).as_mut());
+            D::Logging::reset(dev.data(), lent(log));
         }
         pending
     }
@@ -176,10 +182,10 @@ impl Tracker {
     }
 
     /// Runs `f` under the lock.
-    pub(crate) fn with<D: Driver, T>(
+    pub(super) fn with<D: Driver, T>(
         &self,
         dev: &OpenDevice<'_, D>,
-        f: impl FnOnce(&mut Option<Log>) -> T,
+        f: impl FnOnce(&mut Option<DeviceLog>) -> T,
     ) -> T {
         let mut log = self.log.lock();
         let result = f(&mut log);
@@ -187,11 +193,20 @@ impl Tracker {
         result
     }
 
+    /// Runs `f` under the lock, with the log where logging is on.
+    pub(crate) fn with_log<D: Driver, T>(
+        &self,
+        dev: &OpenDevice<'_, D>,
+        f: impl FnOnce(Option<&mut Log>) -> T,
+    ) -> T {
+        self.with(dev, |log| f(lent(log)))
+    }
+
     /// Starts logging, with what `start` makes, where it is off.
     pub(super) fn start<D: Driver>(
         &self,
         dev: &OpenDevice<'_, D>,
-        start: impl FnOnce() -> Result<Log>,
+        start: impl FnOnce() -> Result<DeviceLog>,
     ) -> Result {
         self.with(dev, |slot| {
             if slot.is_some() {
@@ -227,10 +242,10 @@ impl Tracker {
         write: impl FnOnce() -> Result,
     ) -> Result {
         let mut log = self.log.lock();
-        D::write_mediated(dev, index, access, (*log).as_mut());
+        D::write_mediated(dev, index, access, lent(&mut log));
         let result = write();
         while self.after_reset(dev, &mut log) {
-            D::write_mediated(dev, index, access, (*log).as_mut());
+            D::write_mediated(dev, index, access, lent(&mut log));
         }
         self.unlock(dev, log);
         result

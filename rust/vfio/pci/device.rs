@@ -303,7 +303,7 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
     ///
     /// The callbacks of [`dirty::Logging`] and [`Driver::write_mediated`] have the lock already.
     pub fn with_log<T>(&self, f: impl FnOnce(Option<&mut dirty::Log>) -> T) -> T {
-        self.tracker().with(self, |log| f(log.as_mut()))
+        self.tracker().with_log(self, f)
     }
 
     /// Whether the user has DMA logging (`VFIO_DEVICE_FEATURE_DMA_LOGGING_*`).

@@ -23,7 +23,7 @@ use std::collections::BTreeMap;
 const QUEUE: u16 = 0;
 /// No job ends.
 const NEVER: &str = "hold-jobs 0";
-/// Limits of the log, as `rust/vfio/dirty/flight.rs` and `set.rs` have them
+/// Limits of the log, as `rust/dma_log/src/flight.rs` and `set.rs` have them
 const ENTRIES: u64 = 1 << 18;
 const RANGES: u64 = 1 << 20;
 const CHUNKS: u64 = 16384;

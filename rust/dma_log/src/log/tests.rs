@@ -13,14 +13,14 @@ mod cases {
 
     const WHOLE: u64 = 1 << 26;
 
-    fn log() -> Result<Log> {
+    fn log() -> Result<Log<()>> {
         let logged = Span::new(0, WHOLE);
         let statistics = Arc::new(Statistics::new(), GFP_KERNEL)?;
-        Log::new(logged.into_iter(), 1, 12, statistics, None)
+        Log::new(logged.into_iter(), 1, 12, statistics, ())
     }
 
     /// How many bytes are told of between the two addresses.
-    fn reported(log: &mut Log, start: u64, end: u64) -> u64 {
+    fn reported(log: &mut Log<()>, start: u64, end: u64) -> u64 {
         let mut bytes = 0;
         if let Some(span) = Span::new(start, end) {
             log.report(span, None, |dirty| bytes += dirty.len());
@@ -44,7 +44,7 @@ mod cases {
 
     #[test]
     fn at_rest_what_is_in_flight_is_dirty_once() -> Result {
-        fn at_rest(log: &mut Log, rest: u32) -> u64 {
+        fn at_rest(log: &mut Log<()>, rest: u32) -> u64 {
             let mut bytes = 0;
             // In two halves, as a user may ask.
             for (start, end) in [(0, WHOLE / 2), (WHOLE / 2, WHOLE)] {

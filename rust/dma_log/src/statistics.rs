@@ -18,11 +18,18 @@ pub struct Statistics {
     chunks: Atomic<usize>,
 }
 
+impl Default for Statistics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Statistics {
     /// How many reasons are told apart: those from the last one on are counted together.
     pub const REASONS: usize = 64;
 
-    pub(crate) const fn new() -> Self {
+    /// Returns counters at zero.
+    pub const fn new() -> Self {
         Self {
             reports: Atomic::new(0),
             pages: Atomic::new(0),
@@ -41,19 +48,19 @@ impl Statistics {
     }
 
     /// A report of so many pages.
-    pub(super) fn count_report(&self, pages: u64) {
+    pub(crate) fn count_report(&self, pages: u64) {
         self.reports.add(1, Relaxed);
         self.pages.add(pages, Relaxed);
     }
 
     /// All was dirty, for a reason of the driver's or for want of room.
-    pub(super) fn count_whole(&self, why: Option<u32>) {
+    pub(crate) fn count_whole(&self, why: Option<u32>) {
         let counter = why.map_or(&self.full, |why| self.counter(why));
         counter.add(1, Relaxed);
     }
 
     /// So much is held now.
-    pub(super) fn hold(&self, entries: usize, ranges: usize, chunks: usize) {
+    pub(crate) fn hold(&self, entries: usize, ranges: usize, chunks: usize) {
         self.entries.store(entries, Relaxed);
         self.ranges.store(ranges, Relaxed);
         self.chunks.store(chunks, Relaxed);

@@ -13,42 +13,46 @@ use kernel::{
 ///
 /// `start < end`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Span {
+pub struct Span {
     start: u64,
     end: u64,
 }
 
 impl Span {
     /// `None` where it is empty.
-    pub(super) fn new(start: u64, end: u64) -> Option<Self> {
+    pub fn new(start: u64, end: u64) -> Option<Self> {
         // INVARIANT: Checked.
         (start < end).then_some(Self { start, end })
     }
 
     /// `len` bytes from `address` on, or as many as the address space has.
-    pub(super) fn of_len(address: u64, len: u64) -> Option<Self> {
+    pub fn of_len(address: u64, len: u64) -> Option<Self> {
         Self::new(address, address.saturating_add(len))
     }
 
-    pub(super) fn start(self) -> u64 {
+    /// Returns the first address.
+    pub fn start(self) -> u64 {
         self.start
     }
 
-    pub(super) fn end(self) -> u64 {
+    /// Returns the address after the last one.
+    pub fn end(self) -> u64 {
         self.end
     }
 
-    pub(super) fn len(self) -> u64 {
+    /// Returns how many bytes it has.
+    #[expect(clippy::len_without_is_empty, reason = "no span is empty")]
+    pub fn len(self) -> u64 {
         self.end - self.start
     }
 
     /// What it has in common with another one.
-    pub(super) fn and(self, other: Self) -> Option<Self> {
+    pub(crate) fn and(self, other: Self) -> Option<Self> {
         Self::new(self.start.max(other.start), self.end.min(other.end))
     }
 
     /// From the lower start to the higher end: what lies between two that do not touch is in it, too.
-    pub(super) fn join(self, other: Self) -> Self {
+    pub(crate) fn join(self, other: Self) -> Self {
         // INVARIANT: Neither gets shorter.
         Self {
             start: self.start.min(other.start),
@@ -57,13 +61,13 @@ impl Span {
     }
 
     /// Its first `len` bytes, or all.
-    pub(super) fn first(self, len: u64) -> Option<Self> {
+    pub(crate) fn first(self, len: u64) -> Option<Self> {
         Self::of_len(self.start, len.min(self.len()))
     }
 
     /// Made longer to multiples of `1 << shift`; where the last one is beyond the address space, to
     /// its end.
-    pub(super) fn widen(self, shift: u32) -> Self {
+    pub(crate) fn widen(self, shift: u32) -> Self {
         let size = 1u64 << shift;
         // INVARIANT: The start does not get higher, nor the end lower.
         Self {
@@ -73,7 +77,7 @@ impl Span {
     }
 
     /// Made shorter to multiples of `1 << shift`, but for an end that is the address space's.
-    pub(super) fn shrink(self, shift: u32) -> Option<Self> {
+    pub(crate) fn shrink(self, shift: u32) -> Option<Self> {
         let size = 1u64 << shift;
         let end = match self.end {
             u64::MAX => u64::MAX,
@@ -91,14 +95,14 @@ impl Span {
 /// # Invariants
 ///
 /// The spans are in order, and no two of them touch. There is room for `max` of them.
-pub(super) struct Spans {
+pub(crate) struct Spans {
     spans: KVec<Span>,
     max: usize,
 }
 
 impl Spans {
     /// An empty set with room for `max` spans, at least one.
-    pub(super) fn with_room(max: usize) -> Result<Self, AllocError> {
+    pub(crate) fn with_room(max: usize) -> Result<Self, AllocError> {
         let max = max.max(1);
         // INVARIANT: None, and room for so many.
         Ok(Self {
@@ -107,11 +111,11 @@ impl Spans {
         })
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = Span> + '_ {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Span> + '_ {
         self.spans.iter().copied()
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.spans.clear();
     }
 
@@ -121,7 +125,7 @@ impl Spans {
     }
 
     /// What of `span` is in the set, in order.
-    pub(super) fn within(&self, span: Span) -> impl Iterator<Item = Span> + '_ {
+    pub(crate) fn within(&self, span: Span) -> impl Iterator<Item = Span> + '_ {
         let first = self.first_to(span.start);
         self.spans
             .get(first..)
@@ -132,7 +136,7 @@ impl Spans {
     }
 
     /// Whether all of `span` is in the set.
-    pub(super) fn covers(&self, span: Span) -> bool {
+    pub(crate) fn covers(&self, span: Span) -> bool {
         self.within(span).next() == Some(span)
     }
 
@@ -148,7 +152,7 @@ impl Spans {
 
     /// Puts `span` in. Where there is no room, what lies between it and a neighbour, the nearer one,
     /// gets in with it.
-    pub(super) fn insert(&mut self, span: Span) {
+    pub(crate) fn insert(&mut self, span: Span) {
         let first = self.first_to(span.start);
         let end = self
             .spans
@@ -193,7 +197,7 @@ impl Spans {
     }
 
     /// Takes `span` out. Where that would leave two spans of one and there is no room, it stays in.
-    pub(super) fn remove(&mut self, span: Span) {
+    pub(crate) fn remove(&mut self, span: Span) {
         let mut first = self.spans.partition_point(|known| known.end <= span.start);
         let mut end = self
             .spans

@@ -2,7 +2,7 @@
 
 //! What is in flight: for each queue the entries in the order in which they were submitted.
 
-#[cfg(CONFIG_KUNIT)]
+#[cfg(any(CONFIG_KUNIT, test))]
 mod tests;
 
 use super::{
@@ -70,10 +70,10 @@ impl Queue {
 /// What was in flight and is not any more has had something unknown in it.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub(super) struct Unknown(pub(super) bool);
+pub(crate) struct Unknown(pub(super) bool);
 
 /// There is no memory for another entry or range, or no room.
-pub(super) struct Full;
+pub(crate) struct Full;
 
 /// What is in flight.
 ///
@@ -81,7 +81,7 @@ pub(super) struct Full;
 ///
 /// `entries`, `ranges` and `unknown` are the sums over `queues`; `unknown` counts the queues in which
 /// something unknown is in flight.
-pub(super) struct Flight {
+pub(crate) struct Flight {
     queues: RBTree<u32, Queue>,
     entries: usize,
     ranges: usize,
@@ -93,7 +93,7 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with_room(ENTRIES, RANGES)
     }
 
@@ -111,27 +111,27 @@ impl Flight {
     }
 
     /// How many entries there are.
-    pub(super) fn entries(&self) -> usize {
+    pub(crate) fn entries(&self) -> usize {
         self.entries
     }
 
     /// How many ranges they have.
-    pub(super) fn ranges(&self) -> usize {
+    pub(crate) fn ranges(&self) -> usize {
         self.ranges
     }
 
     /// Whether anything unknown is in flight.
-    pub(super) fn is_unknown(&self) -> bool {
+    pub(crate) fn is_unknown(&self) -> bool {
         self.lost || self.unknown > 0
     }
 
     /// Whether anything unknown is in flight in `queue`, as far as it is known where.
-    pub(super) fn is_queue_unknown(&self, queue: u32) -> bool {
+    pub(crate) fn is_queue_unknown(&self, queue: u32) -> bool {
         self.lost || self.queues.get(&queue).is_some_and(Queue::is_unknown)
     }
 
     /// How many entries there are in `queue`.
-    pub(super) fn in_queue(&self, queue: u32) -> usize {
+    pub(crate) fn in_queue(&self, queue: u32) -> usize {
         self.queues
             .get(&queue)
             .map_or(0, |queue| queue.entries.len())
@@ -163,7 +163,7 @@ impl Flight {
     }
 
     /// A new entry at the end of `queue`. Where there is no room for it, something is lost.
-    pub(super) fn submit(&mut self, queue: u32, index: u32) -> Result<(), Full> {
+    pub(crate) fn submit(&mut self, queue: u32, index: u32) -> Result<(), Full> {
         let entry = Entry {
             index,
             outputs: 0,
@@ -184,7 +184,7 @@ impl Flight {
     }
 
     /// A range of the last entry of `queue`. Where there is no room for it, the entry is unknown.
-    pub(super) fn range(&mut self, queue: u32, clippable: bool, span: Span) -> Result<(), Full> {
+    pub(crate) fn range(&mut self, queue: u32, clippable: bool, span: Span) -> Result<(), Full> {
         let room = self.ranges < self.max_ranges;
         let Some(into) = self.queues.get_mut(&queue) else {
             return Ok(());
@@ -215,7 +215,7 @@ impl Flight {
     }
 
     /// The last entry of `queue` is unknown.
-    pub(super) fn unknown(&mut self, queue: u32) {
+    pub(crate) fn unknown(&mut self, queue: u32) {
         let Self {
             queues,
             unknown,
@@ -238,7 +238,7 @@ impl Flight {
     }
 
     /// Something that is no entry is in flight in `queue`.
-    pub(super) fn lose(&mut self, queue: u32) {
+    pub(crate) fn lose(&mut self, queue: u32) {
         if self.queue(queue).is_err() {
             self.lost = true;
         }
@@ -284,7 +284,7 @@ impl Flight {
 
     /// Takes all entries of `queue` up to and with the first of number `index` out, and tells `each` of
     /// what of their outputs was written, by what `clip` says of each. `None` where there is none.
-    pub(super) fn complete(
+    pub(crate) fn complete(
         &mut self,
         queue: u32,
         index: u32,
@@ -303,7 +303,7 @@ impl Flight {
     }
 
     /// Takes all of `queue` out.
-    pub(super) fn abandon(&mut self, queue: u32, each: impl FnMut(Span)) -> Unknown {
+    pub(crate) fn abandon(&mut self, queue: u32, each: impl FnMut(Span)) -> Unknown {
         let Some(mut queue) = self.queues.remove(&queue) else {
             return Unknown(false);
         };
@@ -316,7 +316,7 @@ impl Flight {
     }
 
     /// Takes all out.
-    pub(super) fn abandon_all(&mut self, mut each: impl FnMut(Span)) -> Unknown {
+    pub(crate) fn abandon_all(&mut self, mut each: impl FnMut(Span)) -> Unknown {
         let unknown = self.is_unknown();
         self.for_each(&mut each);
         // INVARIANT: Nothing is in flight.
@@ -325,7 +325,7 @@ impl Flight {
     }
 
     /// Tells of all that is in flight and known.
-    pub(super) fn for_each(&self, mut each: impl FnMut(Span)) {
+    pub(crate) fn for_each(&self, mut each: impl FnMut(Span)) {
         for output in self
             .queues
             .values()

@@ -12,7 +12,7 @@ use kernel::{
 /// # Invariants
 ///
 /// `head` is at most the length of `items`; those before it have left.
-pub(super) struct Fifo<T> {
+pub(crate) struct Fifo<T> {
     items: KVVec<T>,
     head: usize,
 }
@@ -21,7 +21,7 @@ pub(super) struct Fifo<T> {
 const KEPT: usize = 64;
 
 impl<T: Copy> Fifo<T> {
-    pub(super) const fn new() -> Self {
+    pub(crate) const fn new() -> Self {
         Self {
             items: KVVec::new(),
             head: 0,
@@ -29,20 +29,20 @@ impl<T: Copy> Fifo<T> {
     }
 
     /// What is in it, the first to leave first.
-    pub(super) fn as_slice(&self) -> &[T] {
+    pub(crate) fn as_slice(&self) -> &[T] {
         self.items.get(self.head..).unwrap_or_default()
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.as_slice().len()
     }
 
-    pub(super) fn last_mut(&mut self) -> Option<&mut T> {
+    pub(crate) fn last_mut(&mut self) -> Option<&mut T> {
         self.items.get_mut(self.head..)?.last_mut()
     }
 
     /// Puts `item` at the end.
-    pub(super) fn push(&mut self, item: T) -> Result<(), AllocError> {
+    pub(crate) fn push(&mut self, item: T) -> Result<(), AllocError> {
         if self.items.len() == self.items.capacity() {
             self.close_up();
         }
@@ -50,14 +50,14 @@ impl<T: Copy> Fifo<T> {
     }
 
     /// Takes the last `count` out, or all.
-    pub(super) fn drop_last(&mut self, count: usize) {
+    pub(crate) fn drop_last(&mut self, count: usize) {
         let left = self.items.len() - count.min(self.len());
         self.items.truncate(left);
         self.tidy();
     }
 
     /// Takes the first `count` out, or all.
-    pub(super) fn drop_first(&mut self, count: usize) {
+    pub(crate) fn drop_first(&mut self, count: usize) {
         // INVARIANT: At most as many as there are.
         self.head += count.min(self.len());
         self.tidy();

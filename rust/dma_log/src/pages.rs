@@ -120,7 +120,7 @@ impl Chunk {
 /// # Invariants
 ///
 /// No chunk is empty but the one that is being set.
-pub(super) struct Pages {
+pub(crate) struct Pages {
     /// By the number of their first page, without its low bits.
     chunks: RBTree<u64, Chunk>,
     count: usize,
@@ -129,11 +129,11 @@ pub(super) struct Pages {
 }
 
 /// There is no memory for another chunk, or no room.
-pub(super) struct Full;
+pub(crate) struct Full;
 
 impl Pages {
     /// An empty set of pages of `1 << shift` bytes, with room for `max` chunks.
-    pub(super) fn new(shift: u32, max: usize) -> Self {
+    pub(crate) fn new(shift: u32, max: usize) -> Self {
         Self {
             chunks: RBTree::new(),
             count: 0,
@@ -143,16 +143,16 @@ impl Pages {
     }
 
     /// How many bytes a chunk is for.
-    pub(super) fn chunk_bytes(shift: u32) -> u64 {
+    pub(crate) fn chunk_bytes(shift: u32) -> u64 {
         1 << (CHUNK_SHIFT + shift)
     }
 
     /// How many chunks there are.
-    pub(super) fn chunks(&self) -> usize {
+    pub(crate) fn chunks(&self) -> usize {
         self.count
     }
 
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.chunks = RBTree::new();
         self.count = 0;
     }
@@ -177,7 +177,7 @@ impl Pages {
     }
 
     /// Puts all pages in which any of `span` lies in. On error some of them are in.
-    pub(super) fn set(&mut self, span: Span) -> Result<(), Full> {
+    pub(crate) fn set(&mut self, span: Span) -> Result<(), Full> {
         let (first, last) = self.numbers(span);
         for key in (first >> CHUNK_SHIFT)..=(last >> CHUNK_SHIFT) {
             let (low, high) = part_of(key, first, last);
@@ -188,7 +188,7 @@ impl Pages {
 
     /// Takes the pages in which any of `span` lies out, and tells of them: runs of pages, in order,
     /// as spans of bytes.
-    pub(super) fn take(&mut self, span: Span, mut each: impl FnMut(Span)) {
+    pub(crate) fn take(&mut self, span: Span, mut each: impl FnMut(Span)) {
         let (first, last) = self.numbers(span);
         let shift = self.shift;
         let mut run: Option<Span> = None;

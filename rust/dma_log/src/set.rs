@@ -21,7 +21,7 @@ const CHUNKS: usize = 16384;
 const ROOM: usize = 256;
 
 /// What is dirty. Nothing of it gets lost: where there is no room for it, all that is logged is dirty.
-pub(super) struct Set {
+pub(crate) struct Set {
     /// What is logged: whole pages.
     logged: Spans,
     /// What is dirty as a whole: whole pages, too.
@@ -36,11 +36,11 @@ pub(super) struct Set {
 /// All that is logged had to be made dirty, as there was no room, or no memory, for less.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Overflow(pub(super) bool);
+pub(crate) struct Overflow(pub(super) bool);
 
 impl Set {
     /// Logs `logged`, spans of whole pages of `1 << shift` bytes; there are at most `count` of them.
-    pub(super) fn new(
+    pub(crate) fn new(
         logged: impl Iterator<Item = Span>,
         count: usize,
         shift: u32,
@@ -59,22 +59,22 @@ impl Set {
     }
 
     /// Whether all of `span` is logged.
-    pub(super) fn covers(&self, span: Span) -> bool {
+    pub(crate) fn covers(&self, span: Span) -> bool {
         self.logged.covers(span)
     }
 
     /// What is logged.
-    pub(super) fn logged(&self) -> impl Iterator<Item = Span> + '_ {
+    pub(crate) fn logged(&self) -> impl Iterator<Item = Span> + '_ {
         self.logged.iter()
     }
 
     /// How many chunks of pages there are.
-    pub(super) fn chunks(&self) -> usize {
+    pub(crate) fn chunks(&self) -> usize {
         self.pages.chunks()
     }
 
     /// The pages in which any of `span` lies are dirty, where they are logged.
-    pub(super) fn mark(&mut self, span: Span) -> Overflow {
+    pub(crate) fn mark(&mut self, span: Span) -> Overflow {
         let shift = self.shift;
         let mut full = false;
         for part in self.logged.within(span) {
@@ -98,7 +98,7 @@ impl Set {
     }
 
     /// All that is logged is dirty.
-    pub(super) fn mark_all(&mut self) {
+    pub(crate) fn mark_all(&mut self) {
         self.pages.clear();
         self.wholes.clear();
         for span in self.logged.iter() {
@@ -108,7 +108,7 @@ impl Set {
 
     /// Tells of what is dirty in `span`, and it is not dirty any more. Of a page that lies in `span` in
     /// part only that part is told of, and the page stays dirty.
-    pub(super) fn take(&mut self, span: Span, mut each: impl FnMut(Span)) -> Overflow {
+    pub(crate) fn take(&mut self, span: Span, mut each: impl FnMut(Span)) -> Overflow {
         let mut tell = |dirty: Span| {
             if let Some(part) = dirty.and(span) {
                 each(part);

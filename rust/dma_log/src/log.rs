@@ -2,7 +2,7 @@
 
 //! The log of one device, from `START` to `STOP`.
 
-#[cfg(CONFIG_KUNIT)]
+#[cfg(any(CONFIG_KUNIT, test))]
 mod tests;
 
 use super::{
@@ -17,19 +17,24 @@ use super::{
     span::Span,
     statistics::Statistics, //
 };
-use crate::bindings;
-use core::ptr;
 use kernel::{
-    bindings as kbindings, pci,
     prelude::*,
-    sync::{
-        aref::ARef,
-        Arc, //
-    },
+    sync::Arc, //
 };
 
 /// Why all that is logged is dirty, where the reason is none of the driver's: no room.
 const NO_ROOM: u32 = u32::MAX;
+
+/// Shows the events of a log, as a tracepoint does.
+pub trait Trace: Send {
+    /// Shows `event`: of `bytes` bytes from `address` on, for the driver's reason `why`.
+    fn trace(&self, event: &CStr, why: u32, address: u64, bytes: u64);
+}
+
+/// Shows nothing.
+impl Trace for () {
+    fn trace(&self, _event: &CStr, _why: u32, _address: u64, _bytes: u64) {}
+}
 
 /// What is known of the pages that the device writes; exists while logging is on.
 ///
@@ -39,25 +44,25 @@ const NO_ROOM: u32 = u32::MAX;
 ///
 /// Reasons are the driver's own numbers; [`Statistics`] counts them, and the tracepoint
 /// `vfio_rs_dirty` shows them.
-pub struct Log {
+pub struct Log<T: Trace + ?Sized = dyn Trace> {
     dirty: Set,
     flight: Flight,
     shift: u32,
     statistics: Arc<Statistics>,
     /// The last rest of the device in which what is in flight was made dirty.
     rest: Option<u32>,
-    /// For the tracepoint; none in a test.
-    pdev: Option<ARef<pci::Device>>,
+    trace: T,
 }
 
-impl Log {
+/// What the owner of a log does with it.
+impl<T: Trace> Log<T> {
     /// Logs `logged`, spans of whole pages of `1 << shift` bytes; there are at most `count` of them.
-    pub(super) fn new(
+    pub fn new(
         logged: impl Iterator<Item = Span>,
         count: usize,
         shift: u32,
         statistics: Arc<Statistics>,
-        pdev: Option<ARef<pci::Device>>,
+        trace: T,
     ) -> Result<Self> {
         let log = Self {
             dirty: Set::new(logged, count, shift)?,
@@ -65,7 +70,7 @@ impl Log {
             shift,
             statistics,
             rest: None,
-            pdev,
+            trace,
         };
         for span in log.dirty.logged() {
             log.trace(c"start", 0, span.start(), span.len());
@@ -73,25 +78,67 @@ impl Log {
         Ok(log)
     }
 
+    /// Whether all of `span` is logged.
+    pub fn covers(&self, span: Span) -> bool {
+        self.dirty.covers(span)
+    }
+
+    /// Tells of all that is dirty in `span` and of all that is in flight there, in a few passes, each
+    /// in order. What is dirty is not dirty any more.
+    ///
+    /// `rest`: the device writes nothing, for the so manieth time. What is in flight is dirty once then,
+    /// and not in flight for as long as it lasts.
+    pub fn report(&mut self, span: Span, rest: Option<u32>, mut each: impl FnMut(Span)) {
+        let mut bytes = 0u64;
+        let mut tell = |span: Span| {
+            bytes = bytes.saturating_add(span.len());
+            each(span);
+        };
+        let mut full = false;
+        let Self { dirty, flight, .. } = self;
+        if rest.is_some() && rest != self.rest {
+            flight.for_each(landing(dirty, &mut full));
+            if flight.is_unknown() {
+                dirty.mark_all();
+            }
+        }
+        self.rest = rest;
+        if rest.is_some() {
+            let Overflow(no_room) = dirty.take(span, tell);
+            full |= no_room;
+        } else if flight.is_unknown() {
+            let Overflow(no_room) = dirty.take(span, |_| {});
+            full |= no_room;
+            tell(span);
+        } else {
+            // As if it were dirty: it is in order then, and what is there twice is told of once.
+            flight.for_each(|in_flight| {
+                if let Some(part) = in_flight.and(span) {
+                    let Overflow(no_room) = dirty.mark(part);
+                    full |= no_room;
+                }
+            });
+            let Overflow(no_room) = dirty.take(span, tell);
+            full |= no_room;
+        }
+        if full {
+            self.count_whole(c"all", NO_ROOM);
+        }
+        self.statistics.count_report(bytes >> self.shift);
+        self.trace(c"report", 0, span.start(), bytes);
+        self.gauge();
+    }
+}
+
+/// What the driver does with it.
+impl<T: Trace + ?Sized> Log<T> {
     /// How many bytes a page has, in what is noted here.
     pub fn page_size(&self) -> u64 {
         1 << self.shift
     }
 
     fn trace(&self, what: &CStr, why: u32, address: u64, bytes: u64) {
-        if let Some(pdev) = &self.pdev {
-            let pdev = ptr::from_ref::<pci::Device>(pdev).cast_mut();
-            // SAFETY: The device and the string are valid; `pci::Device` is transparent.
-            unsafe {
-                bindings::vfio_rs_trace_dirty(
-                    pdev.cast::<kbindings::pci_dev>(),
-                    what.as_char_ptr(),
-                    why,
-                    address,
-                    bytes,
-                );
-            }
-        }
+        self.trace.trace(what, why, address, bytes);
     }
 
     /// Tells of how much there is.
@@ -138,7 +185,7 @@ impl Log {
     ///
     /// Some memory stays with each number of a queue that was ever given; it is the driver's to see
     /// to it that there are not more of them than the device has.
-    pub fn submit(&mut self, queue: u32, index: u32) -> Entry<'_> {
+    pub fn submit(&mut self, queue: u32, index: u32) -> Entry<'_, T> {
         if self.flight.submit(queue, index).is_err() {
             self.count_whole(c"lost", NO_ROOM);
             return Entry {
@@ -219,57 +266,6 @@ impl Log {
     pub fn is_unknown(&self, queue: u32) -> bool {
         self.flight.is_queue_unknown(queue)
     }
-
-    /// Whether all of `span` is logged.
-    pub(super) fn covers(&self, span: Span) -> bool {
-        self.dirty.covers(span)
-    }
-
-    /// Tells of all that is dirty in `span` and of all that is in flight there, in a few passes, each
-    /// in order. What is dirty is not dirty any more.
-    ///
-    /// `rest`: the device writes nothing, for the so manieth time. What is in flight is dirty once then,
-    /// and not in flight for as long as it lasts.
-    pub(super) fn report(&mut self, span: Span, rest: Option<u32>, mut each: impl FnMut(Span)) {
-        let mut bytes = 0u64;
-        let mut tell = |span: Span| {
-            bytes = bytes.saturating_add(span.len());
-            each(span);
-        };
-        let mut full = false;
-        let Self { dirty, flight, .. } = self;
-        if rest.is_some() && rest != self.rest {
-            flight.for_each(landing(dirty, &mut full));
-            if flight.is_unknown() {
-                dirty.mark_all();
-            }
-        }
-        self.rest = rest;
-        if rest.is_some() {
-            let Overflow(no_room) = dirty.take(span, tell);
-            full |= no_room;
-        } else if flight.is_unknown() {
-            let Overflow(no_room) = dirty.take(span, |_| {});
-            full |= no_room;
-            tell(span);
-        } else {
-            // As if it were dirty: it is in order then, and what is there twice is told of once.
-            flight.for_each(|in_flight| {
-                if let Some(part) = in_flight.and(span) {
-                    let Overflow(no_room) = dirty.mark(part);
-                    full |= no_room;
-                }
-            });
-            let Overflow(no_room) = dirty.take(span, tell);
-            full |= no_room;
-        }
-        if full {
-            self.count_whole(c"all", NO_ROOM);
-        }
-        self.statistics.count_report(bytes >> self.shift);
-        self.trace(c"report", 0, span.start(), bytes);
-        self.gauge();
-    }
 }
 
 /// Makes dirty what is not in flight any more.
@@ -280,7 +276,7 @@ fn landing<'a>(dirty: &'a mut Set, full: &'a mut bool) -> impl FnMut(Span) + 'a 
     }
 }
 
-impl Drop for Log {
+impl<T: Trace + ?Sized> Drop for Log<T> {
     fn drop(&mut self) {
         self.trace(c"stop", 0, 0, 0);
         self.statistics.hold(0, 0, 0);
@@ -288,13 +284,13 @@ impl Drop for Log {
 }
 
 /// An entry to which ranges can be added.
-pub struct Entry<'a> {
-    log: &'a mut Log,
+pub struct Entry<'a, T: Trace + ?Sized = dyn Trace> {
+    log: &'a mut Log<T>,
     /// `None` where it is lost already.
     queue: Option<u32>,
 }
 
-impl Entry<'_> {
+impl<T: Trace + ?Sized> Entry<'_, T> {
     /// Bytes that the device may write. `clippable`: they are part of an output that it writes from
     /// its beginning, and that may turn out shorter. A range that wraps ends where the address space
     /// does. Where there is no room for it the entry is unknown.
@@ -318,7 +314,7 @@ impl Entry<'_> {
     }
 }
 
-impl Drop for Entry<'_> {
+impl<T: Trace + ?Sized> Drop for Entry<'_, T> {
     fn drop(&mut self) {
         self.log.gauge();
     }
