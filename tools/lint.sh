@@ -87,8 +87,8 @@ checkpatch() {
 kernel_docs() {
 	local crate command bad=0
 	cd "$TOP/build/clippy" || return 1
-	for crate in rust/vfio/.vfio drivers/hw/src/.lib drivers/link/.hisi_acc_link \
-		drivers/vfio/.hisi_acc_vfio_rs samples/vfio_edu/.vfio_edu; do
+	for crate in rust/dma_log/src/.lib rust/vfio/.vfio drivers/hw/src/.lib drivers/track/src/.lib \
+		drivers/link/.hisi_acc_link drivers/vfio/.hisi_acc_vfio_rs samples/vfio_edu/.vfio_edu; do
 		command=$(sed -n '1s/^savedcmd_[^ ]* := //p' "$crate.o.cmd" | sed -E \
 			-e 's/ (rustc|clippy-driver) / rustdoc -Arustdoc::private_intra_doc_links /' \
 			-e 's/ --(emit=|out-dir )[^ ]*//g' -e 's/;.*//' \
@@ -108,10 +108,13 @@ shell_scripts() {
 
 # Each of these three has the other two beside it: no folder is written by two.
 text_checks() {
+	local crate
 	check "rustfmt: kernel crates" rustfmt --check --edition 2021 --config-path "$SRC/.rustfmt.toml" \
 		rust/vfio/vfio.rs drivers/link/hisi_acc_link.rs drivers/vfio/hisi_acc_vfio_rs.rs \
 		samples/vfio_edu/vfio_edu.rs tools/testing/modules/part_rs.rs tools/lint/rejected.rs
-	check "rustfmt: hw" cargo fmt --check --manifest-path drivers/hw/Cargo.toml
+	for crate in drivers/hw drivers/track rust/dma_log; do
+		check "rustfmt: $crate" cargo fmt --check --manifest-path $crate/Cargo.toml
+	done
 	check "rustfmt: tools" cargo fmt --check --all --manifest-path tools/Cargo.toml
 	check "rustfmt: fuzz" rustfmt --check --edition 2021 tools/twin/fuzz/fuzz_targets/*.rs
 	check "shellcheck" shell_scripts
@@ -133,9 +136,14 @@ kernel_checks() {
 }
 
 cargo_checks() {
-	check "clippy: hw" cargo clippy -q --all-targets --manifest-path drivers/hw/Cargo.toml -- -D warnings
+	local crate
+	for crate in drivers/hw drivers/track rust/dma_log; do
+		check "clippy: $crate" cargo clippy -q --all-targets --manifest-path $crate/Cargo.toml -- -D warnings
+	done
 	check "clippy: tools" cargo clippy -q --all-targets --workspace --manifest-path tools/Cargo.toml -- -D warnings
-	check "rustdoc: hw" env RUSTDOCFLAGS=-Dwarnings cargo doc -q --no-deps --manifest-path drivers/hw/Cargo.toml
+	for crate in drivers/hw drivers/track rust/dma_log; do
+		check "rustdoc: $crate" env RUSTDOCFLAGS=-Dwarnings cargo doc -q --no-deps --manifest-path $crate/Cargo.toml
+	done
 	check "rustdoc: tools" env RUSTDOCFLAGS=-Dwarnings cargo doc -q --no-deps --workspace \
 		--manifest-path tools/Cargo.toml
 	exit $failed

@@ -5,7 +5,6 @@
 
 use crate::{
     device::AccVf,
-    dirty::reason::Reason,
     migration,
     qm::Qm, //
 };
@@ -14,6 +13,7 @@ use hisi_acc_hw::{
     regs,
     stream::Stream, //
 };
+use hisi_acc_track::Reason;
 use kernel::{
     prelude::*,
     seq_file::SeqFile,

@@ -15,7 +15,6 @@ use crate::{
             Mode,
             Policy, //
         },
-        Queues,
         Tracking, //
     },
     links,
@@ -29,6 +28,7 @@ use hisi_acc_hw::{
     stream::Match, //
 };
 use hisi_acc_link::PfQm;
+use hisi_acc_track::Queues;
 use kernel::{
     device::Core,
     new_mutex,

@@ -1,33 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a VF writes to its user's memory, seen by its doorbells: for hosts whose IOMMU has no dirty
-//! bits. Why that loses no page is told in `Documentation/dirty-tracking.rst`.
+//! What a VF writes to its guest's memory, seen by its doorbells.
 //!
-//! - [`policy`]: whether it is wanted;
-//! - [`queues`]: what is known of the queues, and what a doorbell means for them;
-//! - [`slots`]: which request is where in a ring;
-//! - [`tables`]: how their contexts are found;
-//! - [`reason`]: why all memory counts as written.
+//! The logic is the crate [`hisi_acc_track`]. Here it meets the VF and the VFIO layer.
+//!
+//! - [`policy`]: whether tracking is wanted.
 
 pub(crate) mod policy;
-mod queues;
-pub(crate) mod reason;
-mod slots;
-mod tables;
 
-pub(crate) use self::queues::Queues;
-
-use crate::device::{
-    AccVf,
-    BAR2,
-    BAR4, //
+use crate::{
+    context::Context,
+    device::{
+        AccVf,
+        BAR2,
+        BAR4, //
+    },
+    mailbox::Mailbox, //
 };
 use hisi_acc_hw::{
-    doorbell::{
-        Doorbell,
-        Kind, //
+    dma::{
+        Engine,
+        Memory,
+        Unreadable, //
     },
-    regs, //
+    mailbox::Command, //
+};
+use hisi_acc_track::{
+    Contexts,
+    Doorbells,
+    Guest,
+    Queues,
+    Write, //
 };
 use kernel::{
     prelude::*,
@@ -47,7 +50,10 @@ use vfio::{
         Log,
         Logging, //
     },
-    pci::OpenDevice,
+    pci::{
+        masters_bus,
+        OpenDevice, //
+    },
     region::{
         self,
         Access, //
@@ -59,72 +65,75 @@ pub(crate) struct Tracking;
 
 type Vf<'a> = OpenDevice<'a, AccVf>;
 
-/// What a write to a mediated part is.
-enum Write {
-    /// A doorbell that a queue's driver rings
-    Doorbell(Doorbell),
-    /// Anything else, of which nobody knows what the hardware makes
-    Unknown,
-}
+/// The [`Guest`] of an open VF.
+struct VfGuest<'a, 'b>(&'a Vf<'b>);
 
-impl Write {
-    /// What `access` to the region `index` is: a doorbell is eight bytes in one access, at the one
-    /// place that its kind has (`qm_db_v2()`).
-    fn of(index: region::Index, access: &Access) -> Self {
-        let (window, offset) = match index.as_bar() {
-            Some(BAR2) => (None, access.offset),
-            Some(BAR4) => (
-                Some(access.offset / regs::QM_QP_DB_INTERVAL),
-                access.offset % regs::QM_QP_DB_INTERVAL,
-            ),
-            _ => return Self::Unknown,
-        };
-        let Some(doorbell) = Doorbell::from_raw(access.value) else {
-            return Self::Unknown;
-        };
-        let place = match doorbell.kind {
-            Kind::Sq | Kind::Cq => regs::QM_DOORBELL_SQ_CQ_BASE_V2,
-            Kind::Eq | Kind::Aeq => regs::QM_DOORBELL_EQ_AEQ_BASE_V2,
-        };
-        // With priority, a submission queue's doorbell is more than its tail: see unquiesce.
-        let plain = doorbell.kind != Kind::Sq || doorbell.priority == 0;
-        let own = match doorbell.kind {
-            Kind::Sq | Kind::Cq => window.is_none_or(|queue| queue == u64::from(doorbell.queue)),
-            Kind::Eq | Kind::Aeq => true,
-        };
-        if access.size == 8 && offset == u64::from(place) && plain && own {
-            Self::Doorbell(doorbell)
-        } else {
-            Self::Unknown
-        }
+impl Memory for VfGuest<'_, '_> {
+    fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Unreadable> {
+        self.0.read_dma(address, to).map_err(|_| Unreadable)
     }
 }
 
-/// The user writes to a mediated part: told before the hardware sees it. No log: nobody asks.
+impl Guest for VfGuest<'_, '_> {
+    fn engine(&self) -> Option<Engine> {
+        Engine::of_device(self.0.data().device_id)
+    }
+
+    fn touched(&self) -> bool {
+        self.0.touched(region::Index::from_raw(BAR2))
+    }
+
+    /// [`EBUSY`] if the guest could not be given back what it has in the mailbox.
+    fn contexts(&self) -> Result<Option<Contexts>> {
+        let dev = self.0;
+        let data = dev.data();
+        let num = data.pf_qm()?.vft(data.function)?.num;
+        dev.exclude(region::Index::from_raw(BAR2), |_| {
+            let qm = AccVf::qm(dev)?;
+            let mut mailbox = qm.mailbox();
+            // After this, a command that the guest gave, which may write to memory, is done.
+            let found = mailbox.wait()?;
+            // A VF whose driver never sets `QM_VF_STATE` may work as long as it can do DMA.
+            if !qm.is_ready()? && !masters_bus(dev.as_bound()) {
+                return Ok(None);
+            }
+            // The guest driver may not have polled it yet.
+            if !Mailbox::is_restorable(&found) {
+                return Err(EBUSY);
+            }
+            let sqc = mailbox.query(Command::SqcBt)?;
+            let cqc = mailbox.query(Command::CqcBt)?;
+            drop(mailbox);
+            qm.write_back()?;
+            let eqc = data.read_context(&qm, Context::Eq)?;
+            let aeqc = data.read_context(&qm, Context::Aeq)?;
+            Ok(Some(Contexts {
+                sqc,
+                cqc,
+                num,
+                eqc,
+                aeqc,
+            }))
+        })
+    }
+}
+
+/// Handles a write of userspace to a mediated part, before the hardware gets it. There is no log while
+/// logging is off.
 pub(crate) fn written(dev: &Vf<'_>, index: region::Index, access: &Access, log: Option<&mut Log>) {
+    let of = |doorbells| Write::of(doorbells, access.offset, access.size, access.value);
+    let write = match index.as_bar() {
+        Some(BAR2) => of(Doorbells::Shared),
+        Some(BAR4) => of(Doorbells::Isolated),
+        _ => Write::Unknown,
+    };
     let data = dev.data();
     let mut queues = data.known_queues();
-    let write = Write::of(index, access);
-    let Some(log) = log else {
-        match write {
-            Write::Doorbell(doorbell) => queues.note(&doorbell),
-            Write::Unknown => queues.odd(),
-        }
-        return;
-    };
-    match write {
-        Write::Doorbell(doorbell) => match doorbell.kind {
-            Kind::Sq => queues.submitted(dev, log, doorbell.queue, doorbell.index),
-            Kind::Cq => queues.consumed(dev, log, doorbell.queue, doorbell.index),
-            // Their rings are in each report.
-            Kind::Eq | Kind::Aeq => {}
-        },
-        Write::Unknown => queues.unknown_write(log),
-    }
+    queues.written(&VfGuest(dev), &write, log);
 }
 
 impl AccVf {
-    /// What is known of its queues: nothing, after a reset.
+    /// Locks what is known of its queues: nothing, after a reset.
     fn known_queues(&self) -> Guard<'_, Queues, MutexBackend> {
         let mut queues = self.queues.lock();
         if self.queues_lost.xchg(false, Acquire) {
@@ -140,7 +149,8 @@ impl Logging<AccVf> for Tracking {
     }
 
     fn start(dev: &Vf<'_>, log: &mut Log) -> Result {
-        dev.data().known_queues().start(dev, log)
+        dev.data().known_queues().start(&VfGuest(dev), log);
+        Ok(())
     }
 
     fn stop(dev: &Vf<'_>, _log: &mut Log) {
@@ -148,12 +158,12 @@ impl Logging<AccVf> for Tracking {
     }
 
     fn report(dev: &Vf<'_>, log: &mut Log) -> Result {
-        dev.data().known_queues().report(dev, log);
+        dev.data().known_queues().report(&VfGuest(dev), log);
         Ok(())
     }
 
     fn reset(data: Pin<&AccVf>, _log: Option<&mut Log>) {
-        // Not the lock of the queues: it is held over accesses of the device and of memory.
+        // The lock of the queues is not taken: it is held over accesses of the device and of memory.
         data.queues_lost.store(true, Release);
     }
 }

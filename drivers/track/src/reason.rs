@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Why all that is logged is dirty.
+//! Why all memory is dirty.
 
 use hisi_acc_hw::dma::Why;
 use kernel::fmt;
 
-/// A reason; by its number the log's statistics count it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reason {
-    /// An entry, or a queue's contexts, were not understood
+/// A reason why all memory is dirty. The log's statistics count it by its number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reason {
+    /// An SQE, or a queue's contexts, are not understood
     Why(Why),
-    /// The user may have used the mailbox
+    /// The guest may have used the mailbox
     Mailbox,
     /// The VF was reset, or its state was loaded
     Reset,
@@ -18,20 +18,20 @@ pub(crate) enum Reason {
     NoContexts,
     /// A queue has no contexts that are understood
     NoRing,
-    /// An entry was in flight when logging began
+    /// A request was in flight when logging began
     Before,
-    /// Where the new entries of a queue begin is not known
+    /// It is unknown where the new requests of a queue begin
     NoTail,
-    /// The entries of a queue cannot be read
+    /// The SQEs of a queue cannot be read
     Unreadable,
-    /// A doorbell of a queue that is none of the VF's
+    /// A doorbell names a queue that the VF does not have
     NoQueue,
-    /// Something was written beside the doorbells
+    /// A write to the doorbells was none that a driver makes
     OddWrite,
 }
 
 impl Reason {
-    /// Those that are no [`Why`].
+    /// The reasons that are no [`Why`].
     const OWN: [Self; 9] = [
         Self::Mailbox,
         Self::Reset,
@@ -44,14 +44,14 @@ impl Reason {
         Self::OddWrite,
     ];
 
-    /// All that are of the driver, with their numbers.
-    pub(crate) fn own() -> impl Iterator<Item = (u32, Self)> {
+    /// Returns the reasons that are no [`Why`], with their numbers.
+    pub fn own() -> impl Iterator<Item = (u32, Self)> {
         // CAST: A few.
         (Why::COUNT as u32..).zip(Self::OWN)
     }
 
-    /// Its number: those of [`Why`] come first.
-    pub(crate) fn number(self) -> u32 {
+    /// Returns its number. Those of [`Why`] come first.
+    pub fn number(self) -> u32 {
         match self {
             // CAST: The enum's number.
             Self::Why(why) => why as u32,

@@ -2,20 +2,19 @@
 
 //! Which request is in which slot of a ring.
 //!
-//! The engine writes an entry back with what it has produced, and the user may put another one in its
-//! place as soon as he sees the completion, before he acknowledges it. What is read of the slot then
+//! The engine writes an SQE back with what it has produced. The guest may put another request into the
+//! slot as soon as it sees the completion, before it acknowledges it. So what is read from the slot then
 //! is believed only if it is the request that was submitted there.
 
 use kernel::prelude::*;
 
-/// The requests of all queues: [`identity()`](hisi_acc_hw::dma::identity) by slot, 0 where it is not
-/// known.
+/// The requests of all queues: [`identity()`](hisi_acc_hw::dma::identity) by slot, 0 if it is unknown.
 #[derive(Default)]
-pub(super) struct Slots(KVVec<KVVec<u64>>);
+pub(crate) struct Slots(KVVec<KVVec<u64>>);
 
 impl Slots {
-    /// Of so many queues: [`ENOMEM`] where there is no room.
-    pub(super) fn new(queues: usize) -> Result<Self> {
+    /// Returns the slots of `queues` queues: [`ENOMEM`] if there is no memory.
+    pub(crate) fn new(queues: usize) -> Result<Self> {
         let mut slots = KVVec::with_capacity(queues, GFP_KERNEL_ACCOUNT)?;
         for _ in 0..queues {
             slots.push(KVVec::new(), GFP_KERNEL_ACCOUNT)?;
@@ -23,16 +22,16 @@ impl Slots {
         Ok(Self(slots))
     }
 
-    /// Nothing is known any more.
-    pub(super) fn forget(&mut self) {
+    /// Forgets all requests.
+    pub(crate) fn forget(&mut self) {
         for queue in &mut self.0 {
             *queue = KVVec::new();
         }
     }
 
-    /// A request is submitted in a slot of a ring of `depth`. Where there is no room to note it, it is
-    /// not known.
-    pub(super) fn put(&mut self, queue: u16, index: u16, depth: u16, identity: Option<u64>) {
+    /// Notes a request that is submitted in a slot of a ring of `depth`. If there is no memory, the
+    /// request is unknown.
+    pub(crate) fn put(&mut self, queue: u16, index: u16, depth: u16, identity: Option<u64>) {
         let Some(slots) = self.0.get_mut(usize::from(queue)) else {
             return;
         };
@@ -48,8 +47,8 @@ impl Slots {
         }
     }
 
-    /// What was submitted there last, if that is known.
-    pub(super) fn get(&self, queue: u16, index: u16) -> Option<u64> {
+    /// Returns what was submitted there last, `None` if it is unknown.
+    pub(crate) fn get(&self, queue: u16, index: u16) -> Option<u64> {
         let slot = self.0.get(usize::from(queue))?.get(usize::from(index))?;
         (*slot != 0).then_some(*slot)
     }

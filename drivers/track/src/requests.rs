@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Requests of a ring: their SQEs, and the CQEs of those before them.
+
+use crate::{
+    reason::Reason,
+    slots::Slots,
+    Guest, //
+};
+use dma_log::Log;
+use hisi_acc_hw::{
+    context::CQE_SIZE,
+    dma::{
+        self,
+        Output, //
+    },
+    ring::{
+        Cqe,
+        Ring, //
+    },
+};
+
+/// How many SQEs are read at once.
+const BATCH: u16 = 16;
+
+/// Returns the index before `index` in a ring, `None` if the ring has no such index.
+pub(crate) fn before(index: u16, depth: u16) -> Option<u16> {
+    if index >= depth {
+        return None;
+    }
+    Some(index.checked_sub(1).unwrap_or(depth - 1))
+}
+
+/// Reads the CQE at `index`. `None` if it cannot be read.
+pub(crate) fn completion(guest: &impl Guest, ring: &Ring, index: u16) -> Option<Cqe> {
+    let mut raw = [0; CQE_SIZE];
+    guest.read(ring.cqe_address(index)?, &mut raw).ok()?;
+    Some(Cqe::from_bytes(&raw))
+}
+
+/// Puts something unknown in flight in a queue, up to the request of the ticket `last`.
+pub(crate) fn unknown(log: &mut Log, number: u16, last: Option<u32>, reason: Reason) {
+    match last {
+        Some(last) => log.submit(u32::from(number), last).unknown(reason.number()),
+        None => log.lose(u32::from(number), reason.number()),
+    }
+}
+
+/// Puts the requests from `first` to before `tail` in flight: the SQEs, which the engine writes back,
+/// the places of their CQEs, and their outputs. Returns the ticket of the last one, `None` if there is
+/// none. After an error, the requests that are not in flight yet are unknown.
+pub(crate) fn decode(
+    guest: &impl Guest,
+    log: &mut Log,
+    slots: &mut Slots,
+    number: u16,
+    ring: &Ring,
+    first: u16,
+    tail: u16,
+) -> Result<Option<u32>, Reason> {
+    let engine = guest.engine().ok_or(Reason::NoQueue)?;
+    let size = engine.sqe_size();
+    let mut bytes = [0u8; dma::SQE_MAX * BATCH as usize];
+    let mut completions = [[0u8; CQE_SIZE]; BATCH as usize];
+    let (mut index, mut last) = (first, None);
+    while index != tail {
+        // Up to the tail, or to the end of the ring.
+        let end = if tail > index { tail } else { ring.depth };
+        let count = end.saturating_sub(index).min(BATCH);
+        let next = index.saturating_add(count);
+        let address = ring.sqe_address(index).ok_or(Reason::NoRing)?;
+        let batch = bytes
+            .get_mut(..size.saturating_mul(usize::from(count)))
+            .ok_or(Reason::NoRing)?;
+        guest.read(address, batch).map_err(|_| Reason::Unreadable)?;
+        // The CQEs that are there now are acknowledged, or soon will be. Those of these requests
+        // replace them.
+        let address = ring.cqe_address(index).ok_or(Reason::NoRing)?;
+        let there = completions
+            .get_mut(..usize::from(count))
+            .ok_or(Reason::NoRing)?;
+        guest
+            .read(address, there.as_flattened_mut())
+            .map_err(|_| Reason::Unreadable)?;
+        for ((index, sqe), there) in (index..next).zip(batch.chunks_exact(size)).zip(&*there) {
+            // While a request of the same index is in flight, either of the two may be written back.
+            let alone = log.in_flight(u32::from(number)) < usize::from(ring.depth);
+            let identity = dma::identity(engine, sqe, true).filter(|_| alone);
+            slots.put(number, index, ring.depth, identity);
+            let ticket = Cqe::from_bytes(there).next_ticket(index);
+            last = Some(ticket);
+            let mut entry = log.submit(u32::from(number), ticket);
+            // The engine writes the SQE back, and the CQE at the same index.
+            match ring.sqe_address(index).zip(ring.cqe_address(index)) {
+                Some((sqe, cqe)) => {
+                    // CAST: Widen.
+                    entry.range(false, sqe, size as u64);
+                    entry.range(false, cqe, CQE_SIZE as u64);
+                }
+                None => entry.unknown(Reason::NoRing.number()),
+            }
+            let decoded = dma::outputs(engine, sqe, guest, &mut |output, range| {
+                entry.range(output == Output::Data, range.address, range.len);
+                Ok(())
+            });
+            if let Err(why) = decoded {
+                entry.unknown(Reason::Why(why).number());
+            }
+        }
+        index = if next >= ring.depth { 0 } else { next };
+    }
+    Ok(last)
+}

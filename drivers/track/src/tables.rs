@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Where the contexts of a VF's queues are in guest memory, and what is in them.
+
+use crate::Guest;
+use hisi_acc_hw::{
+    context::{
+        EqcDw6,
+        Xqc,
+        EQE_SIZE,
+        XQC_SIZE, //
+    },
+    dma::Range,
+    regs,
+    stream, //
+};
+use kernel::prelude::*;
+
+/// How many contexts are read at once.
+const BATCH: usize = 64;
+
+/// The words of an EQC or AEQC.
+pub type XqcWords = [u32; regs::QM_XQC_DWORDS];
+
+/// What a VF says of the contexts of its queues.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Contexts {
+    /// The answer to `QM_MB_CMD_SQC_BT`: the address of the SQCs, 0 if there are none
+    pub sqc: u64,
+    /// The answer to `QM_MB_CMD_CQC_BT`
+    pub cqc: u64,
+    /// How many queues the VF has, by the PF's VFT
+    pub num: u32,
+    /// The EQC
+    pub eqc: XqcWords,
+    /// The AEQC
+    pub aeqc: XqcWords,
+}
+
+/// The tables of contexts, and the rings of the two event queues.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Tables {
+    sqc: u64,
+    cqc: u64,
+    num: u32,
+    events: [Option<Range>; 2],
+}
+
+impl Tables {
+    /// Asks the VF. There are no tables if the guest driver is gone: what they held is stale.
+    pub(crate) fn ask(guest: &impl Guest) -> Result<Self> {
+        let contexts = guest.contexts()?;
+        Ok(contexts.map_or_else(Self::default, |found| Self {
+            sqc: found.sqc,
+            cqc: found.cqc,
+            num: found.num,
+            events: [event_ring(&found.eqc), event_ring(&found.aeqc)],
+        }))
+    }
+
+    /// Returns what the hardware writes at any time: the tables, when it evicts contexts from its
+    /// cache, and events.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = Range> + '_ {
+        // CAST: Widen.
+        let len = u64::from(self.num) * XQC_SIZE as u64;
+        let tables = [self.sqc, self.cqc]
+            .into_iter()
+            .filter(|address| *address != 0)
+            .map(move |address| Range { address, len });
+        Iterator::chain(tables, self.events.iter().flatten().copied())
+    }
+
+    /// Returns whether there are any.
+    pub(crate) fn exist(&self) -> bool {
+        self.sqc != 0 && self.cqc != 0
+    }
+
+    /// Calls `each` with the SQC and the CQC of each queue: [`EFAULT`] if memory cannot be read.
+    pub(crate) fn look(&self, guest: &impl Guest, mut each: impl FnMut(u16, &Xqc, &Xqc)) -> Result {
+        if !self.exist() {
+            return Ok(());
+        }
+        let mut sqcs = KVec::from_elem([0u8; XQC_SIZE], BATCH, GFP_KERNEL)?;
+        let mut cqcs = KVec::from_elem([0u8; XQC_SIZE], BATCH, GFP_KERNEL)?;
+        let mut first = 0u32;
+        while first < self.num {
+            let count = usize::try_from(self.num - first)?.min(BATCH);
+            read(guest, self.sqc, first, sqcs.get_mut(..count).ok_or(EINVAL)?)?;
+            read(guest, self.cqc, first, cqcs.get_mut(..count).ok_or(EINVAL)?)?;
+            for (queue, (sqc, cqc)) in (first..).zip(sqcs.iter().zip(&cqcs).take(count)) {
+                each(u16::try_from(queue)?, &Xqc(*sqc), &Xqc(*cqc));
+            }
+            first = first.saturating_add(u32::try_from(count)?);
+        }
+        Ok(())
+    }
+}
+
+/// Reads contexts of a table, from that of the queue `first` on.
+fn read(guest: &impl Guest, table: u64, first: u32, to: &mut [[u8; XQC_SIZE]]) -> Result {
+    // CAST: Widens.
+    let offset = u64::from(first) * XQC_SIZE as u64;
+    let address = table.checked_add(offset).ok_or(EFAULT)?;
+    guest
+        .read(address, to.as_flattened_mut())
+        .map_err(|_| EFAULT)
+}
+
+/// Returns the ring of an event queue, by its context. `None` if it has none.
+fn event_ring(words: &XqcWords) -> Option<Range> {
+    let [.., dw6] = *words;
+    let address = stream::context_address(words);
+    if address == 0 {
+        return None;
+    }
+    // CAST: Widens.
+    let len = u64::from(EqcDw6::from_raw(dw6).depth) * EQE_SIZE as u64;
+    Some(Range { address, len })
+}
