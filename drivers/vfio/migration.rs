@@ -4,7 +4,7 @@
 //!
 //! The sequences of register accesses and mailbox commands are those of `hisi_acc_vf_stop_device()`,
 //! `vf_qm_state_save()`, `vf_qm_load_data()` and `hisi_acc_vf_start_device()` of
-//! hisi_acc_vfio_pci.c, but for the differences in `Documentation/sequence.rst`.
+//! hisi_acc_vfio_pci.c, but for the differences in `Documentation/driver-api/sequence.rst`.
 
 use crate::{
     context::Context,
@@ -223,7 +223,7 @@ impl Operations<AccVf> for Migration {
     const STREAM_MAX: usize = stream::STREAM_SIZE;
 
     /// With P2P: a VF that migrates is alone in its IOMMU group, so that only devices of the same guest
-    /// reach it, and a paused one does no DMA. See Documentation/driver.rst.
+    /// reach it, and a paused one does no DMA. See Documentation/driver-api/driver.rst.
     fn flags(data: Pin<&AccVf>) -> Option<Flags> {
         data.pf.as_ref().map(|_| Flags::PRE_COPY.and(Flags::P2P))
     }

@@ -69,7 +69,7 @@ impl Record {
         Ok(Self { pairs })
     }
 
-    /// The guest has come in on the target: what it took (Documentation/qemu.rst).
+    /// The guest has come in on the target: what it took (Documentation/selftests/qemu.rst).
     pub fn end(&self, source: &Vm, outcome: &Outcome) -> Result<Value> {
         let mut vfs = Vec::new();
         for pair in &self.pairs {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the two sequences differ, and why. `Documentation/sequence.rst` is made of this list
+//! Where the two sequences differ, and why. `Documentation/driver-api/sequence.rst` is made of this list
 //! (`acc-selftest sequence`).
 
 use super::{Arc, Count, Difference, When};
@@ -282,7 +282,7 @@ fn paragraph(text: &mut String, words: &str) {
     *text += &format!("{line}\n\n");
 }
 
-/// The list as it stands in `Documentation/sequence.rst`.
+/// The list as it stands in `Documentation/driver-api/sequence.rst`.
 pub fn text() -> String {
     let mut text = String::new();
     for difference in ALL {
@@ -309,7 +309,7 @@ mod tests {
     /// `acc-selftest sequence` prints what has to be there.
     #[test]
     fn documentation_has_the_list() {
-        let documentation = include_str!("../../../../../Documentation/sequence.rst");
+        let documentation = include_str!("../../../../../Documentation/driver-api/sequence.rst");
         assert!(documentation.contains(&text()), "it lacks:\n{}", text());
     }
 

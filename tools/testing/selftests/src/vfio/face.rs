@@ -48,7 +48,7 @@ impl Device {
                 format!("{:x?}", self.interrupts(n)),
             );
         }
-        // Documentation/driver.rst: that one is not offered.
+        // Documentation/driver-api/driver.rst: that one is not offered.
         for n in (0..FEATURES).filter(|n| *n != DMA_BUF) {
             add(
                 format!("feature {n}"),
