@@ -53,6 +53,35 @@ pub fn seconds(n: u64) -> Duration {
     Duration::from_secs(n) * slowness()
 }
 
+/// How long a case waits for something that must come. A machine with other things to do can stop the
+/// guest for many seconds, in which nothing comes: so it does not count how long one look after another
+/// came, beyond [`Patience::TURN`].
+pub struct Patience {
+    left: Duration,
+    last: Instant,
+}
+
+impl Patience {
+    /// The most that one look counts for.
+    const TURN: Duration = Duration::from_millis(100);
+
+    /// Waits that long, or longer where the kernel is slow.
+    pub fn new(limit: Duration) -> Self {
+        Self {
+            left: limit * slowness(),
+            last: Instant::now(),
+        }
+    }
+
+    /// Returns whether it is over. To be asked each time that nothing came.
+    pub fn is_over(&mut self) -> bool {
+        let turn = self.last.elapsed().min(Self::TURN);
+        self.last = Instant::now();
+        self.left = self.left.saturating_sub(turn);
+        self.left.is_zero()
+    }
+}
+
 /// Waits for something to become true: a moment, or longer on a machine with other things to do.
 pub fn wait_for(what: &str, ready: impl FnMut() -> bool) -> Result<()> {
     wait_long_for(what, Duration::from_secs(30), ready)
@@ -60,10 +89,9 @@ pub fn wait_for(what: &str, ready: impl FnMut() -> bool) -> Result<()> {
 
 /// Waits that long.
 pub fn wait_long_for(what: &str, limit: Duration, mut ready: impl FnMut() -> bool) -> Result<()> {
-    let begin = Instant::now();
-    let limit = limit * slowness();
+    let mut patience = Patience::new(limit);
     while !ready() {
-        if begin.elapsed() > limit {
+        if patience.is_over() {
             return Err(format!("{what}: not in time").into());
         }
         sleep(Duration::from_millis(5));

@@ -3,7 +3,7 @@
 //! The registers of a VF as a driver in user space reaches them: mapped where they can be.
 
 use crate::{
-    host,
+    host::Patience,
     vfio::{Device, Mapping, Region},
     Result,
 };
@@ -16,7 +16,7 @@ use std::{
     cell::Cell,
     os::fd::AsRawFd,
     sync::atomic::{fence, Ordering},
-    time::Instant,
+    time::Duration,
 };
 use vmm_sys_util::eventfd::EventFd;
 
@@ -134,13 +134,13 @@ impl Mailbox {
 
     /// Waits until the mailbox is not busy; what it shows then.
     pub fn answer(&self) -> Result<Message> {
-        let begin = Instant::now();
+        let mut patience = Patience::new(Duration::from_secs(5));
         loop {
             let answer = self.look();
             if !answer.is_busy() {
                 return Ok(answer);
             }
-            if begin.elapsed() > host::seconds(5) {
+            if patience.is_over() {
                 return Err(format!("the mailbox stays busy: {answer:x?}").into());
             }
         }
@@ -199,8 +199,7 @@ impl Registers {
     pub fn mailbox(&self, command: Command, base: u64, queue: u16, read: bool) -> Result<u64> {
         self.bar2
             .mailbox_write(Message::request(command, base, queue, read));
-        let begin = Instant::now();
-        let limit = host::seconds(5);
+        let mut patience = Patience::new(Duration::from_secs(5));
         loop {
             let answer = self.bar2.mailbox_read();
             if !answer.is_busy() {
@@ -209,7 +208,7 @@ impl Registers {
                 }
                 return Ok(answer.base);
             }
-            if begin.elapsed() > limit {
+            if patience.is_over() {
                 return Err(format!("mailbox command {} does not end", command.name()).into());
             }
         }

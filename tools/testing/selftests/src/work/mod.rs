@@ -13,17 +13,13 @@ pub use self::{
 };
 
 use crate::{
-    host::{self, Accelerator},
+    host::{self, Accelerator, Patience},
     memory::Memory,
     qm::Qm,
     Result,
 };
 use hisi_acc_hw::sgl::{Sge, SglHead, SGE_SIZE, SGL_HEAD};
-use std::{
-    collections::BTreeMap,
-    thread::sleep,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, thread::sleep, time::Duration};
 
 /// What stands behind each destination and must stay there.
 const CANARY: u8 = 0xa5;
@@ -298,12 +294,12 @@ impl Workload {
 
     /// Waits till nothing is on its way.
     pub fn finish(&mut self, qm: &mut Qm, memory: &Memory) -> Result<()> {
-        let mut last = Instant::now();
-        let limit = host::seconds(10);
+        const LIMIT: Duration = Duration::from_secs(10);
+        let mut patience = Patience::new(LIMIT);
         while !self.pending.is_empty() {
             if self.collect(qm, memory)? != 0 {
-                last = Instant::now();
-            } else if last.elapsed() > limit {
+                patience = Patience::new(LIMIT);
+            } else if patience.is_over() {
                 let left = self.pending.len();
                 qm.look();
                 let done = self.collect(qm, memory)?;
