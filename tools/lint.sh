@@ -39,7 +39,7 @@ tracked() { git -c safe.directory="$TOP" ls-files "$@"; }
 spdx() {
 	local bad=0 file
 	for file in $(tracked); do
-		case $file in .gitattributes) continue ;; esac
+		case $file in .gitattributes | COPYING | LICENSES/*) continue ;; esac
 		head -n 4 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0' || {
 			echo "$file: no SPDX line"
 			bad=1
