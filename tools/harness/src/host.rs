@@ -24,7 +24,15 @@ const SUITES: &[Suite] = &[
     Suite(
         "host.selftests",
         "tools",
-        &["cargo", "test", "-q", "-p", "acc-selftests"],
+        &[
+            "cargo",
+            "test",
+            "-q",
+            "-p",
+            "acc-selftests",
+            "-p",
+            "acc-vfio-user",
+        ],
     ),
     Suite("host.ci", "", &["tools/testing/ci/test.sh"]),
     Suite("host.modules", "", &["tools/testing/modules/test.sh"]),

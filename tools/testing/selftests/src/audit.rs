@@ -5,7 +5,7 @@
 //!
 //! What there is to complain of is printed so that the harness puts it to the case that ran last.
 
-use crate::{host, Result};
+use acc_vfio_user::{host, Result};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,

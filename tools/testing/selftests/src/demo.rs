@@ -2,12 +2,11 @@
 
 //! `make run`: what this project is for, to look at.
 
-use crate::{
-    cases::Bench,
+use crate::{support::bench::Bench, twin::Twin};
+use acc_vfio_user::{
     host,
     migrate::{self, Watch},
     qm::Qm,
-    twin::Twin,
     vfio::state,
     work::{Engine, Workload, Zip},
     Driver, Result,

@@ -6,7 +6,7 @@
 //!
 //! D1 to D16 were found by reading the C driver, the others by the cases.
 
-use crate::{vfio::state, Driver, Result};
+use acc_vfio_user::{vfio::state, Driver, Result};
 use std::fmt::Write;
 
 /// Something in which the two differ.

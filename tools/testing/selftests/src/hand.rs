@@ -2,7 +2,7 @@
 
 //! A second process of this program, which is given VFIO devices and migrates them.
 
-use crate::{
+use acc_vfio_user::{
     migrate::{load, save, Quiet},
     vfio::Device,
     Result,

@@ -3,9 +3,11 @@
 //! `make demo`: stock QEMU migrates a guest whose VF is busy, to look at.
 
 use crate::{
-    cases::qemu,
-    host::{Function, ZIP},
+    cases::qemu::migrations as qemu,
     nested::{event, Config, Record, Vm},
+};
+use acc_vfio_user::{
+    host::{Function, ZIP},
     Driver, Result,
 };
 use serde_json::Value;

@@ -4,41 +4,21 @@
 
 mod audit;
 mod cases;
-mod cpus;
 mod demo;
 mod differences;
 mod hand;
-mod host;
-mod inject;
-mod ktap;
 mod live;
-mod memory;
-mod migrate;
 mod nested;
-mod qm;
 mod sequence;
-mod trace;
+mod support;
 mod twin;
-mod vfio;
-mod work;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use acc_vfio_user::{Driver, Result};
+use clap::{Parser, Subcommand};
 use std::{
     panic::{catch_unwind, AssertUnwindSafe},
     process::ExitCode,
 };
-
-/// Whatever went wrong, as a text.
-pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
-
-/// A driver under test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Driver {
-    /// hisi_acc_vfio_rs
-    Rust,
-    /// hisi_acc_vfio_pci of the kernel
-    C,
-}
 
 /// Tests of HiSilicon accelerator VFs and their VFIO drivers.
 #[derive(Parser)]

@@ -8,7 +8,10 @@ mod record;
 pub use outcome::{event, Outcome};
 pub use record::{tell, Record};
 
-use crate::{host, host::Function, Driver, Result};
+use acc_vfio_user::{
+    host::{self, Function},
+    Driver, Result,
+};
 use serde_json::{json, Value};
 use std::{
     fs,

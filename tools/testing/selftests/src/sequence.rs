@@ -12,7 +12,7 @@ pub mod diff;
 pub mod line;
 pub mod list;
 
-use crate::host::{self, Accelerator};
+use acc_vfio_user::host::{self, Accelerator};
 use diff::{align, hunks, shown, Step};
 use line::{Line, Way};
 use list::{ALL, WAY};

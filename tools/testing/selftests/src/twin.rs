@@ -3,7 +3,7 @@
 //! Questions to the device model, by a way that the drivers do not see: see
 //! `tools/twin/model/src/control.rs`.
 
-use crate::{
+use acc_vfio_user::{
     host::{self, Function},
     Result,
 };

@@ -2,8 +2,7 @@
 
 //! What the guest of a case has to be, and what its kernel may complain of.
 
-use super::debug;
-use crate::differences;
+use crate::{cases::debug::provoke as debug, differences};
 
 /// What a case's guest is to be, by what its name begins with: attributes that the harness knows
 /// (tools/harness/src/case.rs), a tab before each. All lines that fit are meant.

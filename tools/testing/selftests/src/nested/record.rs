@@ -3,10 +3,12 @@
 //! What a migration cost, for `qemu.json`: what QEMU says of it, and the device model's ledger of
 //! both VFs.
 
-use super::{Outcome, Vm, Way};
 use crate::{
-    host::{Function, ALL},
+    nested::{Outcome, Vm, Way},
     twin::{Counts, Register, Twin},
+};
+use acc_vfio_user::{
+    host::{Function, ALL},
     Result,
 };
 use serde_json::{json, Map, Value};

@@ -2,7 +2,7 @@
 
 //! Two sequences beside each other: what both have in common, in order, and what only one has.
 
-use super::line::Line;
+use crate::sequence::line::Line;
 use std::fmt::Write;
 
 /// A place in two sequences.

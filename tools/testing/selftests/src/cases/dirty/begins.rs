@@ -3,10 +3,12 @@
 //! `dirty.odd_before`, `dirty.busy_mailbox`, `dirty.error_event`, `dirty.reset_and_doorbells`: logging
 //! begins, and goes on, while the VF is not as drivers have it.
 
-use super::{covers, life::Vf, Logged};
 use crate::{
-    cases::{ensure, errno},
-    host,
+    cases::dirty::life::Vf,
+    support::logged::{covers, Logged},
+};
+use acc_vfio_user::{
+    ensure, errno, host,
     qm::{Mailbox, Qm},
     work, Result,
 };

@@ -2,9 +2,9 @@
 
 //! What tracking costs, and that it costs nothing where it is off.
 
-use super::{bench, Logged};
-use crate::{
-    cases::ensure,
+use crate::support::logged::{bench, Logged};
+use acc_vfio_user::{
+    ensure,
     host::{self, write},
     qm::Qm,
     work::{self, Workload},

@@ -2,10 +2,15 @@
 
 //! `dirty.user_dies`: the process that has a VF with a log on ends without a word, wherever it is.
 
-use super::{arena, covers, life::Vf, Logged, ARENA, PAGE};
 use crate::{
-    cases::{ensure, errno, Bench, VFS},
-    host,
+    cases::dirty::life::Vf,
+    support::{
+        bench::{Bench, VFS},
+        logged::{arena, covers, Logged, ARENA, PAGE},
+    },
+};
+use acc_vfio_user::{
+    ensure, errno, host,
     memory::Memory,
     migrate::{self, Quiet},
     qm::Qm,
@@ -132,7 +137,7 @@ pub fn user_dies() -> Result<()> {
 
 /// The VF is as good as new: quiet, without a log, and what it writes is known once it is logged.
 fn next_user() -> Result<()> {
-    let bench: Bench = super::bench(host::ZIP, 1)?;
+    let bench: Bench = crate::support::logged::bench(host::ZIP, 1)?;
     bench.twin.mark()?;
     let device = bench.open(0)?;
     let e = errno(device.stop_logging());

@@ -3,13 +3,17 @@
 //! `dirty.hostile_*`: a user who wants to see the kernel stumble, or a page go unreported that the
 //! device writes.
 
-use super::{bench, covers, Logged, Pages, PAGE};
 use crate::{
-    cases::{ensure, Bench},
-    host,
+    support::{
+        bench::Bench,
+        logged::{bench, covers, Logged, Pages, PAGE},
+    },
+    twin::Twin,
+};
+use acc_vfio_user::{
+    ensure, host,
     memory::{AddressSpace, Memory, IOVA},
     qm::Qm,
-    twin::Twin,
     vfio::{Device, Iommufd},
     work::{self, Random, Workload},
     Driver, Result,
@@ -100,7 +104,7 @@ pub fn unmapped() -> Result<()> {
     let log = Logged::start(&vf.device)?;
     let mut work = Workload::new(&work::Zip, &mut vf.bench.memory, 8);
     let end = AtomicBool::new(false);
-    let len = super::ARENA;
+    let len = crate::support::logged::ARENA;
     let memory = vf.bench.memory.address(IOVA) as usize;
     let iommufd = &vf.bench.iommufd;
     let (qm, arena) = (&mut vf.qm, &vf.bench.memory);
@@ -144,7 +148,7 @@ pub fn many_vfs() -> Result<()> {
     const JOBS: usize = 4;
     let vfs = host::ZIP.vfs(VFS)?;
     let iommufd = Iommufd::new()?;
-    let mut memory = Memory::new(&iommufd, super::ARENA)?;
+    let mut memory = Memory::new(&iommufd, crate::support::logged::ARENA)?;
     let twin = Twin::open_device(host::ZIP.name)?;
     let mut all = Vec::new();
     for (n, vf) in vfs.iter().enumerate() {
@@ -153,7 +157,7 @@ pub fn many_vfs() -> Result<()> {
         let device = Device::open(&path, &iommufd).map_err(|e| format!("VF {n}: {e}"))?;
         let qm = Qm::new(&device, &mut memory, &work::Zip)?;
         let work = Workload::new(&work::Zip, &mut memory, JOBS);
-        device.start_logging(PAGE, &[super::arena()])?;
+        device.start_logging(PAGE, &[crate::support::logged::arena()])?;
         all.push((device, qm, work));
     }
     twin.mark()?;
@@ -173,5 +177,5 @@ pub fn many_vfs() -> Result<()> {
     }
     drop(all);
     // As the other cases want it.
-    host::ZIP.vfs(super::super::VFS).map(|_| ())
+    host::ZIP.vfs(crate::support::bench::VFS).map(|_| ())
 }

@@ -3,10 +3,15 @@
 //! `dirty.hostile_rings`, `_descriptors`, `_doorbells`: one thing after another that no driver does,
 //! each done to a function that is fresh: what came before it does not make all dirty.
 
-use super::{bench, covers, hostile::NOWHERE, Logged, Pages, PAGE};
 use crate::{
-    cases::{ensure, Bench},
-    host,
+    cases::dirty::hostile::NOWHERE,
+    support::{
+        bench::Bench,
+        logged::{bench, covers, Logged, Pages, PAGE},
+    },
+};
+use acc_vfio_user::{
+    ensure, host,
     memory::{Memory, IOVA},
     qm::Qm,
     vfio::Device,
@@ -123,7 +128,7 @@ struct Arena<'a>(&'a Memory);
 impl dma::Memory for Arena<'_> {
     fn read(&self, address: u64, to: &mut [u8]) -> std::result::Result<(), Unreadable> {
         let end = address.checked_add(to.len() as u64).ok_or(Unreadable)?;
-        if address < IOVA || end > IOVA + super::ARENA as u64 {
+        if address < IOVA || end > IOVA + crate::support::logged::ARENA as u64 {
             return Err(Unreadable);
         }
         self.0.read(address, to);

@@ -2,10 +2,13 @@
 
 //! Users who do things late, or otherwise than drivers do.
 
-use super::{bench, covers, Logged, Pages, ARENA, PAGE};
-use crate::{
-    cases::{ensure, pair::Pair, Bench},
-    host,
+use crate::support::{
+    bench::Bench,
+    logged::{bench, covers, Logged, Pages, ARENA, PAGE},
+    pair::Pair,
+};
+use acc_vfio_user::{
+    ensure, host,
     memory::Memory,
     migrate::{self, Quiet},
     qm::{Qm, QUEUE_DEPTH},

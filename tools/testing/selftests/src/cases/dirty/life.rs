@@ -2,10 +2,13 @@
 
 //! Logging begins, goes on and ends while other things happen to the VF.
 
-use super::{bench, covers, Logged, Pages};
-use crate::{
-    cases::{ensure, pair::Pair, Bench},
-    host,
+use crate::support::{
+    bench::Bench,
+    logged::{bench, covers, Logged, Pages},
+    pair::Pair,
+};
+use acc_vfio_user::{
+    ensure, host,
     migrate::{self, Quiet},
     qm::Qm,
     vfio::{state, Container, Device, Group},

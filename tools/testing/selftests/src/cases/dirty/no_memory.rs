@@ -3,10 +3,13 @@
 //! `dirty.no_memory`: an allocation or a copy fails, wherever there is one, while logging begins, while
 //! a doorbell is rung, and while it is reported. For the debug flavour.
 
-use super::{arena, bench, covers, Logged, Pages, PAGE};
-use crate::{
-    cases::{ensure, errno, Bench},
-    host, inject,
+use crate::support::{
+    bench::Bench,
+    inject,
+    logged::{arena, bench, covers, Logged, Pages, PAGE},
+};
+use acc_vfio_user::{
+    ensure, errno, host,
     qm::Qm,
     vfio::{Device, Region},
     work, Result,

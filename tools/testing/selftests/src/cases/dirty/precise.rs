@@ -2,9 +2,9 @@
 
 //! `dirty.superset_*`: all that was written is reported, and little else.
 
-use super::{bench, covers, Logged, Pages, PAGE};
-use crate::{
-    cases::ensure,
+use crate::support::logged::{bench, covers, Logged, Pages, PAGE};
+use acc_vfio_user::{
+    ensure,
     host::{self, Accelerator},
     memory::Memory,
     qm::Qm,

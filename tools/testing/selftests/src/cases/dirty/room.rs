@@ -3,9 +3,15 @@
 //! `dirty.no_room`, `dirty.statistics`: what a log holds has bounds, beyond which all is dirty; and what
 //! debugfs shows of it.
 
-use super::{arena, bench, covers, life, Logged, Pages, ARENA, PAGE};
 use crate::{
-    cases::{ensure, Bench},
+    cases::dirty::life,
+    support::{
+        bench::Bench,
+        logged::{arena, bench, covers, Logged, Pages, ARENA, PAGE},
+    },
+};
+use acc_vfio_user::{
+    ensure,
     host::{self, Function},
     memory::Memory,
     qm::{Qm, QUEUE_DEPTH},
@@ -270,7 +276,7 @@ fn chunks(vf: &mut Vf) -> Result<()> {
 /// The file says what happened, from the binding on.
 pub fn statistics() -> Result<()> {
     const JOBS: u64 = 8;
-    host::vfs(super::super::VFS)?[0].unbind()?;
+    host::vfs(crate::support::bench::VFS)?[0].unbind()?;
     let mut vf = life::Vf::new()?;
     let function = vf.bench.vfs[0].clone();
     let shown = || Shown::of(&function);

@@ -2,13 +2,16 @@
 
 //! What an administrator sees of DMA logging, and says of it: debugfs, tracepoints, the parameter.
 
-use super::{bench, Logged, Pages, ARENA, PAGE};
-use crate::{
-    cases::{ensure, errno, Bench},
+use crate::support::{
+    bench::Bench,
+    logged::{bench, Logged, Pages, ARENA, PAGE},
+    trace::Trace,
+};
+use acc_vfio_user::{
+    ensure, errno,
     host::{self, write, Function},
     memory::IOVA,
     qm::Qm,
-    trace::Trace,
     work::{self, Workload},
     Driver, Result,
 };

@@ -3,10 +3,12 @@
 //! `dirty.address_spaces`: a process with more than one address space: the driver reads entries from
 //! the one that the device has, or from none.
 
-use super::{bench, covers, life::Vf, Logged, Pages, ARENA, PAGE};
 use crate::{
-    cases::ensure,
-    host,
+    cases::dirty::life::Vf,
+    support::logged::{bench, covers, Logged, Pages, ARENA, PAGE},
+};
+use acc_vfio_user::{
+    ensure, host,
     memory::{Memory, IOVA},
     qm::Qm,
     vfio::Device,

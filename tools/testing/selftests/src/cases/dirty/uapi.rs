@@ -2,9 +2,9 @@
 
 //! The rules of `VFIO_DEVICE_FEATURE_DMA_LOGGING_*`, and when they are offered.
 
-use super::{arena, bench, covers, Logged, Pages, PAGE};
-use crate::{
-    cases::{ensure, errno},
+use crate::support::logged::{arena, bench, covers, Logged, Pages, PAGE};
+use acc_vfio_user::{
+    ensure, errno,
     host::{self, write},
     memory::IOVA,
     qm::Qm,
@@ -88,7 +88,7 @@ pub fn uapi() -> Result<()> {
     work.round(&mut qm, &bench.memory, 8)?;
     let written = Pages::written(&bench.twin, "vf1")?;
     let large = 16 * PAGE;
-    let mut bits = vec![0u64; super::ARENA.div_ceil(64 * large as usize)];
+    let mut bits = vec![0u64; crate::support::logged::ARENA.div_ceil(64 * large as usize)];
     device.report_logging(large, arena(), &mut bits)?;
     for page in written.addresses() {
         let n = (page - IOVA) / large;

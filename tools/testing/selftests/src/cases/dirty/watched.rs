@@ -3,8 +3,8 @@
 //! `dirty.watched`: whichever way the page of the mailbox is reached, the driver sees it, and while it
 //! asks the mailbox itself nobody reaches the page.
 
-use super::{life::Vf, Logged};
-use crate::{cases::ensure, host, qm::Mailbox, vfio::Mapping, Result};
+use crate::{cases::dirty::life::Vf, support::logged::Logged};
+use acc_vfio_user::{ensure, host, qm::Mailbox, vfio::Mapping, Result};
 use hisi_acc_hw::{
     mailbox::{Command, Message},
     regs,

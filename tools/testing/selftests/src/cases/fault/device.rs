@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `fault.*`: the device model's faults do what they are said to, and a VF survives them. A stop that
+//! fails leaves the VF running: its jobs go on when the fault is gone.
+
+use crate::{
+    support::pair::{Pair, JOBS, SLOW_NS},
+    twin::Twin,
+};
+use acc_vfio_user::{
+    ensure, errno, host,
+    migrate::Quiet,
+    qm::Qm,
+    vfio::{state, Device},
+    work::Zip,
+    Driver, Result,
+};
+use hisi_acc_hw::{
+    regs,
+    zip::{Format, Sqe, STATUS_BUFFER},
+};
+use std::io::Write;
+
+/// A VF of ours with work in flight, and one that is to take it over.
+fn pair() -> Result<Pair> {
+    Pair::new(Driver::Rust, Driver::Rust)
+}
+
+/// The error of a stop by each of the two ways; none stopped it.
+pub fn stops(pair: &Pair) -> Result<[i32; 2]> {
+    let direct = errno(pair.source.set_state(state::STOP_COPY));
+    ensure!(
+        pair.source.state()? == state::RUNNING,
+        "after RUNNING -> STOP_COPY (errno {direct}) the state is {}",
+        pair.source.state()?
+    );
+    let file = pair.source.set_state(state::PRE_COPY)?;
+    let precopy = errno(pair.source.set_state(state::STOP_COPY));
+    let after = pair.source.state()?;
+    ensure!(
+        after == state::PRE_COPY,
+        "after PRE_COPY -> STOP_COPY (errno {precopy}) the state is {after}"
+    );
+    drop(file);
+    pair.source.set_state(state::RUNNING)?;
+    Ok([direct, precopy])
+}
+
+/// With `fault` the VF cannot be stopped, which fails with `error`; without, its work goes on and it
+/// migrates.
+pub fn no_stop(pair: &mut Pair, function: &str, fault: &str, gone: &str, error: i32) -> Result<()> {
+    pair.work_in_flight()?;
+    let twin = &pair.bench.twin;
+    // The PF's driver does not get to know: the VF's is the one under test.
+    twin.fault("pf", "lose-msi 1000")?;
+    twin.fault(function, fault)?;
+    let errors = stops(pair)?;
+    let twin = &pair.bench.twin;
+    twin.fault(function, gone)?;
+    twin.fault("pf", "clear")?;
+    ensure!(errors == [error; 2], "errors {errors:?}, not {error}");
+    pair.finish()?;
+    pair.migrate(true)?;
+    pair.round()
+}
+
+/// D7, D8: one way to stop, by PRE_COPY or not, and back.
+fn stops_in_vain(driver: Driver, precopy: bool, fault: &str, error: i32) -> Result<()> {
+    let mut pair = Pair::new(driver, driver)?;
+    pair.work_in_flight()?;
+    let from = if precopy {
+        state::PRE_COPY
+    } else {
+        state::RUNNING
+    };
+    pair.source.set_state(from)?;
+    let twin = &pair.bench.twin;
+    twin.fault("pf", "lose-msi 1000")?;
+    twin.fault("vf1", fault)?;
+    let stopped = errno(pair.source.set_state(state::STOP_COPY));
+    let now = pair.source.state()?;
+    twin.fault("vf1", "clear")?;
+    twin.fault("pf", "ras 0")?;
+    twin.fault("pf", "clear")?;
+    ensure!(stopped == error, "errno {stopped}, not {error}");
+    ensure!(now == from, "the state is {}", state::name(now));
+    pair.source.set_state(state::RUNNING)?;
+    pair.finish()?;
+    pair.migrate(true)?;
+    pair.round()
+}
+
+const RAS: &str = "ras-at-pause 0x4";
+const WRITE_BACK: &str = "write-back-stuck on";
+
+pub fn ras_stops(driver: Driver) -> Result<()> {
+    stops_in_vain(driver, false, RAS, libc::EBUSY)
+}
+
+pub fn ras_stops_precopy(driver: Driver) -> Result<()> {
+    stops_in_vain(driver, true, RAS, libc::EBUSY)
+}
+
+pub fn write_back_stops(driver: Driver) -> Result<()> {
+    stops_in_vain(driver, false, WRITE_BACK, libc::ETIMEDOUT)
+}
+
+pub fn pause_refused() -> Result<()> {
+    no_stop(
+        &mut pair()?,
+        "vf1",
+        "mailbox-error PAUSE_QM",
+        "mailbox-error off",
+        libc::EIO,
+    )
+}
+
+pub fn save_refused() -> Result<()> {
+    no_stop(
+        &mut pair()?,
+        "vf1",
+        "mailbox-error SQC_BT",
+        "mailbox-error off",
+        libc::EIO,
+    )
+}
+
+pub fn write_back_stuck() -> Result<()> {
+    no_stop(
+        &mut pair()?,
+        "vf1",
+        "write-back-stuck on",
+        "write-back-stuck off",
+        libc::ETIMEDOUT,
+    )
+}
+
+pub fn message_pending() -> Result<()> {
+    no_stop(
+        &mut pair()?,
+        "vf1",
+        "message-pending on",
+        "message-pending off",
+        libc::EBUSY,
+    )
+}
+
+/// Returns how often a function's mailbox was read, and how many commands it was given.
+fn mailbox(twin: &Twin, function: &str) -> Result<(u64, u64)> {
+    let at = u64::from(regs::QM_MB_CMD_SEND_BASE);
+    let reads = twin.register(function, false, 2, at)?;
+    Ok((reads, twin.counts()?.with_prefix(function, "mailbox.")))
+}
+
+/// Gives up on a command that is never carried out: the driver gives it once and polls. A reset of the VF
+/// helps.
+pub fn mailbox_busy() -> Result<()> {
+    let mut pair = pair()?;
+    pair.bench.twin.mark()?;
+    pair.bench.twin.fault("vf1", "mailbox-busy on")?;
+    let error = errno(pair.source.set_state(state::STOP_COPY));
+    ensure!(error == libc::ETIMEDOUT, "errno {error}");
+    let (reads, commands) = mailbox(&pair.bench.twin, "vf1")?;
+    ensure!(
+        commands == 1 && reads > 2,
+        "{commands} commands, {reads} reads of the mailbox"
+    );
+    // What needs no mailbox goes on.
+    pair.round()?;
+    pair.bench.twin.fault("vf1", "clear")?;
+    pair.source.reset()?;
+    pair.qm = Qm::new(&pair.source, &mut pair.bench.memory, &Zip)?;
+    pair.round()?;
+    pair.migrate(true)?;
+    pair.round()
+}
+
+/// Polls until each command is answered, however late that is.
+pub fn mailbox_late() -> Result<()> {
+    /// Reads of the mailbox that find it busy after each command.
+    const POLLS: u64 = 50;
+    let mut pair = pair()?;
+    for vf in ["vf1", "vf2"] {
+        pair.bench
+            .twin
+            .fault(vf, &format!("mailbox-polls {POLLS}"))?;
+    }
+    pair.work_in_flight()?;
+    pair.migrate(true)?;
+    // PAUSE_QM, SQC_BT, CQC_BT of the source; the last two of the target, which was paused before.
+    for (vf, wanted) in [("vf1", 3), ("vf2", 3)] {
+        let (reads, commands) = mailbox(&pair.bench.twin, vf)?;
+        ensure!(commands == wanted, "{vf}: {commands} commands");
+        ensure!(
+            reads > POLLS * commands,
+            "{vf}: {reads} reads of the mailbox for {commands} commands"
+        );
+    }
+    for vf in ["vf1", "vf2"] {
+        pair.bench.twin.fault(vf, "mailbox-polls 0")?;
+    }
+    pair.finish()
+}
+
+/// Lost once: what was done is found with the next interrupt. Doubled: nothing is done twice.
+pub fn interrupts() -> Result<()> {
+    let mut pair = pair()?;
+    pair.bench.twin.mark()?;
+    pair.bench.twin.fault("vf1", "lose-msi 1")?;
+    pair.submit(1)?;
+    let lost = || -> Result<u64> { Ok(pair.bench.twin.counts()?.get("vf1", "msi_lost")) };
+    host::wait_for("an interrupt to be lost", || lost().is_ok_and(|n| n == 1))?;
+    pair.qm.see_interrupts();
+    let before = pair.qm.interrupts;
+    ensure!(
+        pair.bench.twin.counts()?.get("vf1", "msi") == 0,
+        "an interrupt came"
+    );
+    // The event was told of and the queue's doorbell is not rung, so the next job raises none either
+    // on a queue that has one unread: the driver has to look, as one with a time-out does.
+    pair.qm.look();
+    pair.finish()?;
+    ensure!(pair.qm.interrupts >= before, "interrupts went away");
+
+    pair.bench.twin.mark()?;
+    pair.bench.twin.fault("vf1", "double-msi 1")?;
+    pair.submit(1)?;
+    let told = || -> Result<u64> { Ok(pair.bench.twin.counts()?.get("vf1", "msi")) };
+    host::wait_for("an interrupt twice", || told().is_ok_and(|n| n >= 2))?;
+    pair.finish()?;
+    pair.round()
+}
+
+/// Checks that each job is in the engine for as long as was ordered.
+pub fn slow_engine() -> Result<()> {
+    let mut pair = pair()?;
+    pair.bench.twin.mark()?;
+    pair.bench.twin.job_delay(0, SLOW_NS)?;
+    pair.round()?;
+    pair.bench.twin.job_delay(0, 0)?;
+    let took = pair.bench.twin.counts()?.get("vf1", "engine_ns");
+    ensure!(
+        took >= JOBS as u64 * SLOW_NS,
+        "{JOBS} jobs were in the engine for {took} ns"
+    );
+    pair.round()
+}
+
+/// DMA to what is not mapped, by the model's order and by the IOMMU: the job fails, the VF goes on.
+pub fn dma_unmapped() -> Result<()> {
+    let mut pair = pair()?;
+    let source = pair.bench.memory.alloc(4096);
+    let hole = pair.bench.memory.alloc(4096);
+    pair.bench
+        .twin
+        .fault("vf1", &format!("dma-hole {hole:#x} 0x1000"))?;
+    // No memory of ours is there.
+    let unmapped = 0x7f_0000_0000;
+    pair.bench.twin.mark()?;
+    for dest in [hole, unmapped] {
+        let sqe = Sqe::request(Format::Zlib, false, source, 4096, dest, 4096, u64::MAX);
+        pair.qm.submit(&pair.bench.memory, 0, &sqe.to_bytes());
+        let mut status = None;
+        host::wait_for("the job", || {
+            let done = pair.qm.poll(&pair.bench.memory);
+            status = done.first().and_then(|c| {
+                let raw = c.entry.as_slice().try_into().ok()?;
+                Some(Sqe::from_bytes(raw).status())
+            });
+            status.is_some()
+        })?;
+        ensure!(
+            status == Some(STATUS_BUFFER),
+            "DMA to {dest:#x}: status {status:?}"
+        );
+    }
+    let counts = pair.bench.twin.counts()?;
+    ensure!(counts.get("vf1", "dma_fault") == 2, "not two faults");
+    let pages = pair.bench.twin.pages("vf1")?;
+    for dest in [hole, unmapped] {
+        let page = dest >> 12;
+        ensure!(
+            !pages
+                .iter()
+                .any(|(first, n)| (*first..first + n).contains(&page)),
+            "the ledger has {dest:#x} among the pages written"
+        );
+    }
+    ensure!(!pages.is_empty(), "the ledger has no page written");
+    pair.bench.twin.fault("vf1", "clear")?;
+    pair.round()
+}
+
+/// Registers read all ones, as of a device that has gone from the bus.
+pub fn gone() -> Result<()> {
+    let mut pair = pair()?;
+    pair.bench.twin.mark()?;
+    pair.bench.twin.fault("vf1", "gone on")?;
+    let bar2 = pair.source.region(2)?;
+    let mut word = [0; 4];
+    let at = u64::from(regs::QM_PAGE_SIZE);
+    pair.source.read_at(&bar2, at, &mut word)?;
+    ensure!(word == [0xff; 4], "a register reads {word:x?}");
+    let reads = pair.bench.twin.register("vf1", false, 2, at)?;
+    ensure!(reads == 1, "the ledger has {reads} reads of it");
+    let error = errno(pair.source.set_state(state::STOP_COPY));
+    ensure!(error == libc::EIO, "errno {error}");
+    ensure!(
+        pair.source.state()? == state::RUNNING,
+        "the state is {}",
+        pair.source.state()?
+    );
+    pair.bench.twin.fault("vf1", "gone off")?;
+    pair.source.reset()?;
+    pair.qm = Qm::new(&pair.source, &mut pair.bench.memory, &Zip)?;
+    pair.round()?;
+    pair.migrate(true)?;
+    pair.round()
+}
+
+/// D9: a target whose mailbox fails half way through the loading is reset, and usable: no mixture.
+pub fn load_refused(driver: Driver) -> Result<()> {
+    let mut pair = Pair::new(driver, driver)?;
+    pair.work_in_flight()?;
+    let stream = acc_vfio_user::migrate::save(&pair.source, true, &mut Quiet)?;
+    let twin = &pair.bench.twin;
+    twin.mark()?;
+    // The registers are written by then.
+    twin.fault("vf2", "mailbox-error CQC_BT")?;
+    let error = errno(load(&pair.target, &stream));
+    ensure!(error == libc::EIO, "errno {error}");
+    let now = pair.target.state()?;
+    ensure!(now == state::RUNNING, "the state is {now}");
+    let resets = twin.counts()?.get("vf2", "flr");
+    ensure!(resets == 1, "{resets} resets of the target");
+    twin.fault("vf2", "clear")?;
+    // The next try goes well, and nothing was lost.
+    pair.arrive(&stream)?;
+    pair.finish()?;
+    pair.round()
+}
+
+fn load(target: &Device, stream: &[u8]) -> std::io::Result<()> {
+    let file = target.set_state(state::RESUMING)?;
+    if let Some(mut file) = file {
+        file.write_all(stream)?;
+    }
+    target.set_state(state::STOP)?;
+    Ok(())
+}

@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `fault.ras_*`, `fault.engine_*`: errors of the QM and of the engines before, during and after a stop,
+//! with each accelerator. The driver reads them in the PF's status registers
+//! (`hisi_acc_check_int_state()` of hisi_acc_vfio_pci.c), of which each engine has its own.
+
+use crate::{
+    cases::fault::device::{no_stop, stops},
+    support::pair::Pair,
+};
+use acc_vfio_user::{
+    ensure, errno,
+    host::{self, Accelerator},
+    migrate,
+    vfio::state,
+    Driver, Result,
+};
+use hisi_acc_hw::regs;
+
+/// Reads of the status for one stop that is refused, at least. The driver polls: the error may go.
+const POLLS: u64 = 2;
+
+/// Says whose errors a case is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Of {
+    Qm,
+    Engine,
+}
+
+impl Of {
+    /// Returns the order that takes the errors back.
+    fn gone(self) -> &'static str {
+        match self {
+            Self::Qm => "ras 0",
+            Self::Engine => "engine 0",
+        }
+    }
+
+    /// Returns the order for an error now. Each in-tree driver lets bit 2 through: it is in
+    /// `*_NFE_MASK_CAP`.
+    fn now(self) -> &'static str {
+        match self {
+            Self::Qm => "ras 0x4",
+            Self::Engine => "engine 0x4",
+        }
+    }
+
+    /// Returns the order for an error at the time when a function is paused.
+    fn at_pause(self) -> &'static str {
+        match self {
+            Self::Qm => "ras-at-pause 0x4",
+            Self::Engine => "engine-at-pause 0x4",
+        }
+    }
+
+    /// Returns the status register, by hisi_acc_vfio_pci.h: `HZIP_CORE_INT_STATUS`, `SEC_CORE_INT_STATUS`,
+    /// `HPRE_HAC_INT_STATUS`. The in-tree drivers of the PFs have the same (zip_main.c, sec_main.c;
+    /// `HPRE_INT_STATUS` of hpre_main.c).
+    fn status(self, accelerator: Accelerator) -> u64 {
+        match (self, accelerator) {
+            (Self::Qm, _) => regs::QM_ABNORMAL_INT_STATUS.into(),
+            (Self::Engine, host::ZIP) => 0x30_10ac,
+            (Self::Engine, host::SEC) => 0x30_1008,
+            (Self::Engine, _) => 0x30_1800,
+        }
+    }
+}
+
+/// Runs a case with each accelerator and reports all that failed.
+fn each(case: impl Fn(Accelerator) -> Result<()>) -> Result<()> {
+    let failed: Vec<String> = host::ALL
+        .into_iter()
+        .filter_map(|accelerator| {
+            let error = case(accelerator).err()?;
+            Some(format!("{}: {error}", accelerator.name))
+        })
+        .collect();
+    ensure!(failed.is_empty(), "{}", failed.join("; "));
+    Ok(())
+}
+
+fn pair(accelerator: Accelerator) -> Result<Pair> {
+    Pair::of(accelerator, Driver::Rust, Driver::Rust)
+}
+
+/// Fails if the driver has read the status less often than `times` since the mark. A refused stop alone
+/// does not prove it, because other registers of the engine are not 0 then, either.
+fn was_asked(pair: &Pair, of: Of, accelerator: Accelerator, times: u64) -> Result<()> {
+    let status = of.status(accelerator);
+    let reads = pair.bench.twin.register("pf", false, 2, status)?;
+    ensure!(
+        reads >= times,
+        "{reads} reads of the status {status:#x}, not {times}"
+    );
+    Ok(())
+}
+
+/// Refuses the stop if there is an error before it.
+fn before_pause(of: Of) -> Result<()> {
+    each(|accelerator| {
+        let mut pair = pair(accelerator)?;
+        no_stop(&mut pair, "pf", of.now(), of.gone(), libc::EBUSY)?;
+        was_asked(&pair, of, accelerator, 2 * POLLS)
+    })
+}
+
+pub fn ras_before_pause() -> Result<()> {
+    before_pause(Of::Qm)
+}
+
+pub fn engine_before_pause() -> Result<()> {
+    before_pause(Of::Engine)
+}
+
+/// Refuses the stop if an error comes while the VF is being paused.
+fn at_pause(of: Of) -> Result<()> {
+    each(|accelerator| {
+        let mut pair = pair(accelerator)?;
+        pair.work_in_flight()?;
+        let twin = &pair.bench.twin;
+        // The driver of the VF is under test: that of the PF must not handle the error first.
+        twin.fault("pf", "lose-msi 1000")?;
+        twin.fault("vf1", of.at_pause())?;
+        let errors = stops(&pair)?;
+        let twin = &pair.bench.twin;
+        twin.fault("vf1", "clear")?;
+        twin.fault("pf", of.gone())?;
+        twin.fault("pf", "clear")?;
+        ensure!(errors == [libc::EBUSY; 2], "errors {errors:?}");
+        was_asked(&pair, of, accelerator, 2 * POLLS)?;
+        pair.finish()?;
+        pair.migrate(true)?;
+        pair.round()
+    })
+}
+
+pub fn ras_at_pause() -> Result<()> {
+    at_pause(Of::Qm)
+}
+
+pub fn engine_at_pause() -> Result<()> {
+    at_pause(Of::Engine)
+}
+
+/// Saves the VF if an error comes after the stop: the VF goes on elsewhere.
+fn after_pause(of: Of) -> Result<()> {
+    each(|accelerator| {
+        let mut pair = pair(accelerator)?;
+        pair.work_in_flight()?;
+        let file = pair.source.set_state(state::STOP_COPY)?;
+        was_asked(&pair, of, accelerator, 1)?;
+        let twin = &pair.bench.twin;
+        twin.fault("pf", "lose-msi 1000")?;
+        twin.fault("pf", of.now())?;
+        let mut stream = Vec::new();
+        migrate::read_all(&mut file.ok_or("no file")?, &mut stream)?;
+        pair.source.set_state(state::STOP)?;
+        let twin = &pair.bench.twin;
+        twin.fault("pf", of.gone())?;
+        twin.fault("pf", "clear")?;
+        pair.arrive(&stream)?;
+        pair.finish()
+    })
+}
+
+pub fn ras_after_pause() -> Result<()> {
+    after_pause(Of::Qm)
+}
+
+pub fn engine_after_pause() -> Result<()> {
+    after_pause(Of::Engine)
+}
+
+/// D7: each engine's own register refuses the stop. Then the VFs go on. All stops come first, so that the
+/// C driver confirms the registers of all engines.
+pub fn engine_stops(driver: Driver) -> Result<()> {
+    let mut pairs = Vec::new();
+    for accelerator in host::ALL {
+        let one = || -> Result<Pair> {
+            let mut pair = Pair::of(accelerator, driver, driver)?;
+            pair.work_in_flight()?;
+            let twin = &pair.bench.twin;
+            twin.fault("pf", "lose-msi 1000")?;
+            twin.fault("vf1", Of::Engine.at_pause())?;
+            let error = errno(pair.source.set_state(state::STOP_COPY));
+            let now = pair.source.state()?;
+            twin.fault("vf1", "clear")?;
+            twin.fault("pf", Of::Engine.gone())?;
+            twin.fault("pf", "clear")?;
+            ensure!(error == libc::EBUSY, "errno {error}");
+            ensure!(
+                now == state::RUNNING,
+                "the state is {}, and the stop failed",
+                state::name(now)
+            );
+            was_asked(&pair, Of::Engine, accelerator, POLLS)?;
+            Ok(pair)
+        };
+        let pair = one().map_err(|e| format!("{}: {e}", accelerator.name))?;
+        pairs.push((accelerator, pair));
+    }
+    for (accelerator, pair) in &mut pairs {
+        let mut goes_on = || -> Result<()> {
+            pair.finish()?;
+            pair.migrate(true)?;
+            pair.round()
+        };
+        goes_on().map_err(|e| format!("{}: {e}", accelerator.name))?;
+    }
+    Ok(())
+}

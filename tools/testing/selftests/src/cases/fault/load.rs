@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `fault.load_*`, `link.pf_unbind_in_load`: a stream is whole, and its loading fails.
+
+use crate::support::{bench::Bench, pair::Pair};
+use acc_vfio_user::{
+    ensure, errno, host,
+    migrate::{save, Quiet},
+    vfio::{state, Device},
+    Driver, Result,
+};
+use std::{fs::File, io::Write, os::fd::AsRawFd, thread};
+use vmm_sys_util::eventfd::EventFd;
+
+/// A target in RESUMING that has got all of a stream.
+fn written(target: &Device, stream: &[u8]) -> Result<File> {
+    let mut file = target.set_state(state::RESUMING)?.ok_or("no file")?;
+    file.write_all(stream)?;
+    Ok(file)
+}
+
+fn is_in(device: &Device, what: &str, wanted: u32) -> Result<()> {
+    let now = device.state()?;
+    ensure!(
+        now == wanted,
+        "{what}: the state is {}, not {}",
+        state::name(now),
+        state::name(wanted)
+    );
+    Ok(())
+}
+
+/// At whatever command it fails, and however: the target is reset once, and the next try goes well. A
+/// target of which no register can be reached is not touched, and stays in RESUMING with what was written.
+pub fn fails() -> Result<()> {
+    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    pair.work_in_flight()?;
+    let stream = save(&pair.source, true, &mut Quiet)?;
+    for (fault, wanted) in [
+        ("mailbox-error SQC_BT", libc::EIO),
+        ("mailbox-error CQC_BT", libc::EIO),
+        ("mailbox-busy on", libc::ETIMEDOUT),
+    ] {
+        let file = written(&pair.target, &stream)?;
+        let twin = &pair.bench.twin;
+        twin.mark()?;
+        twin.fault("vf2", fault)?;
+        let error = errno(pair.target.set_state(state::STOP));
+        twin.fault("vf2", "clear")?;
+        ensure!(error == wanted, "{fault}: errno {error}");
+        is_in(&pair.target, fault, state::RUNNING)?;
+        let resets = twin.counts()?.get("vf2", "flr");
+        ensure!(resets == 1, "{fault}: {resets} resets");
+        drop(file);
+    }
+    pair.qm.move_to(&pair.target)?;
+    let file = written(&pair.target, &stream)?;
+    let twin = &pair.bench.twin;
+    twin.mark()?;
+    twin.fault("vf2", "gone on")?;
+    let error = errno(pair.target.set_state(state::STOP));
+    twin.fault("vf2", "gone off")?;
+    ensure!(error == libc::EIO, "gone: errno {error}");
+    is_in(&pair.target, "gone", state::RESUMING)?;
+    let counts = twin.counts()?;
+    let touched = (
+        counts.get("vf2", "flr"),
+        counts.with_prefix("vf2", "reg_write"),
+    );
+    ensure!(touched == (0, 0), "gone: resets and writes {touched:?}");
+    pair.target.set_state(state::RUNNING)?;
+    drop(file);
+    pair.finish()?;
+    pair.round()
+}
+
+/// The reset after it fails too: somebody unbinds the VF, and so holds its device lock. The target stays
+/// in RESUMING with all that was written, and can be loaded once the fault has gone.
+pub fn and_reset_fail() -> Result<()> {
+    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    pair.work_in_flight()?;
+    let stream = save(&pair.source, true, &mut Quiet)?;
+    let file = written(&pair.target, &stream)?;
+    let request = EventFd::new(libc::EFD_NONBLOCK)?;
+    pair.target.set_request(request.as_raw_fd())?;
+    let vf = pair.bench.vfs[1].clone();
+    let unbinding = thread::spawn(move || vf.unbind().map_err(|e| e.to_string()));
+    host::wait_for("the request", || request.read().is_ok())?;
+    let twin = &pair.bench.twin;
+    twin.mark()?;
+    twin.fault("vf2", "mailbox-error CQC_BT")?;
+    let error = errno(pair.target.set_state(state::STOP));
+    twin.fault("vf2", "clear")?;
+    ensure!(error == libc::EAGAIN, "errno {error}");
+    is_in(&pair.target, "not reset", state::RESUMING)?;
+    let resets = twin.counts()?.get("vf2", "flr");
+    ensure!(resets == 0, "{resets} resets");
+    pair.qm.move_to(&pair.target)?;
+    pair.target.set_state(state::RUNNING)?;
+    drop(file);
+    pair.finish()?;
+    pair.round()?;
+    drop(pair);
+    host::wait_for("the unbinding", || unbinding.is_finished())?;
+    unbinding.join().map_err(|_| "panicked")??;
+    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    pair.migrate(true)?;
+    pair.round()
+}
+
+/// The PF is unbound while a target is loaded. Its driver takes the VFs away, the first of them first,
+/// and waits for whoever has it open with its device lock held: the load cannot be done, and the VF
+/// cannot be reset.
+pub fn pf_unbind() -> Result<()> {
+    let bench = Bench::new(&[Driver::Rust, Driver::Rust])?;
+    let target = bench.open(0)?;
+    let source = bench.open(1)?;
+    let pair = Pair::over(host::ZIP, bench, source, target)?;
+    let stream = save(&pair.source, false, &mut Quiet)?;
+    let file = written(&pair.target, &stream)?;
+    let request = EventFd::new(libc::EFD_NONBLOCK)?;
+    pair.target.set_request(request.as_raw_fd())?;
+    let (target, twin) = (&pair.target, &pair.bench.twin);
+    twin.mark()?;
+    twin.fault("vf1", "mailbox-busy on")?;
+    let pf = host::pf()?;
+    let (error, unbinding) = thread::scope(|scope| -> Result<_> {
+        let loading = scope.spawn(|| errno(target.set_state(state::STOP)));
+        let begun = host::wait_for("the loading", || {
+            twin.counts()
+                .is_ok_and(|counts| counts.get("vf1", "mailbox.SQC_BT") == 1)
+        });
+        let pf = pf.clone();
+        let unbinding = thread::spawn(move || pf.unbind().map_err(|e| e.to_string()));
+        let asked = host::wait_for("the request", || request.read().is_ok());
+        let too_late = loading.is_finished();
+        let error = loading.join().map_err(|_| "panicked")?;
+        begun.and(asked)?;
+        ensure!(!too_late, "the VFs were taken away too late");
+        Ok((error, unbinding))
+    })?;
+    twin.fault("vf1", "clear")?;
+    ensure!(error == libc::EAGAIN, "errno {error}");
+    is_in(target, "the PF goes", state::RESUMING)?;
+    let error = errno(target.set_state(state::STOP));
+    ensure!(error == libc::ENODEV, "once more: errno {error}");
+    is_in(target, "once more", state::RESUMING)?;
+    drop((pair, file));
+    host::wait_for("the unbinding", || unbinding.is_finished())?;
+    unbinding.join().map_err(|_| "panicked")??;
+    pf.bind(host::ZIP.module)?;
+    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    pair.migrate(true)?;
+    pair.round()
+}

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: GPL-2.0
+
+pub mod inflight;
+pub mod moves;
+pub mod pending;

@@ -1,0 +1,442 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `qemu.*`: stock QEMU migrates a running guest whose VF is busy.
+
+use crate::{
+    cases::{link::unbind as link, qemu::tracked},
+    nested::{tell, Config, Outcome, Record, Vm, Way},
+    twin::Twin,
+};
+use acc_vfio_user::{
+    ensure,
+    host::{self, Accelerator, Function, HPRE, SEC, ZIP},
+    Driver, Result,
+};
+use serde_json::json;
+
+/// VFs there are.
+const VFS: usize = 4;
+/// Jobs that are seen done before a migration, and again after it.
+const SOME: u64 = 100;
+
+/// VFs of an accelerator, bound to a driver; no fault is left from before.
+pub fn vfs(accelerator: Accelerator, driver: Driver) -> Result<Vec<Function>> {
+    let vfs = accelerator.vfs(VFS)?;
+    for vf in &vfs {
+        host::bind(vf, driver)?;
+    }
+    let twin = Twin::open_device(accelerator.name)?;
+    for n in 1..=VFS {
+        twin.fault(&format!("vf{n}"), "clear")?;
+    }
+    Ok(vfs)
+}
+
+/// Waits till so many more jobs are done, with no error.
+pub fn works(vm: &mut Vm, engine: &str, more: u64) -> Result<()> {
+    let goal = vm.jobs(engine).0 + more;
+    vm.wait_console(&format!("{goal} jobs of {engine}"), |vm| {
+        let (jobs, errors) = vm.jobs(engine);
+        jobs >= goal || errors != 0
+    })?;
+    let (_, errors) = vm.jobs(engine);
+    ensure!(
+        errors == 0,
+        "{errors} errors of {engine}:\n{}",
+        vm.console()
+    );
+    Ok(())
+}
+
+/// A guest at work.
+pub fn start(name: &str, config: &Config, vfs: &[&Function]) -> Result<Vm> {
+    let mut vm = Vm::new(name, config, vfs, None)?;
+    for engine in config.engines.split(',') {
+        vm.wait_console("the guest's work", |vm| {
+            vm.jobs(engine).0 > 0 || vm.console().contains("nested: up")
+        })?;
+        vm.wait_console("the guest's work", |vm| vm.jobs(engine).0 > 0)?;
+    }
+    Ok(vm)
+}
+
+/// Where sources find a target.
+pub fn socket(name: &str) -> String {
+    format!("unix:/run/migration-{name}")
+}
+
+/// A QEMU that waits for a guest, and where.
+pub fn waiting(name: &str, config: &Config, vfs: &[&Function]) -> Result<(Vm, String)> {
+    let socket = socket(name);
+    Ok((Vm::new(name, config, vfs, Some(&socket))?, socket))
+}
+
+/// Moves a guest to other VFs of the same host, and records what that took; the target.
+pub fn moved(
+    source: &mut Vm,
+    name: &str,
+    config: &Config,
+    vfs: &[&Function],
+) -> Result<(Vm, Outcome)> {
+    let (mut target, socket) = waiting(name, config, vfs)?;
+    let record = Record::begin(source, &target)?;
+    source.migrate(&socket)?;
+    let mut outcome = source.migrated()?;
+    if outcome.status == "completed" {
+        target.came_in()?;
+        outcome.read_target(&target.trace());
+        tell(&record.end(source, &outcome)?);
+    }
+    Ok((target, outcome))
+}
+
+/// The counts of jobs of an engine on what consoles said, one after the other: a line may begin on
+/// one and end on the next.
+pub fn counts(consoles: &[String], engine: &str) -> Vec<u64> {
+    consoles
+        .concat()
+        .lines()
+        .filter_map(|line| line.split_once(&format!("acc_load {engine}: ")))
+        .filter_map(|(_, rest)| rest.split_once(" jobs,"))
+        .filter_map(|(jobs, _)| jobs.parse().ok())
+        .collect()
+}
+
+/// The target goes on where the source was: its memory is what it must be, no count is missing, none
+/// comes twice; and it works.
+pub fn goes_on(consoles: &[String], target: &mut Vm, config: &Config) -> Result<()> {
+    target.walk()?;
+    for engine in config.engines.split(',') {
+        works(target, engine, SOME).map_err(|e| format!("{e}\n{}", lost(engine)))?;
+        let mut consoles = consoles.to_vec();
+        consoles.push(target.console());
+        let counts = counts(&consoles, engine);
+        let gap = counts
+            .windows(2)
+            .find(|pair| pair[1] != pair[0] + u64::from(config.every));
+        ensure!(
+            gap.is_none(),
+            "{engine}: {gap:?} among the counts {counts:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Where the VFs of an engine stand, for who looks for a job that was lost.
+fn lost(engine: &str) -> String {
+    let accelerator = [ZIP, SEC, HPRE].into_iter().find(|a| a.name == engine);
+    let Some(Ok(twin)) = accelerator.map(|a| Twin::open_device(a.name)) else {
+        return String::new();
+    };
+    let show = |vf: &str| twin.ask(&format!("show {vf}")).unwrap_or_default();
+    let ledger = twin.ask("ledger").unwrap_or_default();
+    format!("vf1: {}vf2: {}{ledger}", show("vf1"), show("vf2"))
+}
+
+/// What a migration came to, where it has to go well.
+pub fn completed(outcome: Outcome, source: &Vm, target: &Vm) -> Result<Outcome> {
+    ensure!(
+        outcome.status == "completed",
+        "{}: {}\nsource: {}\ntarget: {}",
+        outcome.status,
+        outcome.error,
+        source.stderr(),
+        target.stderr()
+    );
+    Ok(outcome)
+}
+
+/// A guest at work moves to another VF, and its memory is compared before and after.
+pub fn migrate(accelerator: Accelerator, driver: Driver, config: &Config) -> Result<Outcome> {
+    let vfs = vfs(accelerator, driver)?;
+    let mut source = start("a", config, &[&vfs[0]])?;
+    works(&mut source, config.engines, SOME)?;
+    source.walk()?;
+    let (mut target, outcome) = moved(&mut source, "b", config, &[&vfs[1]])?;
+    let outcome = completed(outcome, &source, &target)?;
+    goes_on(&[source.console()], &mut target, config)?;
+    source.quit()?;
+    target.quit()?;
+    Ok(outcome)
+}
+
+/// By a group and container, as QEMU migrates by default; with the C driver all of RAM goes at the end.
+pub fn legacy_precopy(driver: Driver) -> Result<String> {
+    let config = Config::of(driver);
+    let outcome = migrate(ZIP, driver, &config)?;
+    if driver == Driver::Rust {
+        tracked::few_are_dirty(&outcome, &config)?;
+    }
+    Ok(outcome.to_string())
+}
+
+/// Stopped before it moves: no PRE_COPY. It stays stopped till it is told to go on.
+pub fn stop_copy_only(driver: Driver) -> Result<String> {
+    stopped(driver, &Config::of(driver))
+}
+
+/// By an iommufd, stopped before it moves: see [`Way::Iommufd`] for why.
+pub fn iommufd_stopped(driver: Driver) -> Result<String> {
+    let config = Config {
+        way: Way::Iommufd,
+        ..Config::of(driver)
+    };
+    stopped(driver, &config)
+}
+
+fn stopped(driver: Driver, config: &Config) -> Result<String> {
+    let vfs = vfs(ZIP, driver)?;
+    let mut source = start("a", config, &[&vfs[0]])?;
+    works(&mut source, config.engines, SOME)?;
+    source.qmp("stop", json!({}))?;
+    let (mut target, outcome) = moved(&mut source, "b", config, &[&vfs[1]])?;
+    let outcome = completed(outcome, &source, &target)?;
+    target.qmp("cont", json!({}))?;
+    goes_on(&[source.console()], &mut target, config)?;
+    Ok(outcome.to_string())
+}
+
+/// No driver has set the VF up; after the migration one does.
+pub fn idle_guest(driver: Driver) -> Result<String> {
+    let config = Config {
+        engines: "none",
+        ..Config::of(driver)
+    };
+    let vfs = vfs(ZIP, driver)?;
+    let mut source = Vm::new("a", &config, &[&vfs[0]], None)?;
+    source.wait_console("the guest", |vm| vm.console().contains("nested: up"))?;
+    let (mut target, outcome) = moved(&mut source, "b", &config, &[&vfs[1]])?;
+    let outcome = completed(outcome, &source, &target)?;
+    target.type_line("modprobe hisi_zip; modprobe acc_load engines=zip every=50")?;
+    works(&mut target, "zip", SOME)?;
+    Ok(outcome.to_string())
+}
+
+/// Twenty times from one VF to the other and back, the guest never started anew.
+pub fn ping_pong(driver: Driver) -> Result<String> {
+    let config = Config::of(driver);
+    let vfs = vfs(ZIP, driver)?;
+    let mut source = start("a0", &config, &[&vfs[0]])?;
+    let mut consoles = Vec::new();
+    let mut downtime = 0;
+    for n in 1..=20 {
+        let vf = &vfs[n % 2];
+        let (mut target, outcome) = moved(&mut source, &format!("a{n}"), &config, &[vf])?;
+        let outcome = completed(outcome, &source, &target).map_err(|e| format!("{n}: {e}"))?;
+        downtime = downtime.max(outcome.downtime_ms);
+        consoles.push(source.console());
+        source.quit()?;
+        goes_on(&consoles, &mut target, &config).map_err(|e| format!("{n}: {e}"))?;
+        source = target;
+    }
+    Ok(format!("20 times, downtime {downtime} ms at most"))
+}
+
+/// Two VFs of different engines, both busy. QEMU wants P2P of all devices then.
+pub fn two_vfs(driver: Driver) -> Result<String> {
+    two(driver, Way::Legacy)
+}
+
+/// The same by an iommufd: both VFs are attached to a page table of QEMU's.
+pub fn iommufd_two_vfs(driver: Driver) -> Result<String> {
+    two(driver, Way::Iommufd)
+}
+
+fn two(driver: Driver, way: Way) -> Result<String> {
+    let config = Config {
+        way,
+        engines: "zip,sec",
+        memory_mb: 512,
+        ..Config::of(driver)
+    };
+    let (zips, secs) = (vfs(ZIP, driver)?, vfs(SEC, driver)?);
+    if driver == Driver::C {
+        let refused = Vm::new("a", &config, &[&zips[0], &secs[0]], None);
+        ensure!(
+            refused.is_err(),
+            "QEMU takes two VFs of a driver without P2P"
+        );
+        return Ok("QEMU refuses it: no P2P".to_owned());
+    }
+    let mut source = start("a", &config, &[&zips[0], &secs[0]])?;
+    let (mut target, outcome) = moved(&mut source, "b", &config, &[&zips[1], &secs[1]])?;
+    let outcome = completed(outcome, &source, &target)?;
+    goes_on(&[source.console()], &mut target, &config)?;
+    tracked::few_are_dirty(&outcome, &config)?;
+    Ok(outcome.to_string())
+}
+
+pub fn sec_vf(driver: Driver) -> Result<String> {
+    let config = Config {
+        engines: "sec",
+        memory_mb: 512,
+        ..Config::of(driver)
+    };
+    Ok(migrate(SEC, driver, &config)?.to_string())
+}
+
+pub fn hpre_vf(driver: Driver) -> Result<String> {
+    let config = Config {
+        engines: "hpre",
+        every: 5,
+        memory_mb: 512,
+        ..Config::of(driver)
+    };
+    Ok(migrate(HPRE, driver, &config)?.to_string())
+}
+
+/// Begins a migration that does not get beyond PRE_COPY by itself, and has the source work on.
+fn begin(source: &mut Vm, socket: &str) -> Result<()> {
+    let config = source.config.clone();
+    // So slow that the guest would stand too long.
+    source.config.bandwidth = 100_000;
+    source.config.downtime_ms = 1000;
+    source.migrate(socket)?;
+    source.config = config;
+    works(source, source.config.engines, SOME)
+}
+
+/// How that ended.
+fn broken_off(source: &mut Vm, status: &str) -> Result<()> {
+    let outcome = source.migrated()?;
+    let been = |state: &str| outcome.states.iter().any(|(_, s, _)| s == state);
+    ensure!(
+        outcome.status == status && been("PRE_COPY") && !been("STOP_COPY"),
+        "{outcome:?}"
+    );
+    works(source, source.config.engines, SOME)
+}
+
+/// A migration is called off in PRE_COPY: the source goes on as if nothing had been, and the next
+/// one goes well.
+pub fn cancel_and_retry(driver: Driver) -> Result<String> {
+    let config = Config::of(driver);
+    let vfs = vfs(ZIP, driver)?;
+    let mut source = start("a", &config, &[&vfs[0]])?;
+    let (target, socket) = waiting("b", &config, &[&vfs[1]])?;
+    begin(&mut source, &socket)?;
+    source.qmp("migrate_cancel", json!({}))?;
+    broken_off(&mut source, "cancelled")?;
+    drop(target);
+    let (mut target, outcome) = moved(&mut source, "c", &config, &[&vfs[1]])?;
+    let outcome = completed(outcome, &source, &target)?;
+    goes_on(&[source.console()], &mut target, &config)?;
+    Ok(outcome.to_string())
+}
+
+/// The target's QEMU is killed in mid-migration: the source goes on, and moves elsewhere.
+pub fn target_dies(driver: Driver) -> Result<String> {
+    let config = Config::of(driver);
+    let vfs = vfs(ZIP, driver)?;
+    let mut source = start("a", &config, &[&vfs[0]])?;
+    let (target, socket) = waiting("b", &config, &[&vfs[1]])?;
+    begin(&mut source, &socket)?;
+    drop(target);
+    broken_off(&mut source, "failed")?;
+    let (mut target, outcome) = moved(&mut source, "c", &config, &[&vfs[2]])?;
+    let outcome = completed(outcome, &source, &target)?;
+    goes_on(&[source.console()], &mut target, &config)?;
+    Ok(outcome.to_string())
+}
+
+/// A VF with another number of queues is refused by the match data, before the guest is stopped.
+pub fn incompatible_target(driver: Driver) -> Result<String> {
+    let config = Config::of(driver);
+    // hisi_qm gives what is left over when it shares the queues out to the last one.
+    const ODD: usize = 7;
+    let vfs = ZIP.vfs(ODD)?;
+    for vf in &vfs {
+        host::bind(vf, driver)?;
+    }
+    let mut source = start("a", &config, &[&vfs[0]])?;
+    let (target, socket) = waiting("b", &config, &[&vfs[ODD - 1]])?;
+    source.migrate(&socket)?;
+    let outcome = source.migrated()?;
+    ensure!(outcome.status == "failed", "{outcome:?}");
+    ensure!(
+        outcome.downtime_ms == 0,
+        "the guest was stopped for {} ms",
+        outcome.downtime_ms
+    );
+    works(&mut source, config.engines, SOME)?;
+    let why = target.stderr();
+    drop(target);
+    let (mut target, outcome) = moved(&mut source, "c", &config, &[&vfs[1]])?;
+    let outcome = completed(outcome, &source, &target)?;
+    goes_on(&[source.console()], &mut target, &config)?;
+    ensure!(!why.is_empty(), "the target's QEMU has not said why");
+    Ok(outcome.to_string())
+}
+
+/// The guest reboots after a migration, and migrates again.
+pub fn guest_reboot_between(driver: Driver) -> Result<String> {
+    let config = Config::of(driver);
+    let vfs = vfs(ZIP, driver)?;
+    let mut source = start("a", &config, &[&vfs[0]])?;
+    let (mut target, outcome) = moved(&mut source, "b", &config, &[&vfs[1]])?;
+    completed(outcome, &source, &target)?;
+    works(&mut target, config.engines, SOME)?;
+    source.quit()?;
+    target.qmp("system_reset", json!({}))?;
+    target.wait_console("the guest's second life", |vm| {
+        vm.console()
+            .rsplit_once("Linux version")
+            .is_some_and(|(_, after)| after.contains("acc_load zip: "))
+    })?;
+    works(&mut target, config.engines, SOME)?;
+    let (mut third, outcome) = moved(&mut target, "c", &config, &[&vfs[0]])?;
+    let outcome = completed(outcome, &target, &third)?;
+    works(&mut third, config.engines, SOME)?;
+    third.walk()?;
+    Ok(outcome.to_string())
+}
+
+/// The guest's driver is unloaded before the migration, and loaded again after it.
+pub fn guest_driver_unloaded(driver: Driver) -> Result<String> {
+    let config = Config::of(driver);
+    let vfs = vfs(ZIP, driver)?;
+    let mut source = start("a", &config, &[&vfs[0]])?;
+    source
+        .type_line("rmmod acc_load; rmmod hisi_zip; echo unloaded: $(lsmod | grep -c hisi_zip)")?;
+    source.wait_console("the driver's end", |vm| {
+        vm.console().contains("\nunloaded: 0")
+    })?;
+    let (mut target, outcome) = moved(&mut source, "b", &config, &[&vfs[1]])?;
+    let outcome = completed(outcome, &source, &target)?;
+    target.type_line("modprobe hisi_zip; modprobe acc_load engines=zip every=50")?;
+    works(&mut target, config.engines, SOME)?;
+    Ok(outcome.to_string())
+}
+
+/// Neither driver is loaded any more, whatever VFs it has.
+fn unload() -> Result<()> {
+    for module in ["hisi_acc_vfio_rs", "hisi_acc_vfio_pci"] {
+        if !host::is_loaded(module) {
+            continue;
+        }
+        for accelerator in [ZIP, SEC, HPRE] {
+            for vf in Function::all(0x19e5, accelerator.vf)? {
+                vf.unbind()?;
+            }
+        }
+        host::rmmod(module)?;
+    }
+    Ok(())
+}
+
+/// The module is found by the aliases that libvirt looks for, of each engine's VFs: `modinfo` shows
+/// them, and `modprobe` knows them.
+pub fn libvirt_alias() -> Result<()> {
+    link::alias()?;
+    for accelerator in [ZIP, SEC, HPRE] {
+        unload()?;
+        let id = accelerator.vf;
+        let alias = format!("vfio_pci:v000019E5d{id:08X}sv000019E5sd00000000bc12sc00i00");
+        host::modprobe(&alias)?;
+        ensure!(
+            host::is_loaded("hisi_acc_vfio_rs"),
+            "modprobe {alias} does not load hisi_acc_vfio_rs"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `reset.*`: a VF is reset, in whatever state, while somebody reads or writes its migration data.
+
+use crate::{
+    differences::{states, NOT_MATCHING, TOO_LONG},
+    support::{bench::Bench, pair::Pair},
+};
+use acc_vfio_user::{
+    ensure, errno,
+    host::{self, Function},
+    migrate::{self, Quiet},
+    vfio::{state, Device},
+    Driver, Result,
+};
+use std::{
+    fs::{self, File},
+    io::{Read, Write},
+    sync::atomic::{AtomicU32, Ordering},
+    sync::{mpsc, Arc, Barrier},
+    thread,
+};
+
+/// Who resets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// `VFIO_DEVICE_RESET`
+    Ioctl,
+    /// The administrator, by sysfs
+    Sysfs,
+    /// The guest, by the PCIe capability
+    Guest,
+}
+
+fn reset(way: Way, device: &Device, vf: &Function) -> Result<()> {
+    match way {
+        Way::Ioctl => device.reset()?,
+        Way::Sysfs => fs::write(vf.path().join("reset"), "1")?,
+        Way::Guest => device.guest_reset()?,
+    }
+    Ok(())
+}
+
+/// Somebody who reads or writes a migration file a byte at a time, without end, till he gets an
+/// error that is not the end for now.
+pub struct Busy {
+    passes: Arc<AtomicU32>,
+    end: mpsc::Receiver<i32>,
+}
+
+impl Busy {
+    pub fn new(mut file: File, writes: Option<Vec<u8>>) -> Self {
+        let passes = Arc::new(AtomicU32::new(0));
+        let (sender, end) = mpsc::channel();
+        let counter = passes.clone();
+        thread::spawn(move || {
+            for n in 0.. {
+                let error = match &writes {
+                    None => errno(file.read(&mut [0])),
+                    Some(bytes) if bytes.is_empty() => errno(file.write(&[])),
+                    Some(bytes) => {
+                        let at = n % bytes.len();
+                        errno(file.write(&bytes[at..at + 1]))
+                    }
+                };
+                // Full, or refused, by whatever driver.
+                let both = [Driver::Rust, Driver::C];
+                let refused = both
+                    .iter()
+                    .flat_map(|d| [TOO_LONG.of(*d), NOT_MATCHING.of(*d)]);
+                let goes_on = error == 0
+                    || match writes {
+                        None => error == libc::ENOMSG,
+                        Some(_) => refused.into_iter().any(|e| e == error),
+                    };
+                if !goes_on {
+                    let _ = sender.send(error);
+                    return;
+                }
+                counter.fetch_add(1, Ordering::Relaxed);
+            }
+        });
+        Self { passes, end }
+    }
+
+    /// Brings a device from RUNNING to a state, and has somebody read or write its migration data
+    /// there, `good` where he writes; `None` where that state has none.
+    pub fn in_state(device: &Device, state: u32, good: &[u8]) -> Result<Option<Self>> {
+        let mut file = None;
+        // The saving file is PRE_COPY's, where there is one.
+        if [state::STOP_COPY, state::PRE_COPY_P2P].contains(&state) {
+            file = device.set_state(state::PRE_COPY)?;
+        }
+        file = device.set_state(state)?.or(file);
+        let writes = (state == state::RESUMING).then(|| good.to_vec());
+        let busy = file.map(|file| Self::new(file, writes));
+        if let Some(busy) = &busy {
+            busy.begun()?;
+        }
+        Ok(busy)
+    }
+
+    /// Waits till he is at it.
+    pub fn begun(&self) -> Result<()> {
+        host::wait_for("the reader or writer", || {
+            self.passes.load(Ordering::Relaxed) > 3
+        })
+    }
+
+    /// Waits till he has gone on from here.
+    pub fn goes_on(&self) -> Result<()> {
+        let before = self.passes.load(Ordering::Relaxed);
+        host::wait_for("the reader or writer to go on", || {
+            self.passes.load(Ordering::Relaxed) > before + 3
+        })
+    }
+
+    /// Waits for the error that ended it, and returns that.
+    pub fn ended(self) -> Result<i32> {
+        self.end
+            .recv_timeout(host::seconds(10))
+            .map_err(|_| "the reader or writer does not end".into())
+    }
+}
+
+/// In each state: the file ends, the state is RUNNING, the VF can be set up and migrates.
+fn in_each_state(driver: Driver, way: Way) -> Result<()> {
+    let mut pair = Pair::new(driver, driver)?;
+    let good = migrate::save(&pair.source, false, &mut Quiet)?;
+    pair.arrive(&good)?;
+    let mut at = 1;
+    for from in states(driver).iter().copied() {
+        // Where the work is now.
+        std::mem::swap(&mut pair.source, &mut pair.target);
+        one_state(&mut pair, at, from, way, &good)
+            .map_err(|e| format!("{way:?} in {}: {e}", state::name(from)))?;
+        at = 1 - at;
+    }
+    Ok(())
+}
+
+fn one_state(pair: &mut Pair, at: usize, from: u32, way: Way, good: &[u8]) -> Result<()> {
+    // One is done, the next one is in the engine.
+    pair.bench.twin.hold_jobs(at, 1)?;
+    pair.submit(8)?;
+    let busy = Busy::in_state(&pair.source, from, good)?;
+    reset(way, &pair.source, &pair.bench.vfs[at])?;
+    let now = pair.source.state()?;
+    ensure!(
+        now == state::RUNNING,
+        "the state afterwards is {}",
+        state::name(now)
+    );
+    if let Some(busy) = busy {
+        let error = busy.ended()?;
+        ensure!(error == libc::ENODEV, "the file: errno {error}");
+    }
+    pair.bench.twin.release_jobs(at)?;
+    pair.set_up()?;
+    pair.round()?;
+    pair.migrate(true)?;
+    pair.round()
+}
+
+pub fn ioctl(driver: Driver) -> Result<()> {
+    in_each_state(driver, Way::Ioctl)
+}
+
+pub fn sysfs(driver: Driver) -> Result<()> {
+    in_each_state(driver, Way::Sysfs)
+}
+
+pub fn guest(driver: Driver) -> Result<()> {
+    in_each_state(driver, Way::Guest)
+}
+
+/// These VFs cannot be reset by their bus: as with vfio-pci, that is said and nothing is done.
+pub fn hot(driver: Driver) -> Result<()> {
+    let bench = Bench::new(&[driver])?;
+    host::modprobe("vfio-pci")?;
+    bench.vfs[1].bind("vfio-pci")?;
+    let plain = bench.open(1)?;
+    let expected = errno(plain.hot_reset(12, 0, &[]));
+    let device = bench.open(0)?;
+    let file = device.set_state(state::PRE_COPY)?;
+    bench.twin.mark()?;
+    let error = errno(device.hot_reset(12, 0, &[]));
+    ensure!(
+        error == expected && error != 0,
+        "errno {error}, with vfio-pci {expected}"
+    );
+    let resets = bench.twin.counts()?.get("vf1", "flr");
+    ensure!(resets == 0, "{resets} resets");
+    let now = device.state()?;
+    ensure!(now == state::PRE_COPY, "the state is {}", state::name(now));
+    let n = file.ok_or("no file")?.read(&mut [0; 8])?;
+    ensure!(n == 8, "the file gives {n} bytes");
+    Ok(())
+}
+
+/// Resets of two VFs at once go one after another, and both are made.
+pub fn interlock(driver: Driver) -> Result<()> {
+    const EACH: usize = 4;
+    let bench = Bench::new(&[driver, driver])?;
+    let devices = [bench.open(0)?, bench.open(1)?];
+    let under_way = AtomicU32::new(0);
+    let at_once = AtomicU32::new(0);
+    let barrier = Barrier::new(2);
+    let one = |way, device, vf| {
+        if under_way.fetch_add(1, Ordering::SeqCst) != 0 {
+            at_once.fetch_add(1, Ordering::SeqCst);
+        }
+        let result = reset(way, device, vf).map_err(|e| e.to_string());
+        under_way.fetch_sub(1, Ordering::SeqCst);
+        result
+    };
+    let (one, barrier) = (&one, &barrier);
+    bench.twin.mark()?;
+    thread::scope(|scope| {
+        let threads: Vec<_> = devices
+            .iter()
+            .zip(&bench.vfs)
+            .zip([Way::Ioctl, Way::Sysfs])
+            .map(|((device, vf), way)| {
+                scope.spawn(move || {
+                    barrier.wait();
+                    (0..EACH).try_for_each(|_| one(way, device, vf))
+                })
+            })
+            .collect();
+        threads
+            .into_iter()
+            .try_for_each(|thread| thread.join().map_err(|_| "panicked".to_owned())?)
+    })?;
+    let resets = bench.twin.resets()?;
+    for vf in ["vf1", "vf2"] {
+        for ended in [false, true] {
+            let n = resets.iter().filter(|r| **r == (vf.to_owned(), ended));
+            let n = n.count();
+            ensure!(n == EACH, "{vf}: {n} resets, ended: {ended}");
+        }
+    }
+    // Each one has ended before the next one begins. `pcie_flr()` reads no configuration space while it
+    // waits for the function to complete its reset.
+    for pair in resets.chunks(2) {
+        ensure!(
+            matches!(pair, [(first, false), (second, true)] if first == second),
+            "resets overlap: {resets:?}"
+        );
+    }
+    let at_once = at_once.into_inner();
+    ensure!(
+        at_once != 0,
+        "no reset was asked for while another one was under way"
+    );
+    Ok(())
+}

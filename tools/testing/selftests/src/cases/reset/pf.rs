@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `reset.pf*`: the PF is reset, and takes the state of its VFs with it, in whatever state they are;
+//! `reset.aer`: it has an error, and recovers, and takes nothing.
+
+use crate::{
+    cases::{reset::function::Busy, twin::model},
+    differences::states,
+    support::{
+        bench::{Bench, VFS},
+        pair::Pair,
+    },
+};
+use acc_vfio_user::{
+    ensure, errno, host,
+    migrate::{self, Quiet},
+    vfio::{state, Device},
+    Driver, Result,
+};
+use hisi_acc_hw::regs;
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+/// A VF in some state, and who reads or writes its migration data there.
+struct Vf {
+    device: Device,
+    state: u32,
+    busy: Option<Busy>,
+}
+
+impl Vf {
+    fn new(device: Device, state: u32, good: &[u8]) -> Result<Self> {
+        let busy = Busy::in_state(&device, state, good)?;
+        Ok(Self {
+            device,
+            state,
+            busy,
+        })
+    }
+
+    /// As after a reset of the VF: the file has ended, before anybody asks for the state, and that is
+    /// RUNNING.
+    fn was_reset(&mut self) -> Result<()> {
+        if let Some(busy) = self.busy.take() {
+            let error = busy.ended()?;
+            ensure!(error == libc::ENODEV, "the file: errno {error}");
+        }
+        let now = self.device.state()?;
+        ensure!(
+            now == state::RUNNING,
+            "the state afterwards is {}",
+            state::name(now)
+        );
+        Ok(())
+    }
+}
+
+/// Answers a message of the PF as a guest's driver does: it takes it, and has the PF look for what it
+/// says to that. Else the PF waits for it, four times 20 s (`qm_ping_all_vfs()`,
+/// `qm_wait_vf_prepare_finish()`).
+fn answer(device: &Device) -> Result<()> {
+    let bar = device.region(2)?;
+    let mut source = [0; 4];
+    device.read_at(&bar, regs::QM_IFC_INT_SOURCE_V.into(), &mut source)?;
+    // All ones, for as long as the VF is not there.
+    if u32::from_ne_bytes(source) == 1 {
+        let one = 1u32.to_ne_bytes();
+        for register in [regs::QM_IFC_INT_SOURCE_V, regs::QM_IFC_INT_SET_V] {
+            device.write_at(&bar, register.into(), &one)?;
+        }
+    }
+    Ok(())
+}
+
+/// Does something to the PF, of which it tells its VFs.
+pub fn answered(devices: &[Device], f: impl FnOnce() -> Result<()>) -> Result<()> {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let answering = scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                for device in devices {
+                    answer(device).map_err(|e| e.to_string())?;
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+            Ok::<_, String>(())
+        });
+        let done = f();
+        over.store(true, Ordering::Relaxed);
+        answering.join().map_err(|_| "panicked")??;
+        done
+    })
+}
+
+/// All VFs, open: one in each state, set up; and one more, the target of the pair.
+struct All {
+    pair: Pair,
+    open: Vec<Device>,
+    vfs: Vec<Vf>,
+}
+
+fn in_each_state(driver: Driver) -> Result<All> {
+    let bench = Bench::new(&[driver; VFS])?;
+    // All of them, since all are to answer.
+    let all: Vec<Device> = (0..VFS).map(|n| bench.open(n)).collect::<Result<_>>()?;
+    let target = all[0].try_clone()?;
+    let source = all[1].try_clone()?;
+    let mut pair = Pair::over(host::ZIP, bench, source, target)?;
+    let good = migrate::save(&pair.source, false, &mut Quiet)?;
+    pair.source.reset()?;
+    let mut vfs = Vec::new();
+    for (device, state) in all[1..].iter().zip(states(driver)) {
+        pair.source = device.try_clone()?;
+        pair.set_up()?;
+        pair.round()?;
+        vfs.push(Vf::new(device.try_clone()?, *state, &good)?);
+    }
+    Ok(All {
+        pair,
+        open: all,
+        vfs,
+    })
+}
+
+/// The same; `f` resets the PF.
+fn reset_in_each_state(
+    driver: Driver,
+    f: impl FnOnce(&Bench) -> Result<()>,
+) -> Result<(Pair, Vec<Vf>)> {
+    let All {
+        pair,
+        open,
+        mut vfs,
+    } = in_each_state(driver)?;
+    answered(&open, || f(&pair.bench))?;
+    for vf in &mut vfs {
+        vf.was_reset()
+            .map_err(|e| format!("in {}: {e}", state::name(vf.state)))?;
+    }
+    Ok((pair, vfs))
+}
+
+/// Its function is reset by sysfs: the VFs can be set up again, and migrate.
+pub fn function(driver: Driver) -> Result<()> {
+    let seen = reset_in_each_state(driver, |_| host::pf()?.set_attribute("reset", "1"))
+        .and_then(|(mut pair, vfs)| again(&mut pair, vfs));
+    // For who comes after, whatever was seen.
+    window_again()?;
+    seen
+}
+
+/// Whether the PF has the migration registers of its VFs in its window (V5).
+fn window() -> Result<bool> {
+    let selected = host::pf()?.register(2, regs::QM_MIG_REGION_SEL.into())?;
+    Ok(host::is_v5()? && selected & regs::QM_MIG_REGION_EN != 0)
+}
+
+/// After a reset of the PF: on V5 its driver does not select the window anew, which the model forgets
+/// (G12), unless the PF is bound anew.
+pub fn window_again() -> Result<()> {
+    if host::is_v5()? && !window()? {
+        model::unbind(host::ZIP)?;
+        host::ZIP.bound_pf()?;
+        ensure!(window()?, "the PF is bound anew and has no window");
+    }
+    Ok(())
+}
+
+/// Each is reset, can be set up, and migrates; it does not where its migration registers are gone.
+fn again(pair: &mut Pair, vfs: Vec<Vf>) -> Result<()> {
+    let moved = host::is_v5()? && !window()?;
+    for vf in vfs {
+        // After a reset of the PF: what of the VFs' configuration a guest's driver restores by itself.
+        vf.device.reset()?;
+        pair.target.reset()?;
+        pair.source = vf.device;
+        let again = pair.set_up().and_then(|()| {
+            pair.round()?;
+            if moved {
+                let error = errno(pair.source.set_state(state::PRE_COPY));
+                ensure!(
+                    error == libc::EIO,
+                    "migration registers gone: errno {error}"
+                );
+            } else {
+                pair.migrate(true)?;
+            }
+            pair.round()
+        });
+        again.map_err(|e| format!("again, after {}: {e}", state::name(vf.state)))?;
+    }
+    Ok(())
+}
+
+/// `PCI_COMMAND_MEMORY`
+const MEMORY: u16 = 1 << 1;
+
+/// Its controller is to be reset for an error, for which the driver needs ACPI: so the PF is left
+/// stopped, and no VF of it migrates till it is bound anew.
+pub fn controller(driver: Driver) -> Result<()> {
+    let mark = "acc-selftest: an error that needs a reset, with VFs";
+    let seen = reset_in_each_state(driver, |bench| {
+        host::say(mark)?;
+        // qm_ecc_mbit
+        bench.twin.fault("pf", "ras 0x4")?;
+        host::wait_for("the driver's attempt at a reset", || {
+            host::log_after(mark).is_ok_and(|log| log.contains("Controller reset failed"))
+        })
+    })
+    .and_then(|(_, vfs)| {
+        for vf in &vfs {
+            let error = errno(vf.device.set_state(state::PRE_COPY));
+            ensure!(error == libc::EBUSY, "a new migration: errno {error}");
+            let now = vf.device.state()?;
+            ensure!(now == state::RUNNING, "the state is {}", state::name(now));
+        }
+        Ok(())
+    });
+    // For who comes after, whatever was seen; as `twin.ras_reset`.
+    let pf = host::pf()?;
+    pf.set_command(pf.config(4)? as u16 | MEMORY)?;
+    model::unbind(host::ZIP)?;
+    seen?;
+    let mut pair = Pair::new(driver, driver)?;
+    pair.migrate(true)?;
+    pair.round()
+}
+
+/// An error of the PF that is not fatal: PCI asks the drivers of all functions below the port, those of
+/// the VFs among them, and nothing is reset. Each VF stays in its state, and its file goes on.
+pub fn aer(driver: Driver) -> Result<()> {
+    let All {
+        mut pair, mut vfs, ..
+    } = in_each_state(driver)?;
+    let mark = "acc-selftest: an error of the PF, with VFs";
+    host::say(mark)?;
+    // PCI_ERR_UNC_POISON_TLP
+    pair.bench.twin.ask("aer pf uncorrected 0x1000")?;
+    host::wait_for("the recovery", || {
+        host::log_after(mark).is_ok_and(|log| log.contains("AER: device recovery successful"))
+    })?;
+    for vf in &mut vfs {
+        let name = state::name(vf.state);
+        let now = vf.device.state()?;
+        ensure!(
+            now == vf.state,
+            "in {name}: the state afterwards is {}",
+            state::name(now)
+        );
+        if let Some(busy) = &vf.busy {
+            busy.goes_on().map_err(|e| format!("in {name}: {e}"))?;
+        }
+    }
+    again(&mut pair, vfs)
+}

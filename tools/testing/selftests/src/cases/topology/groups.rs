@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `topology.shared_group`, `topology.no_group`: VFs that the IOMMU does not isolate.
+
+use crate::{
+    cases::topology::places::{no_migration_in_debugfs, reason, refused, register},
+    support::bench::{Bench, VFS},
+};
+use acc_vfio_user::{
+    ensure, errno,
+    host::{self, Function},
+    vfio::{Container, Device, Group},
+    Driver, Result,
+};
+use hisi_acc_hw::regs;
+use std::ops::Deref;
+
+/// `VFIO_PCI`'s token of the PF, by which the PF's user lets another one have its VFs.
+const TOKEN: &str = "6d696772-6174-696f-6e20-6f6620564673";
+
+/// How many devices the driver names.
+const NAMED: usize = 8;
+
+/// A device that was opened by its group.
+struct ByGroup {
+    device: Device,
+    _group: Group,
+    _container: Container,
+}
+
+impl Deref for ByGroup {
+    type Target = Device;
+
+    fn deref(&self) -> &Device {
+        &self.device
+    }
+}
+
+/// Opens a function with the token.
+fn open(function: &Function, _: &Bench) -> Result<ByGroup> {
+    let container = Container::new()?;
+    let group = Group::open(&function.iommu_group()?)?;
+    group.set_container(&container)?;
+    container.set_type1()?;
+    let name = format!("{} vf_token={TOKEN}", function.address);
+    Ok(ByGroup {
+        device: group.device(&name)?,
+        _group: group,
+        _container: container,
+    })
+}
+
+/// The reason names the others, as far as there is room.
+fn names_others(said: &str, function: &Function) -> Result<()> {
+    let begin = "it shares its IOMMU group with ";
+    let rest = said
+        .strip_prefix(begin)
+        .ok_or_else(|| format!("not '{begin}...' in the log: '{said}'"))?;
+    ensure!(
+        said.ends_with("it cannot be opened while a host driver uses one of them"),
+        "the log says '{said}'"
+    );
+    let members = function.group_members()?;
+    let named: Vec<&str> = rest
+        .split([',', ' '])
+        .take_while(|word| *word != "whose")
+        .filter(|word| word.contains(':'))
+        .collect();
+    let foreign = |name: &&&str| **name != function.address && members.iter().any(|m| m == *name);
+    ensure!(
+        named.len() == NAMED && named.iter().filter(foreign).count() == NAMED,
+        "of {members:?} the log names {named:?}"
+    );
+    let more = format!(" and {} more,", members.len() - 1 - NAMED);
+    ensure!(rest.contains(&more), "not '{more}' in the log: '{said}'");
+    Ok(())
+}
+
+/// D15: without ACS above them a PF, its VFs and the port are one group. While the PF has its own
+/// driver, VFIO lets nobody open a VF, whatever driver that has.
+pub fn shared_group(driver: Driver) -> Result<()> {
+    let mut bench = Bench::new(&[])?;
+    let vf = bench.vfs[0].clone();
+    let pf = host::pf()?;
+    let members = vf.group_members()?;
+    ensure!(
+        members.len() == 1 + 1 + VFS && members.contains(&pf.address),
+        "its group has {members:?}"
+    );
+    host::modprobe("vfio-pci")?;
+    vf.bind("vfio-pci")?;
+    let path = vf.vfio_path()?;
+    let wanted = errno(Device::open(&path, &bench.iommufd));
+    ensure!(wanted == libc::EPERM, "with vfio-pci errno {wanted}");
+    vf.unbind()?;
+    let mark = "acc-selftest: a group is shared";
+    host::say(mark)?;
+    host::bind(&vf, driver)?;
+    let error = errno(Device::open(&vf.vfio_path()?, &bench.iommufd));
+    ensure!(error == wanted, "errno {error}");
+    no_migration_in_debugfs(&vf)?;
+    vf.unbind()?;
+    names_others(&reason(&vf, mark)?, &vf)?;
+
+    // With all of the group in the hands of VFIO's drivers it can be opened.
+    let numvfs = pf.path().join("sriov_numvfs");
+    host::write(&numvfs, "0")?;
+    pf.bind("vfio-pci")?;
+    host::write("/sys/module/vfio_pci/parameters/enable_sriov", "1")?;
+    drop(open(&pf, &bench)?);
+    host::write(pf.path().join("sriov_drivers_autoprobe"), "0")?;
+    host::write(&numvfs, &VFS.to_string())?;
+    let checked = refused(driver, &vf, &mut bench, open, |device, _| {
+        let bar = device.region(2)?;
+        let state = register(device, &bar, u64::from(regs::QM_VF_STATE))?;
+        ensure!(state == regs::QM_NOT_READY, "the VF's state is {state:#x}");
+        Ok(())
+    })
+    .and_then(|said| names_others(&said, &vf))
+    .map_err(|e| format!("with vfio-pci on the PF: {e}"));
+    host::write(&numvfs, "0")?;
+    pf.bind(host::ZIP.module)?;
+    Ok(checked?)
+}
+
+/// Without an IOMMU there is no group, and VFIO takes no device: neither from vfio-pci nor from us.
+pub fn no_group() -> Result<()> {
+    let vf = host::vfs(VFS)?[0].clone();
+    ensure!(vf.iommu_group().is_err(), "it has a group");
+    host::modprobe("vfio-pci")?;
+    host::modprobe(Driver::Rust.module())?;
+    let mark = "acc-selftest: there is no group";
+    host::say(mark)?;
+    for driver in ["vfio-pci", Driver::Rust.pci_name()] {
+        let bound = vf.bind(driver);
+        ensure!(bound.is_err() && vf.driver().is_none(), "{driver} is bound");
+        let failed = format!(
+            "{}: probe with driver {driver} failed with error -22",
+            vf.address
+        );
+        ensure!(
+            host::log_after(mark)?.contains(&failed),
+            "not in the log: '{failed}'"
+        );
+    }
+    let said = reason(&vf, mark)?;
+    ensure!(
+        said == "it has no IOMMU group, nothing limits its DMA",
+        "the log says '{said}'"
+    );
+    Ok(())
+}

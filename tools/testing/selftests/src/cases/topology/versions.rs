@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `topology.v2`, `topology.window`: where hardware of a version has its migration registers.
+
+use crate::{
+    cases::topology::places as topology,
+    support::{bench::Bench, pair::Pair},
+};
+use acc_vfio_user::{
+    ensure, errno,
+    host::{self, Function},
+    migrate::{save, Quiet},
+    vfio::{state, Device},
+    Driver, Result,
+};
+use hisi_acc_hw::{ids, regs};
+use std::io::Write;
+
+/// V2 has none: its VFs are what vfio-pci makes of them.
+pub fn v2() -> Result<()> {
+    let mut bench = Bench::new(&[])?;
+    let revision = host::read(host::pf()?.path().join("revision"))?;
+    ensure!(
+        revision == format!("{:#04x}", ids::QM_HW_V2),
+        "the PF's revision is {revision}"
+    );
+    let vf = bench.vfs[0].clone();
+    let why = format!(
+        "hardware version {:#x} has no migration registers",
+        ids::QM_HW_V2
+    );
+    topology::refused_for(Driver::Rust, &vf, &mut bench, &why, topology::does_jobs)
+}
+
+/// Has the PF say where the migration registers of its VFs are. On V3 that register means nothing.
+fn select(pf: &Function, window: bool) -> Result<()> {
+    let at = u64::from(regs::QM_MIG_REGION_SEL);
+    let others = pf.register(2, at)? & !regs::QM_MIG_REGION_EN;
+    pf.set_register(
+        2,
+        at,
+        others | if window { regs::QM_MIG_REGION_EN } else { 0 },
+    )
+}
+
+/// Whether userspace sees the lower half of BAR2 only, and reaches no more of it.
+fn is_half(device: &Device) -> Result<bool> {
+    let region = device.region(2)?;
+    let hidden = errno(device.read_at(&region, regs::QM_MIG_VF_BASE.into(), &mut [0; 4]));
+    ensure!(
+        (region.size, hidden) == (0x8000, libc::EINVAL) || (region.size, hidden) == (0x10000, 0),
+        "BAR2 has {:#x} bytes, and reading behind the half has errno {hidden}",
+        region.size
+    );
+    Ok(region.size == 0x8000)
+}
+
+/// V5 has them in the PF while that says so. What it says is looked at when a VF is opened; while the VF
+/// is open a change keeps it from being migrated, and from nothing else.
+pub fn window() -> Result<()> {
+    let mark = "acc-selftest: the migration registers move";
+    host::say(mark)?;
+    let pf = host::pf()?;
+    let checked = moving(&pf);
+    // As it was, for others.
+    select(&pf, true)?;
+    checked?;
+    let log = host::log_after(mark)?;
+    for line in ["the migration registers moved", "and has no queues"] {
+        ensure!(
+            log.contains(line) == host::is_v5()?,
+            "'{line}' is in the log, or is not"
+        );
+    }
+    Ok(())
+}
+
+fn moving(pf: &Function) -> Result<()> {
+    let v5 = host::is_v5()?;
+    let wanted = if v5 { libc::EIO } else { 0 };
+    // The error of going there; where it fails the state stays.
+    let goes = |device: &Device, what: &str, to: u32| -> Result<()> {
+        let from = device.state()?;
+        let error = errno(device.set_state(to));
+        ensure!(error == wanted, "{what}: errno {error}");
+        let now = device.state()?;
+        ensure!(
+            now == if error == 0 { to } else { from },
+            "{what}: the state is {}",
+            state::name(now)
+        );
+        Ok(())
+    };
+    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    ensure!(is_half(&pair.source)? != v5, "half of BAR2, or all of it");
+    pair.migrate(true)?;
+    pair.round()?;
+    std::mem::swap(&mut pair.source, &mut pair.target);
+
+    select(pf, false)?;
+    goes(&pair.source, "in RUNNING", state::PRE_COPY)?;
+    pair.source.set_state(state::RUNNING)?;
+    pair.round()?;
+    select(pf, true)?;
+
+    let file = pair.source.set_state(state::PRE_COPY)?;
+    pair.submit(8)?;
+    select(pf, false)?;
+    goes(&pair.source, "in PRE_COPY", state::STOP_COPY)?;
+    select(pf, true)?;
+    drop(file);
+    pair.source.set_state(state::RUNNING)?;
+    pair.finish()?;
+
+    pair.submit(8)?;
+    let stream = save(&pair.source, false, &mut Quiet)?;
+    let mut file = pair.target.set_state(state::RESUMING)?.ok_or("no file")?;
+    file.write_all(&stream)?;
+    select(pf, false)?;
+    // VF 2 was the first target.
+    pair.bench.twin.mark()?;
+    goes(&pair.target, "in RESUMING", state::STOP)?;
+    let counts = pair.bench.twin.counts()?;
+    let touched = (
+        counts.get("vf1", "flr"),
+        counts.with_prefix("vf1", "mailbox."),
+    );
+    ensure!(
+        touched == (0, if v5 { 0 } else { 2 }),
+        "resets and commands of the target: {touched:?}"
+    );
+    select(pf, true)?;
+    pair.qm.move_to(&pair.target)?;
+    pair.target.set_state(state::RUNNING)?;
+    pair.finish()?;
+    drop((pair, file));
+
+    // Opened while they are not there: as on V3, but that the model has them nowhere then (G14).
+    select(pf, false)?;
+    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    ensure!(is_half(&pair.source)?, "all of BAR2");
+    let file = pair.source.set_state(state::PRE_COPY)?;
+    pair.submit(8)?;
+    goes(&pair.source, "without registers", state::STOP_COPY)?;
+    drop(file);
+    pair.source.set_state(state::RUNNING)?;
+    pair.finish()?;
+    // They come back, too late for a VF that is open.
+    select(pf, true)?;
+    goes(&pair.source, "back", state::PRE_COPY)?;
+    pair.source.set_state(state::RUNNING)?;
+    pair.round()?;
+    drop(pair);
+
+    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    ensure!(is_half(&pair.source)? != v5, "opened anew");
+    pair.migrate(true)?;
+    pair.round()
+}

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The two VFIO drivers of the VFs.
+
+use clap::ValueEnum;
+
+/// A VFIO driver of the VFs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Driver {
+    /// hisi_acc_vfio_rs
+    Rust,
+    /// hisi_acc_vfio_pci of the kernel
+    C,
+}
