@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the kernel's C driver (hisi_acc_vfio_pci of Linux 7.2) is expected to do something else than
-//! ours: the one list. A case that is here and does not differ any more fails, and so does one that
-//! is not here and does. README's comparison is made of it (`acc-selftest differences`).
+//! The differences from the kernel's C driver (hisi_acc_vfio_pci of Linux 7.2): the only list of them.
+//! A case in the list that shows no difference fails, and so does a case that shows one and is not in
+//! the list. The table in `Documentation/admin-guide/c-driver.rst` is generated from the list
+//! (`acc-selftest differences`).
 //!
 //! D1 to D16 were found by reading the C driver, the others by the cases.
 
 use acc_vfio_user::{vfio::state, Driver, Result};
-use std::fmt::Write;
 
 /// Something in which the two differ.
 pub struct Difference {
@@ -46,8 +46,8 @@ pub const ALL: &[Difference] = &[
     Difference {
         id: "D1",
         what: "`VFIO_DEVICE_IOEVENTFD` into the hidden half",
-        c: "let through: the user writes migration registers",
-        here: "EINVAL, nothing is written",
+        c: "passes it on: userspace writes migration registers",
+        here: "EINVAL; nothing is written",
         shown: &[(
             "hidden.ioeventfd:v3",
             Fails("11 were taken, the hidden half saw 0 reads and 3 writes"),
@@ -55,9 +55,10 @@ pub const ALL: &[Difference] = &[
     },
     Difference {
         id: "D2",
-        what: "a stream that `write()` has refused",
-        c: "loaded all the same; its queue number is how many doorbells are rung then, up to 2^32",
-        here: "EINVAL at `RESUMING -> STOP`, no register is written",
+        what: "A stream that `write()` has refused",
+        c: "loads it. The queue number of the stream is the number of doorbells that are rung, up \
+            to 2^32",
+        here: "EINVAL at `RESUMING -> STOP`; no register is written",
         shown: &[
             (
                 "migration.refused_stream",
@@ -71,9 +72,9 @@ pub const ALL: &[Difference] = &[
     },
     Difference {
         id: "D3",
-        what: "the second stream of one open",
-        c: "not checked at all",
-        here: "checked as the first",
+        what: "The second stream of one open",
+        c: "checks nothing",
+        here: "checks it as the first one",
         shown: &[(
             "migration.second_resume",
             Fails("the second, bad stream: errno 0, then 0"),
@@ -81,8 +82,8 @@ pub const ALL: &[Difference] = &[
     },
     Difference {
         id: "D4",
-        what: "a migration file that outlives its device",
-        c: "uses the device's memory, which is free",
+        what: "A migration file that outlives its device",
+        c: "uses freed memory of the device",
         here: "ENODEV",
         shown: &[
             (
@@ -94,23 +95,23 @@ pub const ALL: &[Difference] = &[
     },
     Difference {
         id: "D5",
-        what: "reading into the mapped BAR, a reset and a state change at once",
-        c: "a circle of locks: all hang",
-        here: "no lock is held over user memory",
+        what: "Reading into the mapped BAR, a reset and a state change at the same time",
+        c: "takes its locks in a cycle: all three hang",
+        here: "holds no lock during accesses to memory of userspace",
         shown: &[("reset.threads", Splat("blocked for more than"))],
     },
     Difference {
         id: "D6",
         what: "`STOP -> STOP_COPY` that fails",
-        c: "leaves an open file behind each time",
-        here: "leaves nothing",
+        c: "leaks an open file each time",
+        here: "leaks nothing",
         shown: &[("lifetime.save_fails", Fails("# files are left open"))],
     },
     Difference {
         id: "D7",
-        what: "a stop that fails after PAUSE",
-        c: "the VF stays paused, and is said to be RUNNING",
-        here: "the VF is started again",
+        what: "A stop that fails after PAUSE",
+        c: "leaves the VF paused and reports RUNNING",
+        here: "starts the VF again",
         shown: &[
             ("fault.ras_stops", Fails("# jobs do not come back")),
             ("fault.engine_stops", Fails("zip: # jobs do not come back")),
@@ -119,17 +120,17 @@ pub const ALL: &[Difference] = &[
     },
     Difference {
         id: "D8",
-        what: "the same from PRE_COPY",
-        c: "`PRE_COPY -> RUNNING` starts nothing either",
+        what: "The same failure from PRE_COPY",
+        c: "`PRE_COPY -> RUNNING` does not start the VF either",
         here: "as D7",
         shown: &[("fault.ras_stops_precopy", Fails("# jobs do not come back"))],
     },
     Difference {
         id: "D9",
-        what: "contents of a stream",
-        c: "not looked at; what fails half way leaves a mixture",
-        here:
-            "judged whole before a register is written; what fails then leaves a VF that is reset",
+        what: "Contents of a stream",
+        c: "checks nothing; a load that fails leaves a mixture of two states",
+        here: "checks the whole stream before it writes a register; a load that fails leaves a VF \
+            that is reset",
         shown: &[
             (
                 "migration.bad_stream",
@@ -141,38 +142,39 @@ pub const ALL: &[Difference] = &[
     },
     Difference {
         id: "D10",
-        what: "errno of a stream that is not for this device, and of one that is too long",
+        what: "Errno of a stream for another device, and of a stream that is too long",
         c: "EFAULT, ENOMEM",
         here: "EINVAL, ENOSPC",
         shown: &[("migration.wrong_device", Value), ("stream.writes", Value)],
     },
     Difference {
         id: "D11",
-        what: "BAR2 where the core cannot map it",
-        c: "is said to be mappable",
-        here: "as the core says; of a page larger than the half, too",
+        what: "BAR2 if the core cannot map it",
+        c: "reports it as mappable",
+        here:
+            "reports what the core says, and no mapping if a page is larger than the visible half",
         // The kernel under test has pages of 4 KiB.
         shown: &[],
     },
     Difference {
         id: "D12",
-        what: "close and reset at once",
+        what: "Close and reset at the same time",
         c: "both end the files, without a lock",
-        here: "one after the other",
+        here: "one runs after the other",
         shown: &[("lifetime.close_and_reset", Ours)],
     },
     Difference {
         id: "D13",
-        what: "`migf_data` of debugfs during a migration",
-        c: "read without a lock",
-        here: "one stream or the other",
+        what: "`migf_data` in debugfs during a migration",
+        c: "reads it without a lock",
+        here: "shows either the old or the new stream",
         shown: &[("debugfs.while_migrating", Ours)],
     },
     Difference {
         id: "D14",
         what: "P2P states",
-        c: "none: QEMU refuses a guest with two VFs",
-        here: "yes",
+        c: "has none: QEMU refuses a guest with two VFs",
+        here: "has them",
         shown: &[
             ("p2p.flags", Fails("zip: flags 0x5")),
             ("qemu.two_vfs", Value),
@@ -181,9 +183,9 @@ pub const ALL: &[Difference] = &[
     },
     Difference {
         id: "D15",
-        what: "a VF that shares its IOMMU group with other devices",
+        what: "A VF that shares its IOMMU group with other devices",
         c: "offers migration",
-        here: "does not, and a warning names them",
+        here: "offers none, and a warning names the other devices",
         shown: &[(
             "topology.shared_group",
             Fails("there is a /sys/kernel/debug/vfio/0000:02:00.1/migration"),
@@ -191,16 +193,16 @@ pub const ALL: &[Difference] = &[
     },
     Difference {
         id: "D16",
-        what: "dirty tracking",
-        c: "none",
-        here: "by the driver, where the IOMMU has none",
+        what: "Dirty tracking",
+        c: "has none",
+        here: "tracks in the driver if the IOMMU cannot",
         shown: &[("dirty.uapi", Ours), ("dirty.ways_in", Ours)],
     },
     Difference {
         id: "D17",
-        what: "a function that is no VF, bound and opened, which resets it",
-        c: "NULL pointer: there is no PF to ask",
-        here: "a plain vfio-pci device",
+        what: "A function that is not a VF: it is bound, and opened, which resets it",
+        c: "dereferences a NULL pointer, since there is no PF",
+        here: "treats it as a plain vfio-pci device",
         shown: &[
             (
                 "topology.pf",
@@ -214,23 +216,23 @@ pub const ALL: &[Difference] = &[
     },
     Difference {
         id: "D18",
-        what: "`dev_data` of debugfs while the guest works",
-        c: "gives commands by the guest's mailbox",
-        here: "leaves out what it would need them for",
+        what: "`dev_data` in debugfs while the guest works",
+        c: "gives commands through the mailbox of the guest",
+        here: "leaves out the values that need commands",
         shown: &[("hidden.debugfs", Fails("# commands to a VF at work"))],
     },
     Difference {
         id: "D19",
-        what: "a source that is to run again after STOP",
-        c: "is not started (as the model has it)",
-        here: "works on",
+        what: "A source that is to run again after STOP",
+        c: "does not start it (as far as the model shows)",
+        here: "starts it",
         shown: &[("migration.source_goes_on", Fails("# jobs do not come back"))],
     },
     Difference {
         id: "D20",
-        what: "end of the data in PRE_COPY",
-        c: "0, as at the end of all",
-        here: "ENOMSG, as the uAPI has it",
+        what: "End of the data in PRE_COPY",
+        c: "returns 0, as at the end of the stream",
+        here: "returns ENOMSG, as the uAPI demands",
         shown: &[("stream.precopy_end", Value)],
     },
     Difference {
@@ -245,9 +247,9 @@ pub const ALL: &[Difference] = &[
     },
     Difference {
         id: "D22",
-        what: "a reset of the PF, which takes the state of its VFs with it",
-        c: "not noticed: what there is of no more is saved, and said to be stopped",
-        here: "as a reset of the VF: RUNNING, the file ends in ENODEV",
+        what: "A reset of the PF, which destroys the state of its VFs",
+        c: "does not notice it: saves state that no longer exists, and reports STOP",
+        here: "acts as after a reset of the VF: the state is RUNNING, the file returns ENODEV",
         shown: &[
             ("reset.pf", Fails("in STOP: the state afterwards is STOP")),
             (
@@ -258,17 +260,18 @@ pub const ALL: &[Difference] = &[
     },
     Difference {
         id: "D23",
-        what: "what `dev_data` and `cmd_state` of debugfs show",
-        c: "no match data and no addresses; \"driver load: 1\" until the VF was saved; ETIMEDOUT where it is not set up",
-        here: "all that would be saved; EINVAL",
+        what: "What `dev_data` and `cmd_state` in debugfs show",
+        c: "no match data and no addresses; \"driver load: 1\" until the VF was saved; ETIMEDOUT \
+            if no guest driver has set the VF up",
+        here: "all that would be saved; EINVAL if no guest driver has set the VF up",
         shown: &[("debugfs.files", Value)],
     },
     Difference {
         id: "D24",
         what: "V5: the doorbells of EQ and AEQ that are rung when a VF is saved",
-        c: "written to the next function's registers: the mask of its AEQ changes, and this VF's \
-            pending interrupts are not raised again",
-        here: "rung",
+        c: "writes them to registers of the next function: the mask of its AEQ changes, and \
+            pending interrupts of this VF are not raised again",
+        here: "rings them",
         shown: &[
             ("hidden.other_vf:v5", Fails("# accesses of registers of another function; the mask of its AEQ changes")),
             (
@@ -409,9 +412,13 @@ fn says(text: &str, words: &str) -> bool {
     after.len() < rest.len() && says(after, behind)
 }
 
-/// README's table.
+/// Returns the table of `Documentation/admin-guide/c-driver.rst`.
 pub fn table() -> String {
-    let mut text = "| | | C | here | case |\n|---|---|---|---|---|\n".to_owned();
+    let mut text = ".. list-table::\n   :header-rows: 1\n\n".to_owned();
+    row(
+        &mut text,
+        ["", "subject", "the C driver", "this driver", "case"],
+    );
     for difference in ALL {
         let cases: Vec<String> = difference
             .shown
@@ -422,18 +429,31 @@ pub fn table() -> String {
                 format!("`{case}`{ours}")
             })
             .collect();
-        // Writing to a String does not fail.
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} |",
-            difference.id,
-            difference.what,
-            difference.c,
-            difference.here,
-            cases.join(", ")
+        row(
+            &mut text,
+            [
+                difference.id,
+                difference.what,
+                difference.c,
+                difference.here,
+                &cases.join(", "),
+            ],
         );
     }
     text
+}
+
+/// Appends a row of a list table. Code is between two backquotes there.
+fn row(text: &mut String, cells: [&str; 5]) {
+    for (n, cell) in cells.iter().enumerate() {
+        let line = format!(
+            "   {} - {}",
+            if n == 0 { '*' } else { ' ' },
+            cell.replace('`', "``")
+        );
+        *text += line.trim_end();
+        text.push('\n');
+    }
 }
 
 #[cfg(test)]
@@ -442,9 +462,9 @@ mod tests {
 
     /// `acc-selftest differences` prints what has to be there.
     #[test]
-    fn readme_has_the_table() {
-        let readme = include_str!("../../../../README.md");
-        assert!(readme.contains(&table()), "README.md lacks:\n{}", table());
+    fn documentation_has_the_table() {
+        let document = include_str!("../../../../Documentation/admin-guide/c-driver.rst");
+        assert!(document.contains(&table()), "it lacks:\n{}", table());
     }
 
     #[test]

@@ -31,7 +31,7 @@ struct Arguments {
 enum What {
     /// A line for each case: its name, and behind tabs what it needs
     List,
-    /// In what the C driver differs, as README has it
+    /// The differences of the C driver, as the documentation has them
     Differences,
     /// In what the C driver's sequence of accesses differs, as the documentation has it
     Sequence,
