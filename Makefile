@@ -28,7 +28,7 @@ help:
 	@echo 'make fuzz                fuzzes the device model; TIME=seconds for each target, T=target'
 	@echo 'make mutants             whether the tests see small defects; takes hours, and goes on where it'
 	@echo '                         was cut off; M=pattern those, N=10 ten chosen by the commit'
-	@echo 'make lint                formatting, clippy, checkpatch, rustdoc, shellcheck'
+	@echo 'make lint                formatting, clippy, checkpatch, documentation, imports, words'
 	@echo 'make clean               forgets what was built here'
 	@echo 'make distclean           and the cache: toolchain, kernel'
 	@echo 'With V=1, builds and guests are shown as they go.'

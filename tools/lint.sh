@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # All that a reviewer should not have to say: formatting, clippy, checkpatch, rustdoc, shellcheck,
-# and this project's own rules. Runs inside the toolchain root.
+# documentation, and this project's own rules. Runs inside the toolchain root.
 #
 # usage: lint.sh
 set -uo pipefail
@@ -83,6 +83,38 @@ checkpatch() {
 			-f
 }
 
+# Imports: lint/circles.py says what a circle is, lint/circles.allowed which may stay.
+circles() {
+	tracked 'drivers/*.rs' 'rust/vfio/*.rs' 'samples/*.rs' 'tools/*.rs' | grep -v '^tools/lint/' |
+		xargs python3 tools/lint/circles.py tools/lint/circles.allowed
+}
+
+# Files whose prose is looked at: not yet those in the folders that lint/pending names.
+looked_at() {
+	tracked "$@" | grep -v -F -f <(grep -v '^#' tools/lint/pending)
+}
+
+# The words are named in words.py itself.
+words() {
+	looked_at | grep -v -F 'tools/lint/words.py' | xargs python3 tools/lint/words.py
+}
+
+# rustfmt breaks code, neither comments nor strings.
+width() {
+	looked_at '*.rs' | xargs awk '
+		length($0) > 100 {
+			print FILENAME ":" FNR ": " length($0) " columns"
+			bad = 1
+		}
+		END { exit bad }'
+}
+
+# Tracepoints and files that Documentation/ABI names are those that exist.
+abi() {
+	tracked Documentation/ABI 'drivers/*.rs' 'drivers/*.c' 'rust/*.rs' 'rust/*.h' |
+		xargs python3 tools/lint/abi.py
+}
+
 # rustdoc for the kernel crates, by the commands that kbuild has just compiled them with.
 kernel_docs() {
 	local crate command bad=0
@@ -123,6 +155,11 @@ text_checks() {
 	check "unsafe where it may be" unsafe_code
 	check "SAFETY before unsafe" safety_comments
 	check "no registry's host, no machine's path" hosts_and_paths
+	check "no circle of imports" circles
+	check "words of plain English" words
+	check "Rust within 100 columns" width
+	check "ABI names what exists" abi
+	check "documentation without warnings" python3 tools/lint/docs.py Documentation
 	exit $failed
 }
 

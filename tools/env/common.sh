@@ -36,7 +36,7 @@ quietly() {
 	[ $failed = 0 ] || die "failed: $* (all of its output: $log)"
 }
 
-# tick LOG PID TEXT: one line that says the work goes on, till PID ends.
+# tick LOG PID TEXT: one line that says the work goes on, until PID ends.
 tick() {
 	local log=$1 pid=$2 text=$3 begin=$SECONDS last=0
 	if [ -n "${V:-}" ]; then
@@ -64,7 +64,7 @@ locked() {
 	flock -n 9 || { say "another run prepares '$1': waiting for it"; flock 9; }
 }
 
-# alone: this tree's build folder is ours till this shell and what it starts have ended. What it
+# alone: this tree's build folder is ours until this shell and what it starts have ended. What it
 # starts does not ask again.
 alone() {
 	[ -z "${HISI_ACC_ALONE:-}" ] || return 0

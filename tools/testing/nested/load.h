@@ -16,7 +16,7 @@ void memory_free(void);
 
 /*
  * A place for the text of an engine's job, which the engine alone is to write to, and no longer than
- * TEXT_LEN; NULL if there is none. It is the job's till memory_put().
+ * TEXT_LEN; NULL if there is none. It is the job's until memory_put().
  */
 u8 *memory_get(unsigned int owner);
 /* The text of that seed is there now, or nothing new if it is 0. */

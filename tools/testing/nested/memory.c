@@ -40,7 +40,7 @@ static u32 *seeds;
 /* What a place should be like, for who compares. */
 static u8 *expected;
 
-/* Who writes to the places that are for texts. */
+/* The jobs that write to the places that are for texts. */
 static unsigned int owners_count;
 static struct owner {
 	/* Held while a job is at work on one of its places, and while all are compared. */

@@ -368,7 +368,7 @@ static void function_reset(DeviceState *dev)
 	struct function *f = (struct function *)PCI_DEVICE(dev);
 
 	pcie_cap_deverr_reset(&f->pdev);
-	/* With a PF, QEMU resets its SR-IOV capability: its VFs go, till they are enabled anew. */
+	/* With a PF, QEMU resets its SR-IOV capability: its VFs go, until they are enabled anew. */
 	if (f->pf && f->pf->twin)
 		twin_reset(f->pf->twin, f->number);
 }

@@ -89,8 +89,8 @@ fn with<R: Default>(handle: *mut Handle, f: impl FnOnce(&mut Twin, &mut Machine)
     }
 }
 
-/// A new device with `vfs` virtual functions, by the PF's device ID and its PCI revision; null where
-/// there is no such device. Lives till the end.
+/// A new device with `vfs` virtual functions, by the PF's device ID and its PCI revision; null
+/// where there is no such device. Lives until the end.
 ///
 /// # Safety
 ///

@@ -14,8 +14,8 @@
 //! - `fault FN ...`: orders a fault, see [`fault`](crate::fault):
 //!   - `clear`: no more of them
 //!   - `job-delay NS`: how long each job takes
-//!   - `hold-jobs N|off`: N more jobs are done, the next one stays in the engine until this order ends,
-//!     as it does by itself when a command waits for the engine
+//!   - `hold-jobs N|off`: N more jobs are done, the next one stays in the engine until this order
+//!     ends, as it does by itself when a command waits for the engine
 //!   - `mailbox-busy on|off`, `mailbox-late NS`, `mailbox-error all|COMMAND|off`
 //!   - `mailbox-hold all|COMMAND|off`: commands are taken, and carried out when this order ends
 //!   - `mailbox-polls N`: so many reads of the mailbox find it busy after each command

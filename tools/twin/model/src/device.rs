@@ -171,9 +171,9 @@ impl Twin {
         }
     }
 
-    /// A function is reset (`flr` in the ledger): by FLR, by its bus, or as a VF that comes or goes.
-    /// What only the PF has goes with the PF. That VFs go with the PF is PCI's business, which resets
-    /// each of them.
+    /// A function is reset (`flr` in the ledger): by FLR, by its bus, or as a VF that comes or
+    /// goes. What only the PF has goes with the PF. That VFs go with the PF is PCI's business,
+    /// which resets each of them.
     pub fn reset(&mut self, f: usize) {
         self.ledger.add(f, "flr", 1);
         self.ledger.reset(f);
@@ -221,8 +221,8 @@ impl Twin {
         self.ledger.add(f, key, 1);
     }
 
-    /// Where an offset of the PF's BAR2 is in the window of V5: of which function, and at what offset
-    /// of its registers. A window that is not selected (`QM_MIG_REGION_SEL`) is of nobody.
+    /// Where an offset of the PF's BAR2 is in the window of V5: of which function, and at what
+    /// offset of its registers. A window that is not selected (`QM_MIG_REGION_SEL`) is of nobody.
     fn window(&self, f: usize, offset: u32) -> Option<(usize, u32)> {
         if f != 0
             || self.kind.generation != Generation::V5
@@ -256,8 +256,8 @@ impl Twin {
 
     /// A driver reads `size` bytes, 1, 2, 4 or 8, of a BAR of a function.
     ///
-    /// Guess: one or two bytes are those of the register of 32 bits that they are in, whose read has the
-    /// effects that it always has.
+    /// Guess: one or two bytes are those of the register of 32 bits that they are in, whose read
+    /// has the effects that it always has.
     pub fn read(&mut self, f: usize, bar: u8, offset: u64, size: u32) -> u64 {
         self.count_access(f, bar, offset, false);
         let value = self.value(f, bar, offset, size);
@@ -356,8 +356,8 @@ impl Twin {
 
     /// A driver writes `size` bytes, 1, 2, 4 or 8, of a BAR of a function.
     ///
-    /// Guess: registers and doorbells take words of 32 bits and more. One or two bytes change nothing.
-    /// That is no error for who writes them, because a write on PCI Express has no answer.
+    /// Guess: registers and doorbells take words of 32 bits and more. One or two bytes change
+    /// nothing. That is no error for who writes them, because a write on PCI Express has no answer.
     pub fn write(
         &mut self,
         bus: &mut dyn Bus,
@@ -430,8 +430,8 @@ impl Twin {
             return;
         };
         // Guess: a context loaded by these registers asks for the next interrupt anew, so that the
-        // target raises one for an event of the source. The alternative: it raises one only for events
-        // that come after the loading.
+        // target raises one for an event of the source. The alternative: it raises one only for
+        // events that come after the loading.
         let silent = self.faults.get(f).is_some_and(|faults| faults.silent_load);
         let load = |queue: &mut crate::function::EventQueue, n| {
             Xqc::set_word(&mut queue.context, n, value);

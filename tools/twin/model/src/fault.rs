@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Faults to order. What was ordered for a function stays over its resets, till it is cleared.
+//! Faults to order. What was ordered for a function stays over its resets, until it is cleared.
 
 use hisi_acc_hw::mailbox::Command;
 use std::ops::Range;
@@ -36,8 +36,8 @@ impl Which {
 pub struct Faults {
     /// How long each job takes, in nanoseconds
     pub job_delay: u64,
-    /// So many jobs are done, and the next one stays in the engine; `None`: no job is held. Ends when a
-    /// command waits for the engine
+    /// So many jobs are done, and the next one stays in the engine; `None`: no job is held. Ends
+    /// when a command waits for the engine
     pub jobs_left: Option<u64>,
     /// Commands are taken and never carried out
     pub mailbox_busy: bool,

@@ -25,7 +25,7 @@ impl EventQueue {
         Self {
             context: Xqc::zeroed(),
             armed: false,
-            // Guess: masked till a driver unmasks it, which each does.
+            // Guess: masked until a driver unmasks it, which each does.
             mask: 1,
             pending: false,
             old: None,
@@ -81,7 +81,7 @@ pub struct Function {
     pub cqc: BTreeMap<u16, Xqc>,
     /// Queues with entries to fetch, as doorbells said.
     pub active: BTreeSet<u16>,
-    /// Queues that cannot go on till they are set up anew.
+    /// Queues that cannot go on until they are set up anew.
     pub broken: BTreeSet<u16>,
     /// Stopped for migration.
     pub paused: bool,

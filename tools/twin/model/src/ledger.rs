@@ -3,7 +3,7 @@
 //! What happened, by function: the truth that tests ask for. Keeping it changes nothing that a
 //! driver could see.
 
-use crate::log::Log;
+use crate::log::{name, Log};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write,
@@ -89,8 +89,8 @@ impl Ledger {
         self.resets_go_on(function, false);
     }
 
-    /// The configuration space of a function is read. The first time after a reset, its driver has waited
-    /// for the reset to end.
+    /// The configuration space of a function is read. The first time after a reset, its driver has
+    /// waited for the reset to end.
     pub fn config_read(&mut self, function: usize) {
         if self.unread.remove(&function) {
             self.resets_go_on(function, true);
@@ -223,14 +223,6 @@ impl Ledger {
             let _ = writeln!(text, "{first:#x} {n}");
         }
         text
-    }
-}
-
-/// What a function is called: `pf`, `vf1` ...
-pub(crate) fn name(function: usize) -> String {
-    match function {
-        0 => "pf".to_owned(),
-        n => format!("vf{n}"),
     }
 }
 

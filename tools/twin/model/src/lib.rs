@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A model of the HiSilicon accelerators ZIP, SEC2 and HPRE, hardware versions V2, V3 and V5: a PF, its
-//! VFs, and the queue manager (QM) by which each of them is driven.
+//! A model of the HiSilicon accelerators ZIP, SEC2 and HPRE, hardware versions V2, V3 and V5: a PF,
+//! its VFs, and the queue manager (QM) by which each of them is driven.
 //!
 //! Written from what the in-tree drivers of Linux show of the hardware; they are its judges. What
 //! they do not show is guessed, and said to be: look for `Guess:`.
@@ -16,8 +16,8 @@
 //! - [`mailbox`]: its commands;
 //! - [`queue`]: contexts and doorbells; [`work`]: fetching and completion; [`event`]: EQ and AEQ;
 //! - [`engine`]: what compresses, ciphers, multiplies;
-//! - [`fault`]: faults to order; [`ledger`]: what happened; [`log`]: in which order; [`control`]: how
-//!   tests ask for these.
+//! - [`fault`]: faults to order; [`ledger`]: what happened; [`log`]: in which order; [`control`]:
+//!   how tests ask for these.
 
 pub mod bus;
 pub mod caps;

@@ -2,11 +2,18 @@
 
 //! The order in which drivers access registers. Off unless a test asks for it.
 
-use crate::ledger::name;
 use std::fmt::Write;
 
 /// How many accesses are kept; later ones are counted only.
 pub const LIMIT: usize = 1 << 16;
+
+/// Returns what a function is called: `pf`, `vf1` ...
+pub(crate) fn name(function: usize) -> String {
+    match function {
+        0 => "pf".to_owned(),
+        n => format!("vf{n}"),
+    }
+}
 
 /// An access as the driver made it, with the value that it read or wrote.
 struct Access {

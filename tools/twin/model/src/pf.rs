@@ -60,7 +60,7 @@ impl Default for Errors {
     fn default() -> Self {
         Self {
             source: 0,
-            // Guess: all held back till a driver asks for them.
+            // Guess: all held back until a driver asks for them.
             mask: u32::MAX,
             told: 0,
         }
@@ -185,8 +185,8 @@ pub struct PfRegs {
 }
 
 impl PfRegs {
-    /// Returns the state after reset. Guess: the VFT goes, too, since `hisi_qm_reset_done()` writes all
-    /// of it anew.
+    /// Returns the state after reset. Guess: the VFT goes, too, since `hisi_qm_reset_done()` writes
+    /// all of it anew.
     pub fn new(kind: Kind) -> Self {
         Self {
             kind,
@@ -230,8 +230,8 @@ impl PfRegs {
         })
     }
 
-    /// Writes a register, and returns the VFs that get a message interrupt by it; `None` if the PF has
-    /// no such register, or if it is one that keeps what is written.
+    /// Writes a register, and returns the VFs that get a message interrupt by it; `None` if the PF
+    /// has no such register, or if it is one that keeps what is written.
     pub fn write(
         &mut self,
         functions: &mut [Function],
@@ -262,8 +262,8 @@ impl PfRegs {
         Some(Vec::new())
     }
 
-    /// Returns whether there are errors that the PF's interrupt was not raised for yet, and counts them
-    /// as told.
+    /// Returns whether there are errors that the PF's interrupt was not raised for yet, and counts
+    /// them as told.
     pub fn tell_errors(&mut self) -> bool {
         let engine = self.kind.engine_errors().mask_enables;
         let mut new = 0;
@@ -286,8 +286,8 @@ impl PfRegs {
             .copied()
     }
 
-    /// Returns how many queues a function has, by the VFT. `hisi_qm_stop()` takes all from the PF by an
-    /// entry that is not valid.
+    /// Returns how many queues a function has, by the VFT. `hisi_qm_stop()` takes all from the PF
+    /// by an entry that is not valid.
     pub fn queues(&self, f: usize) -> u32 {
         self.vft_entry(f)
             .filter(|raw| raw & VFT_VALID != 0)

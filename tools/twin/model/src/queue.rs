@@ -145,7 +145,7 @@ impl Twin {
             if self.context(bus, f, Table::Cqc, db.queue).is_some() {
                 self.completion_event(bus, f, db.queue);
             }
-            // Guess: events that were written and not told of are told of now.
+            // Guess: the interrupt for events that were written before is raised now.
             self.raise(bus, f, Kind::Eq);
             self.raise(bus, f, Kind::Aeq);
         }

@@ -37,7 +37,7 @@ pub struct Machine {
     pub interrupts: Vec<(usize, u32)>,
     /// Whether it was a write, and where: only what was carried out
     pub accesses: Vec<(bool, Range<u64>)>,
-    /// Memory that nobody was told of. DMA to there is carried out.
+    /// Memory whose address no driver knows. DMA to there is carried out.
     pub trap: Range<u64>,
     /// Such DMA: whether it was a write, and where
     pub trapped: Vec<(bool, Range<u64>)>,

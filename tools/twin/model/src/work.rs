@@ -79,8 +79,9 @@ impl Twin {
         Some(now)
     }
 
-    /// Returns whether a held job may end: the order leaves one, or is over. A command that waits for the
-    /// engine (`PAUSE_QM`) ends the order, because a job that stays there would block the command.
+    /// Returns whether a held job may end: the order leaves one, or is over. A command that waits
+    /// for the engine (`PAUSE_QM`) ends the order, because a job that stays there would block the
+    /// command.
     fn lets_go(&mut self, f: usize) -> bool {
         let pending = self.functions.get(f).and_then(|function| function.pending);
         let Some(faults) = self.faults.get_mut(f) else {
@@ -153,7 +154,7 @@ impl Twin {
         }
     }
 
-    /// A queue cannot go on: nothing more is fetched from it till its context is written anew.
+    /// A queue cannot go on: nothing more is fetched from it until its context is written anew.
     fn queue_error(&mut self, bus: &mut dyn Bus, f: usize, queue: u16) {
         if let Some(function) = self.functions.get_mut(f) {
             function.active.remove(&queue);

@@ -116,7 +116,7 @@ pub struct Compared {
     pub succeeded: u64,
     /// Bytes that were written for those
     pub written: u64,
-    /// Bytes that were told of them, less what was not produced
+    /// Bytes that were reported for them, less what was not produced
     pub told: u64,
     /// Those of these that are of streams
     pub stream: u64,
@@ -133,8 +133,8 @@ impl Compared {
         self.stream += other.stream;
     }
 
-    /// A request was carried out: what was told of it before, the entry as it came back, what was
-    /// touched, and what else may have been written.
+    /// A request was carried out: what was reported for it before, the entry as it came back, what
+    /// was touched, and what else may have been written.
     fn job(
         &mut self,
         accelerator: Accelerator,

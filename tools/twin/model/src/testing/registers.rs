@@ -3,11 +3,11 @@
 //! Operations on a whole device: registers, mailbox commands, doorbells, memory, requests, resets
 //! and faults.
 //!
-//! At the start VF 1 has a queue pair with its events, and the operations come to it time and again,
-//! so that jobs are done and not only refused.
+//! At the start VF 1 has a queue pair with its events, and the operations come to it time and
+//! again, so that jobs are done and not only refused.
 //!
-//! Nothing may ever touch the [trap](Machine::trap). Its address is made of the whole input, so that
-//! no part of the input can name it, and no fuzzer can learn it.
+//! Nothing may ever touch the [trap](Machine::trap). Its address is made of the whole input, so
+//! that no part of the input can name it, and no fuzzer can learn it.
 
 use super::{device, named, requests, Machine, Wishes, MEMORY};
 use crate::{Kind, Twin, BAR2, BAR4, DOORBELL_PAGE};

@@ -137,8 +137,8 @@ fn type2(r: &Request) -> sec::Sqe {
 /// What lists are aligned to (`HISI_ACC_SGL_ALIGN_SIZE`), in bytes.
 const SGL_ALIGN: u64 = 64;
 
-/// Lays out a hardware SGL at `at`, in lists of at most `room` entries each, one behind the other as
-/// `hisi_acc_create_sgl_pool()` has them.
+/// Lays out a hardware SGL at `at`, in lists of at most `room` entries each, one behind the other
+/// as `hisi_acc_create_sgl_pool()` has them.
 pub fn put_sgl(machine: &mut Machine, at: u64, pieces: &[Sge], room: usize) {
     let step = ((SGL_HEAD + room * SGE_SIZE) as u64).next_multiple_of(SGL_ALIGN);
     let lists: Vec<&[Sge]> = pieces.chunks(room).collect();

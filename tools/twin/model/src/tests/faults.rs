@@ -378,8 +378,8 @@ fn messages() {
     }
 }
 
-/// A PF that has masked its message interrupt looks for messages itself, as `hisi_qm_reset_prepare()`
-/// has it do.
+/// A PF that has masked its message interrupt looks for messages itself, as
+/// `hisi_qm_reset_prepare()` has it do.
 #[test]
 fn messages_that_are_not_told_of() {
     let mut machine = Machine::new();

@@ -36,7 +36,7 @@ proptest! {
     }
 }
 
-/// The requests above are understood, and told of closely.
+/// The requests above are understood, and reported closely.
 #[test]
 fn most_is_understood() {
     let mut noise = Noise::new(3);

@@ -104,7 +104,7 @@ fn the_pf_forgets_the_vft() {
     }
 }
 
-/// What the PF's errors were is gone, and they are held back till a driver asks for them.
+/// What the PF's errors were is gone, and they are held back until a driver asks for them.
 #[test]
 fn errors_are_reset_with_the_pf() {
     let mut machine = Machine::new();

@@ -1,0 +1,54 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Reads Documentation as Sphinx does, and rejects what Sphinx would warn about.
+
+All but the table of contents is plain reStructuredText, which docutils reads. A role or a directive that
+only Sphinx has is an error here.
+
+usage: docs.py FOLDER
+"""
+
+import glob
+import io
+import os
+import sys
+
+import docutils.core
+from docutils.parsers.rst import Directive, directives
+
+LISTED = []
+
+
+class Toctree(Directive):
+    """The table of contents: each entry is a file."""
+
+    has_content = True
+    option_spec = {"maxdepth": directives.nonnegative_int, "caption": directives.unchanged}
+
+    def run(self):
+        for entry in (line.strip() for line in self.content if line.strip()):
+            LISTED.append(entry)
+            if not os.path.exists(os.path.join(FOLDER, entry + ".rst")):
+                raise self.warning(f"toctree contains a document that is not there: {entry}")
+        return []
+
+
+FOLDER = sys.argv[1]
+directives.register_directive("toctree", Toctree)
+bad = False
+files = sorted(glob.glob(f"{FOLDER}/**/*.rst", recursive=True))
+for path in files:
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    warnings = io.StringIO()
+    settings = {"report_level": 2, "halt_level": 5, "warning_stream": warnings}
+    docutils.core.publish_doctree(text, source_path=path, settings_overrides=settings)
+    if warnings.getvalue():
+        bad = True
+        print(warnings.getvalue(), end="")
+for path in files:
+    name = os.path.relpath(path, FOLDER)[: -len(".rst")]
+    if name != "index" and name not in LISTED:
+        bad = True
+        print(f"{path}: document isn't included in any toctree")
+sys.exit(bad or not files)
