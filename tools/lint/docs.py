@@ -27,13 +27,16 @@ class Toctree(Directive):
 
     def run(self):
         for entry in (line.strip() for line in self.content if line.strip()):
-            LISTED.append(entry)
-            if not os.path.exists(os.path.join(FOLDER, entry + ".rst")):
+            source = self.state.document.current_source
+            file = os.path.normpath(os.path.join(os.path.dirname(source), entry + ".rst"))
+            LISTED.append(file)
+            if not os.path.exists(file):
                 raise self.warning(f"toctree contains a document that is not there: {entry}")
         return []
 
 
-FOLDER = sys.argv[1]
+FOLDER = os.path.normpath(sys.argv[1])
+ROOT = os.path.join(FOLDER, "index.rst")
 directives.register_directive("toctree", Toctree)
 bad = False
 files = sorted(glob.glob(f"{FOLDER}/**/*.rst", recursive=True))
@@ -47,8 +50,7 @@ for path in files:
         bad = True
         print(warnings.getvalue(), end="")
 for path in files:
-    name = os.path.relpath(path, FOLDER)[: -len(".rst")]
-    if name != "index" and name not in LISTED:
+    if path not in (ROOT, *LISTED):
         bad = True
         print(f"{path}: document isn't included in any toctree")
 sys.exit(bad or not files)
