@@ -11,12 +11,12 @@
 //!
 //! - `vfio_rs_state`: an arc of the state machine was taken, or failed;
 //! - `vfio_rs_stream`: a stream was begun, saved or loaded, and how long it is;
-//! - `vfio_rs_command`: what a driver tells of by [`pci::Device::trace_command`];
+//! - `vfio_rs_command`: what a driver reports by [`pci::Device::trace_command`];
 //! - `vfio_rs_dirty`: DMA logging, with an address, a number of bytes and the driver's reason where
-//!   there are such: `start` (each range that is logged), `stop`, `report` (where it begins, and how
-//!   many bytes were dirty), `in flight` and `dirty` (a range each), and what makes all that is logged
-//!   dirty: `all`, once; `unknown` and `lost`, till it has `landed`. For want of room or memory the
-//!   reason is 4294967295.
+//!   there are such: `start` (each range that is logged), `stop`, `report` (where it begins, and
+//!   how many bytes were dirty), `in flight` and `dirty` (a range each), and what makes all that is
+//!   logged dirty: `all`, once; `unknown` and `lost`, till it has `landed`. For want of room or
+//!   memory the reason is 4294967295.
 //!
 //! C headers: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h),
 //! [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h)
@@ -26,12 +26,8 @@
 
 use crate::{
     bindings,
-    migration::State,
-    pci::{
-        Device,
-        Driver,
-        OpenDevice, //
-    },
+    handle::Handles,
+    migration::State, //
 };
 use kernel::{
     bindings as kbindings,
@@ -41,65 +37,47 @@ use kernel::{
 };
 
 /// The files of a driver.
-pub struct Directory<D: Driver> {
-    /// The name of their folder
+pub struct Directory<D: Handles> {
+    /// The name of their folder.
     pub name: &'static CStr,
-    /// Which there are
+    /// The files.
     pub files: &'static [File<D>],
 }
 
 /// A file.
-pub struct File<D: Driver> {
-    /// Its name
+pub struct File<D: Handles> {
+    /// Its name.
     pub name: &'static CStr,
     /// Shows it. On error the reader gets the error and nothing of what was shown.
     pub show: fn(&View<'_, D>, &SeqFile) -> Result,
 }
 
 /// A device as a file shows it.
-pub struct View<'a, D: Driver> {
-    dev: &'a Device<D>,
-    state: State,
-    open: bool,
-    last: Option<&'a [u8]>,
+pub struct View<'a, D: Handles> {
+    pub(crate) device: &'a D::Device,
+    pub(crate) open: Option<D::Open<'a>>,
+    pub(crate) state: State,
+    pub(crate) last: Option<&'a [u8]>,
 }
 
-impl<'a, D: Driver> View<'a, D> {
-    /// # Safety
-    ///
-    /// Where `open` says so, the device must stay open for `'a`.
-    pub(crate) unsafe fn new(
-        dev: &'a Device<D>,
-        state: State,
-        open: bool,
-        last: Option<&'a [u8]>,
-    ) -> Self {
-        Self {
-            dev,
-            state,
-            open,
-            last,
-        }
+impl<'a, D: Handles> View<'a, D> {
+    /// Returns the device.
+    pub fn device(&self) -> &'a D::Device {
+        self.device
     }
 
-    /// The device.
-    pub fn device(&self) -> &Device<D> {
-        self.dev
+    /// Returns the device if userspace has it open.
+    pub fn open(&self) -> Option<&D::Open<'a>> {
+        self.open.as_ref()
     }
 
-    /// The same, where a user has it open.
-    pub fn open(&self) -> Option<OpenDevice<'_, D>> {
-        // SAFETY: It is open, and stays so, by the safety requirement of `new`.
-        self.open.then(|| unsafe { OpenDevice::new(self.dev) })
-    }
-
-    /// Its state.
+    /// Returns the migration state.
     pub fn state(&self) -> State {
         self.state
     }
 
-    /// The stream that was last saved or loaded whole.
-    pub fn last_stream(&self) -> Option<&[u8]> {
+    /// Returns the last stream that was saved or loaded completely.
+    pub fn last_stream(&self) -> Option<&'a [u8]> {
         self.last
     }
 }
@@ -121,65 +99,54 @@ pub fn hex_dump(seq: &SeqFile, prefix: &CStr, bytes: &[u8]) {
 ///
 /// # Invariants
 ///
-/// `dev` and `file` are a `Device<D>` and a `File<D>` of the driver that `show` is of; both outlive
-/// the dentry.
+/// `show` may be called for this entry while its device is registered: see [`Entry::new`].
 pub(crate) struct Entry {
     dev: *const c_void,
     file: *const c_void,
-    show: unsafe fn(&Entry, &SeqFile) -> Result,
+    show: Show,
 }
 
-// SAFETY: The two pointers are of types which are `Send` and `Sync`.
+/// Shows the file of an entry. The entry's device must be registered.
+pub(crate) type Show = unsafe fn(&Entry, &SeqFile) -> Result;
+
+// SAFETY: `dev` and `file` point to types that are `Send` and `Sync`.
 unsafe impl Send for Entry {}
-// SAFETY: As above; nothing in it changes.
+// SAFETY: As above; nothing in an entry changes.
 unsafe impl Sync for Entry {}
 
 impl Entry {
     /// # Safety
     ///
-    /// `entry` must have been made for the driver `D`, and its device's tail be initialised.
-    unsafe fn show<D: Driver>(entry: &Entry, seq: &SeqFile) -> Result {
-        // SAFETY: By the safety requirement and the type invariant.
-        let (dev, file) = unsafe {
-            (
-                &*entry.dev.cast::<Device<D>>(),
-                &*entry.file.cast::<File<D>>(),
-            )
-        };
-        dev.machine().view(dev, |view| (file.show)(view, seq))
+    /// `dev` must point to what `show` takes for a device, and `file` to what it takes for a file.
+    /// Both must outlive the dentry, and must be of types that are `Send` and `Sync`.
+    pub(crate) unsafe fn new(dev: *const c_void, file: *const c_void, show: Show) -> Self {
+        // INVARIANT: By the safety requirement.
+        Self { dev, file, show }
     }
 
-    /// The files of the driver `D` for its device at `dev`.
-    pub(crate) fn all<D: Driver>(dev: *const Device<D>) -> Result<KVec<Self>> {
-        let mut entries = KVec::new();
-        for file in D::DEBUG.map_or(&[][..], |directory| directory.files) {
-            // INVARIANT: Of the driver `D` all three. `Device::create_debug_files` makes the
-            // dentries when the device is registered; the core takes them away before it lets the
-            // device go.
-            entries.push(
-                Self {
-                    dev: dev.cast(),
-                    file: core::ptr::from_ref(file).cast(),
-                    show: Self::show::<D>,
-                },
-                GFP_KERNEL,
-            )?;
-        }
-        Ok(entries)
+    /// Returns the device that the entry was made with.
+    pub(crate) fn dev(&self) -> *const c_void {
+        self.dev
+    }
+
+    /// Returns the file that the entry was made with.
+    pub(crate) fn file(&self) -> *const c_void {
+        self.file
     }
 }
 
-/// Makes the dentries.
+/// Makes the dentries of a driver's files.
 ///
 /// # Safety
 ///
-/// `vdev` must be a registered device of the driver `D`, and `entries` be [`Entry::all`] of it, which
-/// stays where it is while it is registered.
-pub(crate) unsafe fn create<D: Driver>(vdev: *mut bindings::vfio_device, entries: &[Entry]) {
-    let Some(directory) = D::DEBUG else {
-        return;
-    };
-    // SAFETY: By the safety requirement. Errors of debugfs are not looked at, as everywhere.
+/// `vdev` must be registered. `entries` must be those of `directory` for that device, and stay
+/// where they are while it is registered.
+pub(crate) unsafe fn create<D: Handles>(
+    vdev: *mut bindings::vfio_device,
+    directory: &Directory<D>,
+    entries: &[Entry],
+) {
+    // SAFETY: By the safety requirement. Errors of debugfs are ignored, as everywhere.
     let dir = unsafe { bindings::vfio_rs_debugfs_dir(vdev, directory.name.as_char_ptr()) };
     if dir.is_null() {
         return;
@@ -209,8 +176,7 @@ unsafe extern "C" fn vfio_rs_debug_show(
     // SAFETY: By the safety requirement.
     let (entry, seq) = unsafe { (&*private.cast::<Entry>(), SeqFile::from_raw(seq)) };
     from_result(|| {
-        // SAFETY: The entry is of the driver that its `show` is of, by its invariant; it has a
-        // dentry, so its device is registered.
+        // SAFETY: By the type invariant. The entry has a dentry, so its device is registered.
         unsafe { (entry.show)(entry, seq) }?;
         Ok(0)
     })

@@ -1,51 +1,55 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! DMA logging: which pages of the user's memory a device has written
-//! (`VFIO_DEVICE_FEATURE_DMA_LOGGING_START`, `_STOP`, `_REPORT`), of a device that does not say so
-//! itself.
+//! DMA logging: which pages of userspace's memory a device has written
+//! (`VFIO_DEVICE_FEATURE_DMA_LOGGING_START`, `_STOP`, `_REPORT`), for devices that do not record it
+//! themselves.
 //!
-//! A driver that knows what its device is told to do implements [`Logging`]. While the user has
-//! logging on there is a [`Log`], in which the driver enters what the device may write:
+//! A driver that sees the requests to its device implements [`Logging`]. While logging is on, there
+//! is a [`Log`], in which the driver enters what the device may write:
 //!
-//! - *in flight* ([`Log::submit`]): the device has been told to write there and may do so at any
+//! - *in flight* ([`Log::submit`]): the device got a request to write there and may do so at any
 //!   time. Such pages are dirty in each report;
-//! - *dirty* ([`Log::mark`]): may have been written since the last report. Such pages are dirty in the
-//!   next report. What was in flight becomes dirty when it completes ([`Log::complete`]);
-//! - *unknown* ([`Entry::unknown`], [`Log::lose`], [`Log::mark_all`]): all that is logged is dirty, for
-//!   one report or for as long as what is unknown is in flight.
+//! - *dirty* ([`Log::mark`]): may have been written since the last report. Such pages are dirty in
+//!   the next report. What was in flight becomes dirty when it completes ([`Log::complete`]);
+//! - *unknown* ([`Entry::unknown`], [`Log::lose`], [`Log::mark_all`]): all logged memory is dirty,
+//!   for one report or as long as the unknown request is in flight.
 //!
-//! # What the layer sees to
+//! # What the layer guarantees
 //!
-//! Nothing gets lost that was entered, whatever comes between, so long as the driver enters what the
-//! device is told to do before it is told:
+//! If the driver enters each request before the device gets it, no entry is lost:
 //!
-//! - One lock, the tracker's, is held over each callback of [`Logging`], over a whole report, and over
-//!   a write to a mediated part from where the driver sees it till the device has it
-//!   ([`Driver::write_mediated`]). So what the device was told before `START` was told before
-//!   [`Logging::start`], and what a report does not have in flight the device has not been told.
-//! - What is in flight is in each report, and dirty when it is complete: what the device wrote after
+//! - One lock, the tracker's, is held over each callback of [`Logging`] and over a whole report. It
+//!   is also held over a write to a mediated part, from [`Driver::write_mediated`] until the device
+//!   has received the write. So the device received each request of before `START` before
+//!   [`Logging::start`], and it has not received what is not in flight in a report.
+//! - What is in flight is in each report, and dirty when it completes: what the device wrote after
 //!   the last report that had it in flight is in the next one. While the device is quiesced
-//!   ([`Operations::quiesce`](crate::migration::Operations::quiesce)) it writes nothing: the first
+//!   ([`Operations::quiesce`](crate::migration::Operations::quiesce)) it does not write: the first
 //!   report then has what is in flight, the others need not.
-//! - What a report has told of is clean only so far as it was told of. A user who asks for one range
-//!   after another may get what comes in between by his next round.
-//! - There is room for so many ranges, entries and pages, and memory may be short: then more is dirty,
-//!   all that is logged if need be, and never less.
-//! - A reset waits for nobody. It is worked off when the lock is let go of; a doorbell that was on its
-//!   way is shown to the driver once more after that, for the device may have got it after the reset.
-//! - Logging goes on over resets and state changes, and ends with `STOP` or when the device is closed.
+//! - A report clears only the range that it covers. Pages dirtied between two `REPORT`s of
+//!   different ranges may appear in the next round.
+//! - The log is bounded, and memory may be short. Then it reports more, up to all logged memory,
+//!   and never less.
+//! - A reset does not wait for the lock. It is handled when the lock is released. If a reset
+//!   intervenes in a mediated write, the driver is told about the write again, because the device
+//!   may have received it after the reset.
+//! - Logging continues over resets and state changes, and ends with `STOP` or when the device is
+//!   closed.
 //!
-//! What it costs is memory for what is dirty and in flight, charged to whoever causes it: at most
-//! 64 MiB of chunks of the map of pages (4 KiB for 32768 pages each), 27 MiB for what is in flight, and
-//! a few KiB; and time by the same measure. What is big is kept as a range.
+//! The memory of the log is charged to the process that causes it: at most 64 MiB of chunks of the
+//! map of pages (4 KiB for 32768 pages each), 27 MiB for what is in flight, and a few KiB. The time
+//! follows the memory. Large ranges are kept as ranges.
 //!
 //! C headers: [`include/linux/vfio.h`](srctree/include/linux/vfio.h),
 //! [`include/linux/iova_bitmap.h`](srctree/include/linux/iova_bitmap.h),
 //! [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
 //!
-//! The uAPI's rules are in [`ops`], the lock order in [`crate::migration`].
+//! [`crate::pci`] has the ioctls and their rules (`pci/ops/logging.rs`), [`crate::migration`] the
+//! lock order.
+//!
+//! [`Driver::write_mediated`]: crate::pci::Driver::write_mediated
+//! [`Driver::open`]: crate::pci::Driver::open
 
-mod ops;
 mod trace;
 mod tracker;
 
@@ -55,56 +59,62 @@ pub use dma_log::{
     Statistics, //
 };
 
-pub(crate) use self::ops::Table;
-pub(crate) use self::tracker::Tracker;
-
-use crate::pci::{
-    Driver,
-    OpenDevice, //
+pub(crate) use self::trace::{
+    DeviceLog,
+    Tracepoint, //
 };
+pub(crate) use self::tracker::{
+    Callbacks,
+    Tracker, //
+};
+
+use crate::handle::Handles;
 use kernel::prelude::*;
 
-/// What DMA logging asks of a driver.
+/// What a driver implements for DMA logging.
 ///
-/// All of these run in process context under the tracker's lock, and may sleep but where it is said.
-pub trait Logging<D: Driver> {
-    /// Whether the device offers it. Asked when the device is opened, after [`Driver::open`]; the
-    /// answer holds till it is closed.
+/// All callbacks run in process context under the tracker's lock. They may sleep, except
+/// [`Logging::reset`].
+pub trait Logging<D: Handles> {
+    /// Returns whether the device offers logging. Called when the device is opened, after
+    /// [`Driver::open`]. The answer holds until the device is closed.
+    ///
+    /// [`Driver::open`]: crate::pci::Driver::open
     fn offered(data: Pin<&D>) -> bool;
 
-    /// The user starts logging. `log` is new: nothing is in flight, nothing is dirty. What the device
-    /// has been told to do already is for the driver to enter. On error logging stays off.
-    fn start(dev: &OpenDevice<'_, D>, log: &mut Log) -> Result;
+    /// Userspace starts logging. `log` is new: nothing is in flight, nothing is dirty. The driver
+    /// enters the requests that the device has got already. On error logging stays off.
+    fn start(dev: &D::Open<'_>, log: &mut Log) -> Result;
 
-    /// The user stops logging, or closes the device; then user memory may be gone, and nothing of it
-    /// can be read.
-    fn stop(_dev: &OpenDevice<'_, D>, _log: &mut Log) {}
+    /// Userspace stops logging, or closes the device. User memory may be gone, and cannot be read.
+    fn stop(_dev: &D::Open<'_>, _log: &mut Log) {}
 
-    /// The user is about to be told what is dirty in part of the logged ranges: the driver enters
-    /// what it learns only now. Called once for each `REPORT` ioctl, of which a user may issue
-    /// several in a row, one for each range; what lies elsewhere is kept for them. On error the
-    /// ioctl fails, and nothing is lost.
-    fn report(dev: &OpenDevice<'_, D>, log: &mut Log) -> Result;
+    /// Userspace asks what is dirty in part of the logged ranges: the driver enters what it learns
+    /// only now. Called once for each `REPORT` ioctl, of which userspace may issue several in a
+    /// row, one for each range. What lies elsewhere is kept for those. On error the ioctl fails,
+    /// and nothing is lost.
+    fn report(dev: &D::Open<'_>, log: &mut Log) -> Result;
 
-    /// The device was reset. All that was in flight is dirty by now, and nothing is in flight any
-    /// more. May run when the device is not open, and with the core's `memory_lock` held: it reaches
-    /// neither the device nor user memory, and waits for no lock that is held over either.
+    /// The device was reset. What was in flight is dirty now, and nothing is in flight any more.
+    /// The device may be closed, and the core may hold its `memory_lock`: the driver must reach
+    /// neither the device nor user memory here, and must not wait for a lock that is held over
+    /// either.
     fn reset(_data: Pin<&D>, _log: Option<&mut Log>) {}
 }
 
 /// The [`Logging`] of a device that has none.
 pub struct NotLogging;
 
-impl<D: Driver> Logging<D> for NotLogging {
+impl<D: Handles> Logging<D> for NotLogging {
     fn offered(_data: Pin<&D>) -> bool {
         false
     }
 
-    fn start(_dev: &OpenDevice<'_, D>, _log: &mut Log) -> Result {
+    fn start(_dev: &D::Open<'_>, _log: &mut Log) -> Result {
         Err(ENOTTY)
     }
 
-    fn report(_dev: &OpenDevice<'_, D>, _log: &mut Log) -> Result {
+    fn report(_dev: &D::Open<'_>, _log: &mut Log) -> Result {
         Err(ENOTTY)
     }
 }

@@ -9,24 +9,32 @@
 //! - [`Isolation`]: whether a device is alone in its IOMMU group, and who else is in it;
 //! - [`Exclusion`]: a part of a BAR that nobody reaches.
 //!
+//! The files build on each other, first to last: `bars` and `dma` (what a device keeps), `device`
+//! and `driver` (the two need each other, and they alone), `parts`, `watch` and `access` (what
+//! userspace does to a BAR), `ops` (the tables of callbacks that C gets), `registration`,
+//! `adapter`.
+//!
 //! C header: [`include/linux/vfio_pci_core.h`](srctree/include/linux/vfio_pci_core.h)
 
 mod access;
+mod adapter;
 mod bars;
 mod device;
 mod dma;
 mod driver;
 mod group;
 mod ops;
+mod parts;
+mod registration;
 mod topology;
 mod watch;
 
+pub use self::adapter::Adapter;
 pub use self::device::{
     Device,
     OpenDevice, //
 };
 pub use self::driver::{
-    Adapter,
     DeviceId,
     Driver,
     IdTable, //
@@ -44,5 +52,3 @@ pub use self::topology::{
 };
 
 pub use self::watch::Exclusion;
-
-pub(crate) use self::device::Registration;

@@ -5,15 +5,15 @@
 //! A variant driver whose device keeps something in a BAR that the user must not reach (a register
 //! block meant for the host, say) answers [`pci::Driver::visible_len`] for that region. What lies
 //! beyond is then as good as absent on every path: `VFIO_DEVICE_GET_REGION_INFO`, `read()`,
-//! `write()`, `mmap()`, `VFIO_DEVICE_IOEVENTFD`. The driver has no second place to forget. No BAR of
-//! such a device goes out as a DMA-BUF (`VFIO_DEVICE_FEATURE_DMA_BUF`): the core has that for drivers
-//! which give it a `struct vfio_pci_device_ops`, and the layer gives it none.
+//! `write()`, `mmap()`, `VFIO_DEVICE_IOEVENTFD`. The driver has no second place to forget. No BAR
+//! of such a device goes out as a DMA-BUF (`VFIO_DEVICE_FEATURE_DMA_BUF`): the core has that for
+//! drivers which give it a `struct vfio_pci_device_ops`, and the layer gives it none.
 //!
 //! A driver that wants to see what the user writes to a part of a BAR answers
 //! [`pci::Driver::mediated`]. That part is left out of what `VFIO_DEVICE_GET_REGION_INFO` says can be
-//! mapped (`VFIO_REGION_INFO_CAP_SPARSE_MMAP`), and no ioeventfd writes to it. A user who maps it all the
-//! same may, but has no DMA logging. A driver that only wants to know whether the user has been
-//! somewhere answers [`pci::Driver::watched`].
+//! mapped (`VFIO_REGION_INFO_CAP_SPARSE_MMAP`), and no ioeventfd writes to it. A user who maps it
+//! all the same may, but has no DMA logging. A driver that only wants to know whether the user has
+//! been somewhere answers [`pci::Driver::watched`].
 //!
 //! [`pci::Driver::visible_len`]: crate::pci::Driver::visible_len
 //! [`pci::Driver::watched`]: crate::pci::Driver::watched

@@ -7,14 +7,8 @@
 //!
 //! C header: [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h)
 
-use crate::pci::{
-    Device,
-    Driver, //
-};
-use core::marker::PhantomData;
+use crate::handle::Handles;
 use kernel::{
-    bindings as kbindings,
-    error::from_result,
     fmt,
     prelude::*, //
 };
@@ -22,23 +16,35 @@ use kernel::{
 /// How many attributes a driver can have.
 pub const MAX: usize = 8;
 
-/// Takes what was written to an attribute, all of it.
-pub type Store<D> = fn(&Device<D>, &[u8]) -> Result;
+/// Takes all that was written to an attribute.
+pub type Store<D> = fn(&<D as Handles>::Device, &[u8]) -> Result;
 
 /// An attribute.
-pub struct Attribute<D: Driver> {
-    /// Its name
+pub struct Attribute<D: Handles> {
+    /// Its name.
     pub name: &'static CStr,
-    /// Shows it, with a newline at the end: at most a page
-    pub show: fn(&Device<D>, &mut Text<'_>) -> Result,
-    /// `None` where it cannot be written
+    /// Shows it: at most a page, with a newline at the end.
+    pub show: fn(&D::Device, &mut Text<'_>) -> Result,
+    /// Stores what was written; `None` if the attribute is read-only.
     pub store: Option<Store<D>>,
 }
 
-/// What is being shown.
+/// The text that an attribute shows.
 pub struct Text<'a> {
     page: &'a mut [u8],
     len: usize,
+}
+
+impl<'a> Text<'a> {
+    /// Returns an empty text in `page`.
+    pub(crate) fn new(page: &'a mut [u8]) -> Self {
+        Self { page, len: 0 }
+    }
+
+    /// Returns the number of bytes so far.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
 }
 
 impl fmt::Write for Text<'_> {
@@ -48,127 +54,5 @@ impl fmt::Write for Text<'_> {
         to.copy_from_slice(s.as_bytes());
         self.len = end;
         Ok(())
-    }
-}
-
-/// The C structures of one driver's attributes.
-pub(crate) struct Table<D: Driver>(PhantomData<D>);
-
-impl<D: Driver> Table<D> {
-    const ATTRIBUTES: &'static [kbindings::device_attribute; MAX] = &Self::attributes();
-    const POINTERS: &'static [*mut kbindings::attribute; MAX + 1] = &Self::pointers();
-    const GROUP: &'static kbindings::attribute_group = &Self::group();
-
-    /// What `device_driver.dev_groups` names.
-    pub(crate) const GROUPS: &'static [*const kbindings::attribute_group; 2] =
-        &[core::ptr::from_ref(Self::GROUP), core::ptr::null()];
-
-    const fn attributes() -> [kbindings::device_attribute; MAX] {
-        const NONE: kbindings::device_attribute = pin_init::zeroed();
-
-        assert!(D::ATTRIBUTES.len() <= MAX);
-        let mut all = [NONE; MAX];
-        let mut i = 0;
-        while i < D::ATTRIBUTES.len() {
-            let attribute = &D::ATTRIBUTES[i];
-            all[i].attr.name = kernel::str::as_char_ptr_in_const_context(attribute.name);
-            all[i].attr.mode = match attribute.store {
-                Some(_) => 0o644,
-                None => 0o444,
-            };
-            all[i].__bindgen_anon_1.show = Some(Self::show);
-            all[i].__bindgen_anon_2.store = Some(Self::store);
-            i += 1;
-        }
-        all
-    }
-
-    const fn pointers() -> [*mut kbindings::attribute; MAX + 1] {
-        let mut all = [core::ptr::null_mut(); MAX + 1];
-        let mut i = 0;
-        while i < D::ATTRIBUTES.len() {
-            all[i] = (&raw const Self::ATTRIBUTES[i].attr).cast_mut();
-            i += 1;
-        }
-        all
-    }
-
-    const fn group() -> kbindings::attribute_group {
-        let mut group: kbindings::attribute_group = pin_init::zeroed();
-        group.__bindgen_anon_2.attrs = Self::POINTERS.as_ptr().cast_mut();
-        group
-    }
-
-    /// The driver's own, by what C has of it.
-    ///
-    /// # Safety
-    ///
-    /// `attr` must be one of [`Self::ATTRIBUTES`].
-    unsafe fn find(attr: *const kbindings::device_attribute) -> Result<&'static Attribute<D>> {
-        // SAFETY: By the safety requirement.
-        let name = unsafe { (*attr).attr.name };
-        D::ATTRIBUTES
-            .iter()
-            .find(|attribute| attribute.name.as_char_ptr() == name)
-            .ok_or(EIO)
-    }
-
-    /// # Safety
-    ///
-    /// `dev` must be that of a PCI device bound to this driver.
-    unsafe fn device<'a>(dev: *mut kbindings::device) -> &'a Device<D> {
-        // SAFETY: By the safety requirement.
-        unsafe {
-            let pdev = kernel::container_of!(dev, kbindings::pci_dev, dev);
-            Device::from_pci(pdev)
-        }
-    }
-
-    /// # Safety
-    ///
-    /// To be called by sysfs for an attribute of a device bound to this driver, `buf` being a page.
-    unsafe extern "C" fn show(
-        dev: *mut kbindings::device,
-        attr: *mut kbindings::device_attribute,
-        buf: *mut c_char,
-    ) -> isize {
-        // SAFETY: By the safety requirement; sysfs has cleared the page.
-        let (dev, attribute, page) = unsafe {
-            (
-                Self::device(dev),
-                Self::find(attr),
-                core::slice::from_raw_parts_mut(buf.cast::<u8>(), kernel::page::PAGE_SIZE),
-            )
-        };
-        from_result(|| {
-            let mut text = Text { page, len: 0 };
-            (attribute?.show)(dev, &mut text)?;
-            Ok(isize::try_from(text.len)?)
-        })
-    }
-
-    /// # Safety
-    ///
-    /// To be called by sysfs for an attribute of a device bound to this driver, `buf` having `count`
-    /// bytes.
-    unsafe extern "C" fn store(
-        dev: *mut kbindings::device,
-        attr: *mut kbindings::device_attribute,
-        buf: *const c_char,
-        count: usize,
-    ) -> isize {
-        // SAFETY: By the safety requirement.
-        let (dev, attribute, bytes) = unsafe {
-            (
-                Self::device(dev),
-                Self::find(attr),
-                core::slice::from_raw_parts(buf.cast::<u8>(), count),
-            )
-        };
-        from_result(|| {
-            let store = attribute?.store.ok_or(EACCES)?;
-            store(dev, bytes)?;
-            Ok(isize::try_from(count)?)
-        })
     }
 }

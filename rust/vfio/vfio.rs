@@ -2,12 +2,13 @@
 
 //! Safe abstractions for VFIO PCI variant drivers.
 //!
-//! A variant driver is a PCI driver which hands its device to user space by `vfio_pci_core` and adds
-//! to it what only a driver of that very device can: live migration above all. This crate owns the
-//! parts that are the same for all of them, and the `unsafe` that goes with them:
+//! A variant driver is a PCI driver which hands its device to user space by `vfio_pci_core` and
+//! adds to it what only a driver of that very device can: live migration above all. This crate owns
+//! the parts that are the same for all of them, and the `unsafe` that goes with them:
 //!
 //! - [`pci::Device`]: a `struct vfio_pci_core_device` together with the driver's own pinned data;
-//! - [`pci::Driver`]: what a driver implements; [`pci::Adapter`] turns it into a `struct pci_driver`;
+//! - [`pci::Driver`]: what a driver implements; [`pci::Adapter`] turns it into a `struct
+//!   pci_driver`;
 //! - [`region`]: how much of a region user space may see, enforced on every way to it;
 //! - [`migration`]: the v2 migration protocol, its state machine and its files;
 //! - [`dirty`]: which pages of its user's memory a device has written;
@@ -24,6 +25,7 @@
 pub mod bindings;
 pub mod debug;
 pub mod dirty;
+pub mod handle;
 pub mod io;
 pub mod migration;
 pub mod pci;

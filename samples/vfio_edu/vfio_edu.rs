@@ -4,11 +4,11 @@
 //!
 //! # What a variant driver is
 //!
-//! `vfio-pci` hands any PCI device to user space: its BARs, its interrupts, its DMA behind an IOMMU.
-//! It knows nothing of the device, so there are things that it cannot do. Above all it cannot carry
-//! the device's state to another machine, for it does not know what that state is. A *variant
-//! driver* is `vfio-pci` for one kind of device, with what only somebody who knows the device can
-//! add. All else it leaves to `vfio_pci_core`, as `vfio-pci` itself does.
+//! `vfio-pci` hands any PCI device to user space: its BARs, its interrupts, its DMA behind an
+//! IOMMU. It knows nothing of the device, so there are things that it cannot do. Above all it
+//! cannot carry the device's state to another machine, for it does not know what that state is. A
+//! *variant driver* is `vfio-pci` for one kind of device, with what only somebody who knows the
+//! device can add. All else it leaves to `vfio_pci_core`, as `vfio-pci` itself does.
 //!
 //! The `vfio` crate is that part which is the same for each variant driver. What is left is this
 //! sample: [`edu`] says what the device is and what of it is state, this file says what VFIO's
@@ -20,8 +20,8 @@
 //!
 //! - `ID_TABLE`: `1234:11e8`. It matches only where the administrator says so (`driver_override`):
 //!   a driver that the kernel has for the device is not pushed aside.
-//! - `probe`: makes an [`Edu`], or refuses a device that is none. The device was bound to us; nobody
-//!   has it open, and its registers cannot be reached yet.
+//! - `probe`: makes an [`Edu`], or refuses a device that is none. The device was bound to us;
+//!   nobody has it open, and its registers cannot be reached yet.
 //! - `open`: a user has opened the device. The PCI core has reset it before if it knows how; on a
 //!   root bus it does not know how to reset an edu, and no reset changes edu's registers. So `open`
 //!   puts it into the state that it has after power-on.
@@ -47,10 +47,11 @@
 //! never hears of.
 //!
 //! Two states are optional. In RUNNING_P2P a device starts no DMA, so that several devices can be
-//! stopped one after the other, with none of them doing DMA to one that stands still. This one never
-//! does any, see below, and so it can offer it for nothing ([`Flags::P2P`]): `quiesce` and
-//! `unquiesce` have nothing to tell it, and say only in the trace that they were called. In PRE_COPY
-//! a device says something of its state while it works; edu has so little of it that it does not pay.
+//! stopped one after the other, with none of them doing DMA to one that stands still. This one
+//! never does any, see below, and so it can offer it for nothing ([`Flags::P2P`]): `quiesce` and
+//! `unquiesce` have nothing to tell it, and say only in the trace that they were called. In
+//! PRE_COPY a device says something of its state while it works; edu has so little of it that it
+//! does not pay.
 //!
 //! Both can be had otherwise, to see what becomes of the arcs. With the parameter `p2p=0` there is
 //! no RUNNING_P2P: the layer calls `quiesce` right before `stop`, and `unquiesce` right after
@@ -64,8 +65,8 @@
 //! writes the first register.
 //!
 //! *A stopped device does nothing:* no DMA, no interrupt, no change by itself. So an interrupt that
-//! was pending on the source cannot be raised by `load`, after which the target is still in STOP. It
-//! is [`Edu::owed`] to the user until `start`.
+//! was pending on the source cannot be raised by `load`, after which the target is still in STOP.
+//! It is [`Edu::owed`] to the user until `start`.
 //!
 //! *A stream comes from anybody.* It is written by a process of this machine, which may have got it
 //! over a network, or made it up. `resume` returns what looks at it while it comes, so that the
@@ -75,7 +76,8 @@
 //! holds what the user put there, at 0x40000 of BAR0. The CPU cannot read it: only the engine can
 //! move data out of it, to memory that is the user's and not ours to write to. A driver that let
 //! users have it would lose their data and say nothing. So all from 0x80 on, the engine's registers
-//! and the buffer, is hidden, and the device that users get is an edu without DMA. It migrates whole.
+//! and the buffer, is hidden, and the device that users get is an edu without DMA. It migrates
+//! whole.
 //!
 //! # Why there is no `unsafe` here
 //!
@@ -273,8 +275,9 @@ impl Operations<Edu> for Migration {
         let state = State::parse(stream, &registers.header()).inspect_err(|_| {
             dev_warn_ratelimited!(dev, "stream refused: no edu can be in that state\n");
         })?;
-        // ... and after it nothing can be wrong with the stream. (Of a device that could be reset we
-        // would have to see to it here that a load which fails half way leaves it fit to be used.)
+        // ... and after it nothing can be wrong with the stream. (Of a device that could be reset
+        // we would have to see to it here that a load which fails half way leaves it fit to be
+        // used.)
         registers.restore(&state)?;
         *dev.data().owed.lock() = state.pending;
         Ok(())

@@ -16,10 +16,10 @@ use kernel::{
 };
 
 /// The log of a device, whose events the tracepoint shows.
-pub(super) type DeviceLog = Log<Tracepoint>;
+pub(crate) type DeviceLog = Log<Tracepoint>;
 
 /// Shows events with the PCI device that they are of.
-pub(super) struct Tracepoint(pub(super) ARef<pci::Device>);
+pub(crate) struct Tracepoint(pub(crate) ARef<pci::Device>);
 
 impl Trace for Tracepoint {
     fn trace(&self, event: &CStr, why: u32, address: u64, bytes: u64) {

@@ -1,21 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The lock under which a device's log lives, and all that must not happen at the same time as a
-//! change of it.
+//! The lock of a device's log, and what must not happen while the log changes.
 
-use super::{
-    trace::DeviceLog,
-    Log,
-    Logging, //
-};
-use crate::{
-    pci::{
-        Device,
-        Driver,
-        OpenDevice, //
-    },
-    region, //
-};
+use super::trace::DeviceLog;
+use dma_log::Log;
 use kernel::{
     new_mutex, new_spinlock,
     prelude::*,
@@ -29,32 +17,38 @@ use kernel::{
     },
 };
 
-/// Whether what is mediated is reached by mappings: then nobody can say what the device is told. Either
-/// that or logging, while the device is open.
+/// What the tracker needs of a device, open or not.
+pub(crate) trait Callbacks {
+    /// Calls [`Logging::reset`](super::Logging::reset), with the log if logging is on.
+    fn reset(&self, log: Option<&mut Log>);
+}
+
+/// Whether userspace reaches mediated parts through mappings, which bypass the driver. While the
+/// device is open, that and logging exclude each other.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Passage {
-    /// Neither
+    /// Neither.
     Free,
-    /// Logging is on, or being started: nothing that is mediated can be mapped
+    /// Logging is on, or being started: nothing mediated can be mapped.
     Logging,
-    /// Something that is mediated was mapped: no logging
+    /// Something mediated was mapped: logging cannot be started.
     Mapped,
 }
 
-/// Whether the device writes.
-#[derive(Clone, Copy)]
+/// Whether the device can write.
+#[derive(Clone, Copy, Default)]
 struct Activity {
-    rests: bool,
-    /// How often it has come to rest
-    times: u32,
+    quiesced: bool,
+    /// The number of quiesced periods so far.
+    periods: u32,
 }
 
 /// The tracker of a device. The lock order is in [`crate::migration`].
 ///
 /// # Invariants
 ///
-/// `reset_pending` is set only while somebody holds `log`, who works it off before he lets go, or by
-/// somebody who then takes `log`.
+/// Whoever sets `reset_pending` either takes `log` or knows that it is held. The holder handles a
+/// pending reset before it unlocks.
 #[pin_data]
 pub(crate) struct Tracker {
     /// `None` while logging is off.
@@ -62,8 +56,8 @@ pub(crate) struct Tracker {
     log: Mutex<Option<DeviceLog>>,
     #[pin]
     reset_pending: SpinLock<bool>,
-    /// Not under `log`, which is held over accesses of user memory: `mmap_lock` is held where a user
-    /// maps something.
+    /// Not under `log`: that lock is held over accesses to user memory, and `mmap_lock` is held
+    /// when userspace maps something.
     #[pin]
     passage: SpinLock<Passage>,
     #[pin]
@@ -83,18 +77,18 @@ impl Tracker {
             log <- new_mutex!(None, "vfio_dirty::log"),
             reset_pending <- new_spinlock!(false, "vfio_dirty::reset_pending"),
             passage <- new_spinlock!(Passage::Free, "vfio_dirty::passage"),
-            activity <- new_spinlock!(Activity { rests: false, times: 0 }, "vfio_dirty::activity"),
+            activity <- new_spinlock!(Activity::default(), "vfio_dirty::activity"),
         })
     }
 
-    /// A user opens the device: he has nothing of it mapped.
+    /// Userspace opens the device. Nothing of it is mapped.
     pub(crate) fn open(&self) {
         *self.passage.lock() = Passage::Free;
     }
 
-    /// The user wants to map something that is mediated, as one does who does not know of
-    /// `VFIO_REGION_INFO_CAP_SPARSE_MMAP`. He may, and has no logging then (`START` fails) till he has
-    /// closed the device: [`EINVAL`] where he has it on. Says whether this is the first such mapping.
+    /// Userspace wants to map something mediated, for example because it ignores
+    /// `VFIO_REGION_INFO_CAP_SPARSE_MMAP`. If logging is on, this fails with [`EINVAL`]. Otherwise
+    /// `START` fails until the device is closed. Returns whether this is the first such mapping.
     pub(crate) fn map_mediated(&self) -> Result<bool> {
         let mut passage = self.passage.lock();
         let was = *passage;
@@ -105,7 +99,7 @@ impl Tracker {
         Ok(was != Passage::Mapped)
     }
 
-    /// Logging is about to start: [`EBUSY`] where something that is mediated was mapped.
+    /// Logging is about to start. [`EBUSY`] if something mediated was mapped.
     fn close_passage(&self) -> Result {
         let mut passage = self.passage.lock();
         if *passage == Passage::Mapped {
@@ -123,42 +117,43 @@ impl Tracker {
         }
     }
 
-    /// The device has been quiesced: it writes nothing till [`Tracker::runs`].
-    pub(crate) fn rests(&self) {
+    /// The device was quiesced: it does not write until [`Tracker::dma_possible`].
+    pub(crate) fn dma_quiesced(&self) {
         let mut activity = self.activity.lock();
-        if !activity.rests {
-            activity.rests = true;
-            activity.times = activity.times.wrapping_add(1);
+        if !activity.quiesced {
+            activity.quiesced = true;
+            activity.periods = activity.periods.wrapping_add(1);
         }
     }
 
-    /// The device may write from here on. Waits for nothing.
-    pub(crate) fn runs(&self) {
-        self.activity.lock().rests = false;
+    /// The device may write from now on. Waits for nothing.
+    pub(crate) fn dma_possible(&self) {
+        self.activity.lock().quiesced = false;
     }
 
-    /// Where the device writes nothing: how often that has been so.
-    pub(super) fn rest(&self) -> Option<u32> {
+    /// Returns the number of the current quiesced period, `None` while the device may write.
+    pub(crate) fn quiesced_period(&self) -> Option<u32> {
         let activity = *self.activity.lock();
-        activity.rests.then_some(activity.times)
+        activity.quiesced.then_some(activity.periods)
     }
 
-    /// Works off a reset that came meanwhile; says whether one did.
-    fn after_reset<D: Driver>(&self, dev: &Device<D>, log: &mut Locked<'_>) -> bool {
+    /// Handles a pending reset. Returns whether there was one.
+    fn after_reset(&self, dev: &impl Callbacks, log: &mut Locked<'_>) -> bool {
         let pending = core::mem::take(&mut *self.reset_pending.lock());
         if pending {
             if let Some(log) = (**log).as_mut() {
                 log.abandon_all();
             }
-            D::Logging::reset(dev.data(), lent(log));
+            dev.reset(lent(log));
         }
         pending
     }
 
-    /// Works off a reset that came meanwhile, then unlocks.
+    /// Handles a pending reset, then unlocks.
     ///
-    /// The mutex is let go under the spinlock: a reset that comes later finds it free.
-    fn unlock<D: Driver>(&self, dev: &Device<D>, mut log: Locked<'_>) {
+    /// Releases the mutex while it holds the spinlock: a reset that comes now either finds the
+    /// mutex free or is handled here.
+    fn unlock(&self, dev: &impl Callbacks, mut log: Locked<'_>) {
         loop {
             self.after_reset(dev, &mut log);
             let pending = self.reset_pending.lock();
@@ -169,12 +164,12 @@ impl Tracker {
         }
     }
 
-    /// The device has been reset: nothing is in flight any more.
+    /// Handles a reset of the device: nothing is in flight any more.
     ///
     /// The core may hold its `memory_lock` here, which comes below the tracker's lock. So this does
-    /// not wait: whoever holds the lock does the work.
-    pub(crate) fn reset_done<D: Driver>(&self, dev: &Device<D>) {
-        self.runs();
+    /// not wait: if the tracker's lock is held, its holder handles the reset.
+    pub(crate) fn reset_done(&self, dev: &impl Callbacks) {
+        self.dma_possible();
         *self.reset_pending.lock() = true;
         if let Some(log) = self.log.try_lock() {
             self.unlock(dev, log);
@@ -182,9 +177,9 @@ impl Tracker {
     }
 
     /// Runs `f` under the lock.
-    pub(super) fn with<D: Driver, T>(
+    pub(crate) fn with<T>(
         &self,
-        dev: &OpenDevice<'_, D>,
+        dev: &impl Callbacks,
         f: impl FnOnce(&mut Option<DeviceLog>) -> T,
     ) -> T {
         let mut log = self.log.lock();
@@ -193,19 +188,19 @@ impl Tracker {
         result
     }
 
-    /// Runs `f` under the lock, with the log where logging is on.
-    pub(crate) fn with_log<D: Driver, T>(
+    /// Runs `f` under the lock, with the log if logging is on.
+    pub(crate) fn with_log<T>(
         &self,
-        dev: &OpenDevice<'_, D>,
+        dev: &impl Callbacks,
         f: impl FnOnce(Option<&mut Log>) -> T,
     ) -> T {
         self.with(dev, |log| f(lent(log)))
     }
 
-    /// Starts logging, with what `start` makes, where it is off.
-    pub(super) fn start<D: Driver>(
+    /// Starts logging with the log that `start` makes. [`EINVAL`] if logging is on.
+    pub(crate) fn start(
         &self,
-        dev: &OpenDevice<'_, D>,
+        dev: &impl Callbacks,
         start: impl FnOnce() -> Result<DeviceLog>,
     ) -> Result {
         self.with(dev, |slot| {
@@ -218,11 +213,11 @@ impl Tracker {
         })
     }
 
-    /// Ends logging; says whether it was on.
-    pub(crate) fn stop<D: Driver>(&self, dev: &OpenDevice<'_, D>) -> bool {
+    /// Ends logging: calls `stop`, then drops the log. Returns whether logging was on.
+    pub(crate) fn stop(&self, dev: &impl Callbacks, stop: impl FnOnce(&mut Log)) -> bool {
         self.with(dev, |slot| match slot.as_mut() {
             Some(log) => {
-                D::Logging::stop(dev, log);
+                stop(log);
                 *slot = None;
                 self.open_passage();
                 true
@@ -231,21 +226,22 @@ impl Tracker {
         })
     }
 
-    /// A write to a mediated part: the driver sees it, then the device by `write`, and nothing comes
-    /// between the two but a reset. After one the driver sees it again: it may have taken what it
-    /// entered for the access to be gone, where the device has got it after the reset.
-    pub(crate) fn mediate<D: Driver>(
+    /// Tells the driver about a write to a mediated part (`tell`), then performs it (`write`),
+    /// under one lock.
+    ///
+    /// If a reset intervenes, tells the driver again: the driver may have dropped the request
+    /// although the device received the write after the reset.
+    pub(crate) fn mediate(
         &self,
-        dev: &OpenDevice<'_, D>,
-        index: region::Index,
-        access: region::Access,
+        dev: &impl Callbacks,
+        mut tell: impl FnMut(Option<&mut Log>),
         write: impl FnOnce() -> Result,
     ) -> Result {
         let mut log = self.log.lock();
-        D::write_mediated(dev, index, access, lent(&mut log));
+        tell(lent(&mut log));
         let result = write();
         while self.after_reset(dev, &mut log) {
-            D::write_mediated(dev, index, access, lent(&mut log));
+            tell(lent(&mut log));
         }
         self.unlock(dev, log);
         result

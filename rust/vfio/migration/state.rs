@@ -3,7 +3,10 @@
 //! The states and arcs of the protocol (`enum vfio_device_mig_state`).
 
 use crate::bindings;
-use kernel::prelude::*;
+use kernel::{
+    error::to_result,
+    prelude::*, //
+};
 
 /// A state of the device. `ERROR` is not among them: no arc leads there, a failed arc leaves the
 /// device in the state that it was in.
@@ -43,7 +46,25 @@ impl State {
         .ok_or(EINVAL)
     }
 
-    /// The number of the uAPI.
+    /// Returns the next state on the way from `current` to `target`, as the VFIO core has it.
+    ///
+    /// # Safety
+    ///
+    /// `vdev` must be valid. The core reads its `migration_flags`.
+    pub(crate) unsafe fn next(
+        vdev: *mut bindings::vfio_device,
+        current: Self,
+        target: Self,
+    ) -> Result<Self> {
+        let mut next = 0;
+        // SAFETY: By the safety requirement; `next` is valid for writing.
+        to_result(unsafe {
+            bindings::vfio_mig_get_next_state(vdev, current.as_raw(), target.as_raw(), &mut next)
+        })?;
+        Self::from_raw(next)
+    }
+
+    /// Returns the number of the uAPI.
     pub(crate) const fn as_raw(self) -> u32 {
         self as u32
     }

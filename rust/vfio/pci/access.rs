@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `read()` and `write()` of regions that have special parts: what is special goes here one access at
-//! a time, all else to the core.
+//! `read()` and `write()` of regions that have special parts: what is special goes here one access
+//! at a time, all else to the core.
 //!
 //! The bytes of an access are copied from the user, or to him, once and with no lock held: what the
 //! driver sees is what the device gets, and the user's memory may be the mapped BAR.
 
 use super::{
-    watch::Touch,
-    Driver,
-    OpenDevice, //
+    device::OpenDevice,
+    driver::Driver,
+    watch::Touch, //
 };
 use crate::{
     bindings,
+    dirty::Log,
     region::{
         Access,
         Parts,
@@ -150,9 +151,9 @@ impl<'a, D: Driver> Own<'a, D> {
                 size: self.size,
                 value: u64::from_le_bytes(raw),
             };
-            self.dev
-                .tracker()
-                .mediate(self.dev, self.pos.index, access, write)?;
+            let (dev, index) = (self.dev, self.pos.index);
+            let tell = |log: Option<&mut Log>| D::write_mediated(dev, index, access, log);
+            dev.tracker().mediate(&**dev, tell, write)?;
         } else {
             write()?;
         }

@@ -1,14 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The trait of a variant driver, and its `struct pci_driver`.
+//! The trait of a variant driver, and its device IDs.
 
-use super::{
-    Device,
-    OpenDevice,
-    Registration, //
-};
+use super::device::OpenDevice;
 use crate::{
-    bindings,
     debug,
     dirty,
     migration,
@@ -23,15 +18,8 @@ use kernel::{
         RawDeviceId,
         RawDeviceIdIndex, //
     },
-    driver,
-    error::{
-        from_result,
-        to_result, //
-    },
     pci,
-    prelude::*,
-    types::Opaque,
-    ThisModule, //
+    prelude::*, //
 };
 
 const PCI_ANY_ID: u32 = !0;
@@ -70,9 +58,9 @@ impl DeviceId {
     }
 
     /// Says whether the ID names a device, as all in a table do. It does not if the device is in no
-    /// table, and matches because of `driver_override` alone (`pci_device_id_any` of the PCI core), or
-    /// if an administrator has added such an ID (`new_id`).
-    fn is_specific(&self) -> bool {
+    /// table, and matches because of `driver_override` alone (`pci_device_id_any` of the PCI core),
+    /// or if an administrator has added such an ID (`new_id`).
+    pub(super) fn is_specific(&self) -> bool {
         self.0.vendor != PCI_ANY_ID
     }
 }
@@ -105,24 +93,6 @@ macro_rules! pci_device_table {
         > = ::kernel::device_id::IdArray::new($table_data);
 
         ::kernel::module_device_table!("pci", $module_table_name, $table_name);
-    };
-}
-
-/// Declares a module that is one variant driver and nothing else: C's `module_pci_driver()`.
-///
-/// ```ignore
-/// vfio::module_vfio_pci_driver! {
-///     type: MyDriver,
-///     name: "my_vfio_driver",
-///     authors: ["Me"],
-///     description: "VFIO PCI driver with live migration for my device",
-///     license: "GPL",
-/// }
-/// ```
-#[macro_export]
-macro_rules! module_vfio_pci_driver {
-    ($($f:tt)*) => {
-        ::kernel::module_driver!(<T>, $crate::pci::Adapter<T>, { $($f)* });
     };
 }
 
@@ -174,18 +144,19 @@ pub trait Driver: Send + Sync + Sized + 'static {
     }
 
     /// The part of a memory BAR of `len` bytes that the user writes by `write()` only, so that the
-    /// driver sees what he writes ([`Driver::write_mediated`]). Made longer to whole pages, of which
-    /// region info says that they cannot be mapped; reading is left as it is. Who maps them all the
-    /// same, since he does not know of sparse mappings, has no logging. The MSI-X table is never among
-    /// it. Asked when the device is opened, after [`Driver::open`]; the answer holds till it is closed.
+    /// driver sees what he writes ([`Driver::write_mediated`]). Made longer to whole pages, of
+    /// which region info says that they cannot be mapped; reading is left as it is. Who maps them
+    /// all the same, since he does not know of sparse mappings, has no logging. The MSI-X table is
+    /// never among it. Asked when the device is opened, after [`Driver::open`]; the answer holds
+    /// till it is closed.
     fn mediated(self: Pin<&Self>, _index: region::Index, _len: u64) -> Option<Range<u64>> {
         None
     }
 
     /// The user writes to a mediated part; the device has not seen it yet, and sees it when this
-    /// returns, if it takes accesses at all. A `write()` of more bytes comes as several accesses, each
-    /// as wide as its place and length let it be. Process context, may sleep; the tracker's lock is
-    /// held, see [`migration`], and the log comes with it, where logging is on.
+    /// returns, if it takes accesses at all. A `write()` of more bytes comes as several accesses,
+    /// each as wide as its place and length let it be. Process context, may sleep; the tracker's
+    /// lock is held, see [`migration`], and the log comes with it, where logging is on.
     ///
     /// Called once more for the same access where the device was reset meanwhile, after
     /// [`dirty::Logging::reset`]: whether it was before the access or after is not known.
@@ -197,16 +168,16 @@ pub trait Driver: Send + Sync + Sized + 'static {
     ) {
     }
 
-    /// The part of a memory BAR of `len` bytes of which the driver can tell whether the user has reached
-    /// it, by whatever way ([`OpenDevice::touched`]), and which it can keep from him for a while
-    /// ([`OpenDevice::exclude`]). Made longer to whole pages. Asked when the device is
+    /// The part of a memory BAR of `len` bytes of which the driver can tell whether the user has
+    /// reached it, by whatever way ([`OpenDevice::touched`]), and which it can keep from him for a
+    /// while ([`OpenDevice::exclude`]). Made longer to whole pages. Asked when the device is
     /// opened, after [`Driver::open`]; the answer holds till it is closed.
     fn watched(self: Pin<&Self>, _index: region::Index, _len: u64) -> Option<Range<u64>> {
         None
     }
 
-    /// Whether the driver wants to read the user's memory ([`OpenDevice::read_dma`]). Asked when the
-    /// device is bound to an iommufd, before [`Driver::open`].
+    /// Whether the driver wants to read the user's memory ([`OpenDevice::read_dma`]). Asked when
+    /// the device is bound to an iommufd, before [`Driver::open`].
     fn reads_dma(self: Pin<&Self>) -> bool {
         false
     }
@@ -216,107 +187,4 @@ pub trait Driver: Send + Sync + Sized + 'static {
 
     /// It has been made. The migration state is `RUNNING` afterwards.
     fn reset_done(self: Pin<&Self>) {}
-}
-
-/// The `struct pci_driver` of a [`Driver`]: `driver::Registration<vfio::pci::Adapter<T>>` is what a
-/// module holds.
-pub struct Adapter<D: Driver>(D);
-
-// SAFETY:
-// - `struct pci_driver` is a C type, with a `struct device_driver` at the offset given;
-// - the driver data are gone by the time the driver core looks for them (`Registration::drop`), so
-//   their type does not matter.
-unsafe impl<D: Driver> driver::DriverLayout for Adapter<D> {
-    type DriverType = kbindings::pci_driver;
-    type DriverData<'bound> = ();
-    const DEVICE_DRIVER_OFFSET: usize = core::mem::offset_of!(kbindings::pci_driver, driver);
-}
-
-// SAFETY: `unregister` is valid after a successful `register`.
-unsafe impl<D: Driver> driver::RegistrationOps for Adapter<D> {
-    unsafe fn register(
-        pdrv: &Opaque<Self::DriverType>,
-        name: &'static CStr,
-        module: &'static ThisModule,
-    ) -> Result {
-        // SAFETY: Not registered yet: the fields may be set.
-        unsafe {
-            let pdrv = pdrv.get();
-            (*pdrv).name = name.as_char_ptr();
-            (*pdrv).probe = Some(Self::probe_callback);
-            (*pdrv).remove = Some(Self::remove_callback);
-            (*pdrv).id_table = D::ID_TABLE.as_ptr();
-            (*pdrv).err_handler = &Self::ERROR_HANDLERS;
-            (*pdrv).dev_groups = sysfs::Table::<D>::GROUPS.as_ptr().cast_mut();
-            // The user owns the DMA of the device: the group's default domain is not for us.
-            (*pdrv).driver_managed_dma = true;
-        }
-        // SAFETY: `pdrv` is set up and stays where it is.
-        to_result(unsafe {
-            kbindings::__pci_register_driver(pdrv.get(), module.as_ptr(), name.as_char_ptr())
-        })
-    }
-
-    unsafe fn unregister(pdrv: &Opaque<Self::DriverType>) {
-        // SAFETY: Registered by the safety requirement.
-        unsafe { kbindings::pci_unregister_driver(pdrv.get()) }
-    }
-}
-
-impl<D: Driver> Adapter<D> {
-    const ERROR_HANDLERS: kbindings::pci_error_handlers = kbindings::pci_error_handlers {
-        error_detected: Some(bindings::vfio_pci_core_aer_err_detected),
-        reset_prepare: Some(Self::reset_prepare_callback),
-        reset_done: Some(Self::reset_done_callback),
-        ..pin_init::zeroed()
-    };
-
-    /// # Safety
-    ///
-    /// To be called by the PCI core for a device that matches this driver.
-    unsafe extern "C" fn probe_callback(
-        pdev: *mut kbindings::pci_dev,
-        id: *const kbindings::pci_device_id,
-    ) -> c_int {
-        // SAFETY: The PCI core calls this with a valid device, under its lock. `pci::Device` is
-        // transparent.
-        let pdev = unsafe { &*pdev.cast::<pci::Device<Core<'_>>>() };
-        // SAFETY: `DeviceId` is transparent, and the PCI core passes a valid ID.
-        let id = unsafe { &*id.cast::<DeviceId>() };
-        from_result(|| {
-            // An ID that an administrator has added has the data of one of the table, as the PCI core
-            // sees to it (`new_id_store()`).
-            let info = id.is_specific().then(|| D::ID_TABLE.info(id.index()));
-            Registration::<D>::new(pdev, D::probe(pdev, info))?.into_drvdata();
-            Ok(0)
-        })
-    }
-
-    /// # Safety
-    ///
-    /// To be called by the PCI core for a device bound to this driver.
-    unsafe extern "C" fn remove_callback(pdev: *mut kbindings::pci_dev) {
-        // SAFETY: Probe gave the registration away; remove is called once.
-        drop(unsafe { Registration::<D>::from_drvdata(pdev) });
-    }
-
-    /// # Safety
-    ///
-    /// To be called by the PCI core for a device bound to this driver.
-    unsafe extern "C" fn reset_prepare_callback(pdev: *mut kbindings::pci_dev) {
-        // SAFETY: Bound, under the device lock: probe is done and remove is not.
-        let dev = unsafe { Device::<D>::from_pci(pdev) };
-        D::reset_prepare(dev.data());
-    }
-
-    /// # Safety
-    ///
-    /// To be called by the PCI core for a device bound to this driver.
-    unsafe extern "C" fn reset_done_callback(pdev: *mut kbindings::pci_dev) {
-        // SAFETY: As for `reset_prepare_callback`.
-        let dev = unsafe { Device::<D>::from_pci(pdev) };
-        D::reset_done(dev.data());
-        dev.tracker().reset_done(dev);
-        dev.machine().reset_done(dev);
-    }
 }

@@ -3,21 +3,35 @@
 //! `struct vfio_device_ops` of a driver: the core's operations, with the driver's limit on what is
 //! seen of a region before those that reach one.
 
+pub(super) mod attributes;
+pub(super) mod debugfs;
+#[cfg(CONFIG_IOMMUFD)]
+mod iommufd;
+mod logging;
+pub(super) mod migration;
+
 use super::{
     access,
-    Device,
-    Driver,
-    OpenDevice, //
+    device::{
+        Device,
+        OpenDevice, //
+    },
+    driver::Driver,
+    parts, //
 };
 use crate::{
     bindings,
     dirty::Logging,
     region::{
         self,
+        Parts,
         Position, //
     },
 };
-use core::marker::PhantomData;
+use core::{
+    marker::PhantomData,
+    ptr, //
+};
 use kernel::{
     bindings as kbindings,
     error::{
@@ -43,7 +57,7 @@ macro_rules! iommufd {
     ($function:ident) => {{
         #[cfg(CONFIG_IOMMUFD)]
         {
-            Some(Device::<D>::$function)
+            Some(Self::$function)
         }
         #[cfg(not(CONFIG_IOMMUFD))]
         {
@@ -56,7 +70,7 @@ impl<D: Driver> Table<D> {
     pub(super) const OPS: bindings::vfio_device_ops = bindings::vfio_device_ops {
         name: kernel::str::as_char_ptr_in_const_context(D::NAME).cast_mut(),
         init: Some(bindings::vfio_pci_core_init_dev),
-        release: Some(Device::<D>::release),
+        release: Some(Self::release),
         open_device: Some(Self::open_device),
         close_device: Some(Self::close_device),
         ioctl: Some(Self::ioctl),
@@ -77,6 +91,36 @@ impl<D: Driver> Table<D> {
         dma_unmap: None,
     };
 
+    /// The last reference is gone.
+    ///
+    /// # Safety
+    ///
+    /// To be called by the VFIO core, once.
+    unsafe extern "C" fn release(vdev: *mut bindings::vfio_device) {
+        // SAFETY: By the safety requirement.
+        unsafe {
+            Device::<D>::drop_tail(vdev.cast());
+            bindings::vfio_pci_core_release_dev(vdev);
+        }
+    }
+
+    /// Sets whether userspace has DMA logging (`VFIO_DEVICE_FEATURE_DMA_LOGGING_*`).
+    ///
+    /// # Safety
+    ///
+    /// The device is being opened or closed: userspace cannot issue ioctls.
+    unsafe fn set_logging(dev: &OpenDevice<'_, D>, on: bool) {
+        let ops: *const _ = if on {
+            &logging::Table::<D>::OPS
+        } else {
+            ptr::null()
+        };
+        // The core wants this to be set before the device is registered, and not to change. Only
+        // ioctls read it, of which there are none by the safety requirement, and a file in debugfs,
+        // which checks whether it is null. SAFETY: The device is valid.
+        unsafe { (&raw mut (*dev.as_vfio()).log_ops).write_volatile(ops) };
+    }
+
     /// # Safety
     ///
     /// To be called by the VFIO core for a registered device of this driver that is not open.
@@ -94,12 +138,12 @@ impl<D: Driver> Table<D> {
                 return Err(e);
             }
             open.tracker().open();
-            // SAFETY: Nobody but us reaches the device before this has returned.
-            unsafe { open.set_parts() };
-            // Without this option the core gives us no bitmap to report by.
+            // SAFETY: Userspace does not reach the device before this returns.
+            unsafe { parts::set(&open) };
+            // Without this option the core gives drivers no bitmap for a report.
             let logs = cfg!(CONFIG_IOMMUFD_DRIVER) && D::Logging::offered(dev.data());
             // SAFETY: As above.
-            unsafe { open.set_logging(logs) };
+            unsafe { Self::set_logging(&open, logs) };
             dev.machine().open(dev);
             // SAFETY: Enabled above.
             unsafe { bindings::vfio_pci_core_finish_enable(dev.as_core()) };
@@ -111,12 +155,12 @@ impl<D: Driver> Table<D> {
     ///
     /// To be called by the VFIO core for an open device of this driver.
     unsafe extern "C" fn close_device(vdev: *mut bindings::vfio_device) {
-        // SAFETY: By the safety requirement; the device is open till the call at the end.
+        // SAFETY: By the safety requirement; the device is open until the call at the end.
         let open = unsafe { OpenDevice::<D>::from_vfio(vdev) };
-        open.machine().close(&open);
-        open.tracker().stop(&open);
-        // SAFETY: Nobody uses the device any more.
-        unsafe { open.set_logging(false) };
+        open.machine().close(&*open);
+        logging::stop(&open);
+        // SAFETY: The device is being closed.
+        unsafe { Self::set_logging(&open, false) };
         D::close(&open);
         // SAFETY: The device is open.
         unsafe { bindings::vfio_pci_core_close_device(vdev) };
@@ -142,15 +186,16 @@ impl<D: Driver> Table<D> {
         unsafe { bindings::vfio_pci_core_ioctl(vdev, cmd, arg) }
     }
 
-    /// Refuses `VFIO_DEVICE_IOEVENTFD` on a device that hides, mediates or watches part of a BAR: with
+    /// Refuses `VFIO_DEVICE_IOEVENTFD` on a device that hides, mediates or watches part of a BAR:
+    /// with
     /// [`EINVAL`] where what is named is such a part, with [`ENOTTY`] (as of a kernel without it)
     /// where it is not. The core copies its argument from the user a second time, so having looked
     /// at it once proves nothing about what the core would see.
     fn check_ioeventfd(dev: &OpenDevice<'_, D>, arg: usize) -> Result {
-        let hides = (0..)
+        let ordinary = (0..)
             .map_while(region::Index::bar)
-            .any(|index| dev.limit(index).is_some());
-        if !hides && !dev.has_parts() {
+            .all(|index| dev.limit(index).is_none() && !dev.parts(index).is_some_and(Parts::any));
+        if ordinary {
             return Ok(());
         }
         let mut raw = [0u8; 16];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where a device stands: which PF a VF belongs to, whether its IOMMU has dirty bits, and whether it
-//! can reach anything.
+//! Where a device stands: which PF a VF belongs to, whether its IOMMU has dirty bits, and whether
+//! it can reach anything.
 //!
 //! All of that is asked of a device that is bound. Before and after, it is in the hands of the PCI
 //! core, which frees what is looked at here.
@@ -38,8 +38,8 @@ impl<'a> VirtualFunction<'a> {
         // SAFETY: `pdev` is a VF; it is bound, so that its PF is there, with SR-IOV enabled.
         let index = unsafe { bindings::vfio_rs_vf_index(as_raw(pdev)) };
         Some(Self {
-            // SAFETY: The PCI core drops a VF's reference of its PF (`pci_iov_remove_virtfn()`) after
-            // it has unbound the VF, which is bound for `'a`. `pci::Device` is transparent.
+            // SAFETY: The PCI core drops a VF's reference of its PF (`pci_iov_remove_virtfn()`)
+            // after it has unbound the VF, which is bound for `'a`. `pci::Device` is transparent.
             pf: unsafe { &*pf.cast() },
             index: u32::try_from(index).ok()?,
         })
@@ -49,8 +49,8 @@ impl<'a> VirtualFunction<'a> {
 /// Says whether the IOMMU before `pdev` can tell which pages it has written
 /// (`IOMMU_CAP_DIRTY_TRACKING`).
 pub fn iommu_tracks_dirty_pages(pdev: &pci::Device<Bound>) -> bool {
-    // SAFETY: `pdev` is valid, and bound: `iommu_deinit_device()` frees what the IOMMU driver has of
-    // it after it is unbound.
+    // SAFETY: `pdev` is valid, and bound: `iommu_deinit_device()` frees what the IOMMU driver has
+    // of it after it is unbound.
     unsafe { bindings::vfio_rs_iommu_tracks(as_raw(pdev)) }
 }
 

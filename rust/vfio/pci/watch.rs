@@ -3,8 +3,8 @@
 //! Watched parts of BARs, as Rust sees `watch.c`.
 
 use super::{
-    Driver,
-    OpenDevice, //
+    device::OpenDevice,
+    driver::Driver, //
 };
 use crate::{
     bindings,
@@ -86,9 +86,9 @@ impl<D: Driver> OpenDevice<'_, D> {
         index.as_bar().filter(|_| !watched.is_empty())
     }
 
-    /// Whether the watched part of `index` ([`Driver::watched`]) may have been reached since the last
-    /// exclusion that was good, or since the device was opened. Always `true` where nothing of the
-    /// region is watched.
+    /// Whether the watched part of `index` ([`Driver::watched`]) may have been reached since the
+    /// last exclusion that was good, or since the device was opened. Always `true` where nothing of
+    /// the region is watched.
     pub fn touched(&self, index: Index) -> bool {
         self.watched_bar(index).is_none_or(|bar| {
             // SAFETY: The device is open, and `bar` is one of its.
@@ -96,16 +96,17 @@ impl<D: Driver> OpenDevice<'_, D> {
         })
     }
 
-    /// Takes the watched part of `index` away from everybody, runs `f`, and lets them go on. Where `f`
-    /// returns [`Ok`], the part counts as not touched from then on. [`EINVAL`] where nothing of the
-    /// region is watched.
+    /// Takes the watched part of `index` away from everybody, runs `f`, and lets them go on. Where
+    /// `f` returns [`Ok`], the part counts as not touched from then on. [`EINVAL`] where nothing of
+    /// the region is watched.
     ///
-    /// Whoever reaches for the part meanwhile waits in a page fault, or in `read()` or `write()`. So
-    /// `f` must not reach user memory ([`OpenDevice::read_dma`] does), nor take the tracker's lock
-    /// ([`OpenDevice::with_log`] does), nor reset the device: see the locks in [`crate::migration`].
+    /// Whoever reaches for the part meanwhile waits in a page fault, or in `read()` or `write()`.
+    /// So `f` must not reach user memory ([`OpenDevice::read_dma`] does), nor take the tracker's
+    /// lock ([`OpenDevice::with_log`] does), nor reset the device: see the locks in
+    /// [`crate::migration`].
     ///
-    /// Not kept away are the host's own ways to a BAR (sysfs), and other devices to which the user has
-    /// let the IOMMU map it.
+    /// Not kept away are the host's own ways to a BAR (sysfs), and other devices to which the user
+    /// has let the IOMMU map it.
     pub fn exclude<T>(
         &self,
         index: Index,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Parts of a region that are not treated like the rest of it: the arithmetic of it, and nothing else.
+//! Parts of a region that are not treated like the rest of it: the arithmetic of it, and nothing
+//! else.
 
 use core::ops::Range;
 use kernel::{
@@ -29,8 +30,8 @@ impl Part {
         if range.start >= end {
             return Self::default();
         }
-        // INVARIANT: The start is rounded down, and the end, which is beyond it, up. A region is far
-        // shorter than the address space.
+        // INVARIANT: The start is rounded down, and the end, which is beyond it, up. A region is
+        // far shorter than the address space.
         Self {
             start: range.start / PAGE * PAGE,
             end: end.div_ceil(PAGE).saturating_mul(PAGE),
@@ -116,7 +117,7 @@ impl Parts {
     }
 
     /// Whether there is anything of that kind.
-    pub(crate) fn any_special(&self) -> bool {
+    pub(crate) fn any(&self) -> bool {
         !self.mediated.is_empty() || !self.watched.is_empty()
     }
 
@@ -226,7 +227,7 @@ mod tests {
         assert_eq!(parts.piece(Way::Read, PAGE, 16), Piece::Core(16));
         assert!(parts.is_special(0..1) && parts.is_special(PAGE..PAGE + 1));
         assert!(!parts.is_special(3 * PAGE..4 * PAGE));
-        assert!(parts.any_special() && !Parts::default().any_special());
+        assert!(parts.any() && !Parts::default().any());
     }
 
     #[test]

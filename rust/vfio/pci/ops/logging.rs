@@ -2,33 +2,36 @@
 
 //! `struct vfio_log_ops` of a driver.
 //!
-//! VFIO's core has looked at what the user gives it only so far as all devices agree: that ranges do
-//! not overlap and end within the address space, that they begin and end where the page size says,
-//! and what is formally right. What is left is decided here:
+//! The VFIO core has checked the ranges so far as all devices agree: they do not overlap, end
+//! within the address space, and begin and end at multiples of the page size. This file decides the
+//! rest:
 //!
-//! - `START` after something was mapped that is mediated: [`EBUSY`];
+//! - `START` after something mediated was mapped: [`EBUSY`];
 //! - `START` while logging is on, `STOP` and `REPORT` while it is off: [`EINVAL`];
-//! - the page size is a hint: a power of two, at least 4 KiB, else [`EINVAL`]. It is taken, up to
-//!   2 MiB, which is what a larger one becomes. `REPORT` may have any other;
-//! - a range of no length: [`EINVAL`];
-//! - `REPORT` of what is not logged, in whole or in part: [`EINVAL`]. To say nothing of it would be to
-//!   say that it is clean.
+//! - the page size is a hint: a power of two, at least 4 KiB, else [`EINVAL`]. A hint over 2 MiB
+//!   becomes 2 MiB. `REPORT` may use any other page size;
+//! - an empty range: [`EINVAL`];
+//! - `REPORT` of what is not logged, in whole or in part: [`EINVAL`]. An empty report would claim
+//!   that it is clean.
 //!
-//! A bit that cannot be set since the user has no memory there is lost: `iova_bitmap_set()` does not
-//! tell.
+//! If userspace has no memory for a bit of its bitmap, the bit is lost: `iova_bitmap_set()` reports
+//! no error.
 
-use super::{
-    trace::{
-        DeviceLog,
-        Tracepoint, //
-    },
-    Logging, //
-};
 use crate::{
     bindings, dev_warn_ratelimited,
+    dirty::{
+        Callbacks,
+        DeviceLog,
+        Log,
+        Logging,
+        Tracepoint, //
+    },
     pci::{
-        Driver,
-        OpenDevice, //
+        device::{
+            Device,
+            OpenDevice, //
+        },
+        driver::Driver, //
     },
 };
 use core::{
@@ -47,7 +50,7 @@ use kernel::{
     sync::aref::ARef, //
 };
 
-/// The page size for a hint.
+/// Returns the page size for a hint, as a shift.
 fn page_shift(hint: u64) -> Result<u32> {
     // CAST: Widens.
     if !hint.is_power_of_two() || hint < SZ_4K as u64 {
@@ -56,7 +59,7 @@ fn page_shift(hint: u64) -> Result<u32> {
     Ok(hint.min(SZ_2M as u64).ilog2())
 }
 
-/// The ranges that the user wants logged, in order.
+/// The ranges that userspace wants logged, in order.
 ///
 /// # Invariants
 ///
@@ -67,7 +70,7 @@ struct Ranges {
 }
 
 impl Iterator for Ranges {
-    /// [`None`] for a range of no length.
+    /// [`None`] for an empty range.
     type Item = Option<Span>;
 
     fn next(&mut self) -> Option<Option<Span>> {
@@ -76,18 +79,29 @@ impl Iterator for Ranges {
         // SAFETY: By the type invariant; the places are valid for writing.
         let more =
             unsafe { bindings::vfio_rs_next_range(self.root, &mut self.at, &mut start, &mut last) };
-        // The core has the last address of each, which for no length is the one before the first. It
-        // sees to it that no range ends at the end of the address space.
+        // The core has the last address of each range. For an empty one, that is the address before
+        // the first. No range ends at the end of the address space: the core has checked that.
         more.then(|| last.checked_add(1).and_then(|end| Span::new(start, end)))
     }
 }
 
+impl<D: Driver> Callbacks for Device<D> {
+    fn reset(&self, log: Option<&mut Log>) {
+        D::Logging::reset(self.data(), log);
+    }
+}
+
+/// Ends logging. Returns whether it was on.
+pub(super) fn stop<D: Driver>(dev: &OpenDevice<'_, D>) -> bool {
+    dev.tracker().stop(&**dev, |log| D::Logging::stop(dev, log))
+}
+
 /// The callbacks, for one driver type.
-pub(crate) struct Table<D: Driver>(PhantomData<D>);
+pub(super) struct Table<D: Driver>(PhantomData<D>);
 
 impl<D: Driver> Table<D> {
     /// The table.
-    pub(crate) const OPS: bindings::vfio_log_ops = bindings::vfio_log_ops {
+    pub(super) const OPS: bindings::vfio_log_ops = bindings::vfio_log_ops {
         log_start: Some(Self::start),
         log_stop: Some(Self::stop),
         log_read_and_clear: Some(Self::read_and_clear),
@@ -95,8 +109,8 @@ impl<D: Driver> Table<D> {
 
     /// # Safety
     ///
-    /// To be called by the VFIO core for an open device of this driver; `ranges` must be its tree of
-    /// them, and `page_size` valid for reading and writing.
+    /// To be called by the VFIO core for an open device of this driver; `ranges` must be its tree
+    /// of them, and `page_size` valid for reading and writing.
     unsafe extern "C" fn start(
         vdev: *mut bindings::vfio_device,
         ranges: *mut kbindings::rb_root_cached,
@@ -119,7 +133,7 @@ impl<D: Driver> Table<D> {
                 dev_warn_ratelimited!(dev, "no DMA logging of an empty range\n");
                 return Err(EINVAL);
             }
-            let started = dev.tracker().start(&dev, || {
+            let started = dev.tracker().start(&*dev, || {
                 let trace = Tracepoint(ARef::from(dev.as_pci()));
                 let statistics = dev.statistics();
                 let ranges = ranges().flatten();
@@ -142,12 +156,13 @@ impl<D: Driver> Table<D> {
     unsafe extern "C" fn stop(vdev: *mut bindings::vfio_device) -> c_int {
         // SAFETY: By the safety requirement.
         let dev = unsafe { OpenDevice::<D>::from_vfio(vdev) };
-        from_result(|| dev.tracker().stop(&dev).then_some(0).ok_or(EINVAL))
+        from_result(|| stop(&dev).then_some(0).ok_or(EINVAL))
     }
 
     /// # Safety
     ///
-    /// To be called by the VFIO core for an open device of this driver, `bitmap` being the user's.
+    /// To be called by the VFIO core for an open device of this driver, `bitmap` being that of
+    /// userspace.
     unsafe extern "C" fn read_and_clear(
         vdev: *mut bindings::vfio_device,
         iova: c_ulong,
@@ -157,7 +172,7 @@ impl<D: Driver> Table<D> {
         // SAFETY: By the safety requirement.
         let dev = unsafe { OpenDevice::<D>::from_vfio(vdev) };
         from_result(|| {
-            dev.tracker().with(&dev, |slot| {
+            dev.tracker().with(&*dev, |slot| {
                 let log = slot.as_mut().ok_or(EINVAL)?;
                 // CAST: `usize` is no wider than `u64`.
                 let span =
@@ -172,10 +187,11 @@ impl<D: Driver> Table<D> {
                     return Err(EINVAL);
                 };
                 D::Logging::report(&dev, log)?;
-                log.report(span, dev.tracker().rest(), |dirty| {
-                    // CAST: Within what the user gave as `unsigned long`.
+                log.report(span, dev.tracker().quiesced_period(), |dirty| {
+                    // CAST: Within what userspace gave as `unsigned long`.
                     let (start, len) = (dirty.start() as usize, dirty.len() as usize);
-                    // SAFETY: The bitmap is valid, by the safety requirement, and for all of `span`.
+                    // SAFETY: The bitmap is valid, by the safety requirement, and for all of
+                    // `span`.
                     unsafe { bindings::vfio_rs_bitmap_set(bitmap, start, len) };
                 });
                 Ok(0)

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What can end a transfer from outside.
+
+/// Something other than the device that the state of the device depends on: its PF, for example,
+/// whose reset is not reported for the VF. Once the lifeline is cut, the device counts as reset:
+/// its state is `RUNNING` and its files have ended.
+pub trait Lifeline: Send + Sync {
+    /// Returns whether the lifeline is cut. Once it is, it stays so. The layer calls this with
+    /// locks held, see [`migration`](crate::migration): the method may sleep, but must not wait for
+    /// any of them.
+    fn is_cut(&self) -> bool;
+}

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a driver implements to migrate its devices.
+
+use super::{
+    Check,
+    Flags,
+    Lifeline,
+    Stream, //
+};
+use crate::handle::Handles;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// The callbacks of the state machine.
+///
+/// All of them run in process context under the machine's state lock and may sleep. A callback that
+/// fails must leave the device as it was before.
+pub trait Operations<D: Handles> {
+    /// The longest stream in bytes. `VFIO_DEVICE_FEATURE_MIG_DATA_SIZE` reports it, and userspace
+    /// cannot write more.
+    const STREAM_MAX: usize;
+
+    /// Returns what the device offers, or `None` if it cannot migrate. Called before the device is
+    /// registered.
+    fn flags(data: Pin<&D>) -> Option<Flags>;
+
+    /// `RUNNING -> RUNNING_P2P` and `PRE_COPY -> PRE_COPY_P2P`: quiesces the device. When this
+    /// returns, the DMA that the device has started is done and it starts none. The device still
+    /// answers accesses to its registers. For a device without [`Flags::P2P`], the layer calls this
+    /// right before [`Self::stop`].
+    fn quiesce(_dev: &D::Open<'_>) -> Result {
+        Ok(())
+    }
+
+    /// `RUNNING_P2P -> STOP`, and the first half of `PRE_COPY_P2P -> STOP_COPY`: stops the device.
+    /// From now on its state does not change, whatever is done to it.
+    fn stop(dev: &D::Open<'_>) -> Result;
+
+    /// `STOP -> RUNNING_P2P`, and undoes [`Self::stop`].
+    fn start(dev: &D::Open<'_>) -> Result;
+
+    /// `RUNNING_P2P -> RUNNING` and `PRE_COPY_P2P -> PRE_COPY`, and undoes [`Self::quiesce`]: the
+    /// device works again.
+    fn unquiesce(_dev: &D::Open<'_>) -> Result {
+        Ok(())
+    }
+
+    /// `RUNNING -> PRE_COPY`, with P2P or without: appends what can be saved of a running device,
+    /// nothing by default. All of it counts as `initial_bytes`. For devices with
+    /// [`Flags::PRE_COPY`].
+    fn pre_copy(_dev: &D::Open<'_>, _stream: &mut Stream) -> Result {
+        Ok(())
+    }
+
+    /// `STOP -> STOP_COPY`, and the second half of `PRE_COPY_P2P -> STOP_COPY`: appends the state
+    /// of the stopped device. If [`Self::pre_copy`] was called, its data are in the stream already.
+    fn save(dev: &D::Open<'_>, stream: &mut Stream) -> Result;
+
+    /// `STOP -> RESUMING`: returns what checks incoming data early. The check gets no device, so it
+    /// carries what it compares with.
+    fn resume(dev: &D::Open<'_>) -> Result<KBox<dyn Check>>;
+
+    /// `RESUMING -> STOP`: loads a whole stream. The driver must validate all of it before it
+    /// touches the device. A load that fails later leaves a device that cannot work: the driver
+    /// then resets it ([`OpenDevice::reset`](crate::pci::OpenDevice::reset)).
+    fn load(dev: &D::Open<'_>, stream: &[u8]) -> Result;
+
+    /// Returns what can end a transfer from outside, by default nothing. Called when the device
+    /// leaves `RUNNING`; on error it stays there.
+    fn lifeline(_dev: &D::Open<'_>) -> Result<Option<Arc<dyn Lifeline>>> {
+        Ok(None)
+    }
+
+    /// The device was reset: the driver drops what it knew of the device's state. By default there
+    /// is nothing to drop. The device may be closed.
+    fn reset(_data: Pin<&D>) {}
+}
+
+/// The [`Operations`] of a device that does not migrate.
+pub struct NotMigratable;
+
+impl<D: Handles> Operations<D> for NotMigratable {
+    const STREAM_MAX: usize = 0;
+
+    fn flags(_data: Pin<&D>) -> Option<Flags> {
+        None
+    }
+
+    fn stop(_dev: &D::Open<'_>) -> Result {
+        Err(ENOTTY)
+    }
+
+    fn start(_dev: &D::Open<'_>) -> Result {
+        Err(ENOTTY)
+    }
+
+    fn save(_dev: &D::Open<'_>, _stream: &mut Stream) -> Result {
+        Err(ENOTTY)
+    }
+
+    fn resume(_dev: &D::Open<'_>) -> Result<KBox<dyn Check>> {
+        Err(ENOTTY)
+    }
+
+    fn load(_dev: &D::Open<'_>, _stream: &[u8]) -> Result {
+        Err(ENOTTY)
+    }
+}
