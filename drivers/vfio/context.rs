@@ -1,22 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The contexts of a VF's event queues, and where they are reached: its EQC and AEQC are in the
-//! migration registers only.
+//! The migration registers of a VF, which alone show its EQC and AEQC.
 
-use crate::{
-    device::AccVf,
-    qm::Qm, //
+use crate::qm::{
+    Qm,
+    Report, //
 };
 use hisi_acc_hw::regs;
-use hisi_acc_link::PfQm;
+use hisi_acc_link::{
+    PfQm,
+    Vft, //
+};
 use kernel::{
     prelude::*,
-    sync::atomic::{
-        Atomic,
-        Relaxed, //
+    sync::{
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
+        Arc, //
     }, //
 };
-use vfio::dev_warn_ratelimited;
 
 /// Where the migration registers of a VF are: its EQC and AEQC, which nothing else shows
 /// (`enum hw_drv_mode` of hisi_acc_vfio_pci.h).
@@ -29,9 +33,9 @@ pub(crate) enum Control {
 }
 
 impl Control {
-    /// Asks the PF, which has them where `QM_MIG_REGION_SEL` says so: [`ENODEV`] if the PF is being
+    /// Asks the PF, whose `QM_MIG_REGION_SEL` says where they are: [`ENODEV`] if the PF is being
     /// unbound.
-    pub(crate) fn of(pf: &PfQm) -> Result<Self> {
+    fn of(pf: &PfQm) -> Result<Self> {
         Ok(match pf.has_window()? {
             true => Self::Pf,
             false => Self::Vf,
@@ -39,27 +43,8 @@ impl Control {
     }
 }
 
-/// The [`Control`] of a VF, decided each time the VF is opened: `hisi_qm` writes `QM_MIG_REGION_SEL`
-/// when it binds the PF, and does not after a reset of the PF, which may clear it.
-pub(crate) struct Decided(Atomic<bool>);
-
-impl Decided {
-    pub(crate) const fn new(control: Control) -> Self {
-        Self(Atomic::new(matches!(control, Control::Pf)))
-    }
-
-    pub(crate) fn get(&self) -> Control {
-        match self.0.load(Relaxed) {
-            true => Control::Pf,
-            false => Control::Vf,
-        }
-    }
-
-    /// Decides anew. Nobody has the VF open: what userspace sees of BAR2 depends on it.
-    pub(crate) fn set(&self, control: Control) {
-        self.0.store(control == Control::Pf, Relaxed);
-    }
-}
+/// The words of a context.
+pub(crate) type XqcWords = [u32; regs::QM_XQC_DWORDS];
 
 /// A context that only the migration registers show.
 #[derive(Clone, Copy)]
@@ -69,9 +54,6 @@ pub(crate) enum Context {
     /// The asynchronous event queue's
     Aeq,
 }
-
-/// Its words.
-pub(crate) type XqcWords = [u32; regs::QM_XQC_DWORDS];
 
 impl Context {
     const fn in_vf(self) -> u32 {
@@ -89,45 +71,86 @@ impl Context {
     }
 }
 
-impl AccVf {
-    /// Makes sure that the migration registers are where they were when the VF was opened: [`EIO`] if
-    /// they are not. What is read elsewhere then is not the VF's state.
-    pub(crate) fn check_control(&self, dev: &vfio::pci::Device<Self>) -> Result {
-        if Control::of(self.pf_qm()?)? == self.control.get() {
+/// The migration registers of a VF, and its PF's QM.
+pub(crate) struct MigRegs {
+    /// The QM of its PF
+    pub(crate) pf: Arc<PfQm>,
+    /// Its number as the PF's QM counts functions: the PF is 0
+    function: u32,
+    /// Whether they are in the PF's BAR2 ([`Control::Pf`]). Decided each time the VF is opened:
+    /// `hisi_qm` writes `QM_MIG_REGION_SEL` when it binds the PF, but not after a reset of the PF, which
+    /// may clear it.
+    in_pf: Atomic<bool>,
+}
+
+impl MigRegs {
+    /// Returns those of a function of `pf`: [`ENODEV`] if the PF is being unbound.
+    pub(crate) fn new(pf: Arc<PfQm>, function: u32) -> Result<Self> {
+        let control = Control::of(&pf)?;
+        Ok(Self {
+            pf,
+            function,
+            in_pf: Atomic::new(control == Control::Pf),
+        })
+    }
+
+    /// Returns where they were when the VF was opened.
+    pub(crate) fn control(&self) -> Control {
+        match self.in_pf.load(Relaxed) {
+            true => Control::Pf,
+            false => Control::Vf,
+        }
+    }
+
+    /// Decides anew where they are. The VF must not be open yet, since what userspace sees of BAR2
+    /// depends on it.
+    pub(crate) fn decide(&self) {
+        // If the PF is being unbound, the VF is removed too, and stays as it is until then.
+        if let Ok(control) = Control::of(&self.pf) {
+            self.in_pf.store(control == Control::Pf, Relaxed);
+        }
+    }
+
+    /// Asks the PF for the queues of the VF.
+    pub(crate) fn vft(&self) -> Result<Vft> {
+        self.pf.vft(self.function)
+    }
+
+    /// Checks that they are where they were when the VF was opened: [`EIO`] if not. What is read
+    /// elsewhere then is not the VF's state.
+    pub(crate) fn check(&self, report: &dyn Report) -> Result {
+        if Control::of(&self.pf)? == self.control() {
             return Ok(());
         }
-        dev_warn_ratelimited!(
-            dev,
-            "no migration: the migration registers moved, by a reset of the PF or of its driver\n"
-        );
+        report.warn(fmt!(
+            "no migration: the migration registers moved, by a reset of the PF or of its driver"
+        ));
         Err(EIO)
     }
 
     /// Reads the EQC or AEQC.
-    pub(crate) fn read_context(&self, qm: &Qm<'_>, context: Context) -> Result<XqcWords> {
-        self.check_control(qm.dev)?;
-        match self.control.get() {
+    pub(crate) fn read(&self, qm: &Qm<'_>, context: Context) -> Result<XqcWords> {
+        self.check(qm.report)?;
+        match self.control() {
             Control::Vf => qm.read_words(context.in_vf()),
             Control::Pf => {
-                let pf = self.pf_qm()?;
                 let mut words = [0; regs::QM_XQC_DWORDS];
                 for (at, word) in (context.in_window()..).step_by(4).zip(&mut words) {
-                    *word = pf.window_read32(self.function, at)?;
+                    *word = self.pf.window_read32(self.function, at)?;
                 }
                 Ok(words)
             }
         }
     }
 
-    /// Writes it.
-    pub(crate) fn write_context(&self, qm: &Qm<'_>, context: Context, words: &XqcWords) -> Result {
-        self.check_control(qm.dev)?;
-        match self.control.get() {
+    /// Writes the EQC or AEQC.
+    pub(crate) fn write(&self, qm: &Qm<'_>, context: Context, words: &XqcWords) -> Result {
+        self.check(qm.report)?;
+        match self.control() {
             Control::Vf => qm.write_words(context.in_vf(), words),
             Control::Pf => {
-                let pf = self.pf_qm()?;
                 for (at, word) in (context.in_window()..).step_by(4).zip(words) {
-                    pf.window_write32(self.function, *word, at)?;
+                    self.pf.window_write32(self.function, *word, at)?;
                 }
                 Ok(())
             }

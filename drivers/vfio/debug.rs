@@ -4,9 +4,12 @@
 //! (`Documentation/ABI/testing/debugfs-hisi-migration` of the kernel), and `dirty_tracking`.
 
 use crate::{
-    device::AccVf,
-    migration,
-    qm::Qm, //
+    qm::Qm,
+    state::{
+        read_registers,
+        read_state, //
+    },
+    vf::AccVf, //
 };
 use hisi_acc_hw::{
     dma::Why,
@@ -70,10 +73,11 @@ fn dev_data(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
         // The bases of the context tables come by the mailbox, which is the guest's while the VF
         // works. (C asks all the same.)
         let works = matches!(view.state(), State::Running | State::PreCopy);
+        let mig = vf.mig()?;
         let state = if works {
-            migration::read_registers(vf, qm)?
+            read_registers(mig, qm)?
         } else {
-            migration::read_state(vf, qm)?
+            read_state(mig, qm)?
         };
         hex_dump(seq, c"Dev Data:", &head.to_bytes());
         hex_dump(seq, c"Dev Data:", &Stream::state_bytes(&state));

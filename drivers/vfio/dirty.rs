@@ -3,19 +3,18 @@
 //! What a VF writes to its guest's memory, seen by its doorbells.
 //!
 //! The logic is the crate [`hisi_acc_track`]. Here it meets the VF and the VFIO layer.
-//!
-//! - [`policy`]: whether tracking is wanted.
-
-pub(crate) mod policy;
 
 use crate::{
     context::Context,
-    device::{
-        AccVf,
+    mailbox::Mailbox,
+    qm::{
         BAR2,
         BAR4, //
     },
-    mailbox::Mailbox, //
+    vf::{
+        AccVf,
+        Vf, //
+    },
 };
 use hisi_acc_hw::{
     dma::{
@@ -50,10 +49,7 @@ use vfio::{
         Log,
         Logging, //
     },
-    pci::{
-        masters_bus,
-        OpenDevice, //
-    },
+    pci::masters_bus,
     region::{
         self,
         Access, //
@@ -62,8 +58,6 @@ use vfio::{
 
 /// The [`Logging`] of a VF.
 pub(crate) struct Tracking;
-
-type Vf<'a> = OpenDevice<'a, AccVf>;
 
 /// The [`Guest`] of an open VF.
 struct VfGuest<'a, 'b>(&'a Vf<'b>);
@@ -87,7 +81,8 @@ impl Guest for VfGuest<'_, '_> {
     fn contexts(&self) -> Result<Option<Contexts>> {
         let dev = self.0;
         let data = dev.data();
-        let num = data.pf_qm()?.vft(data.function)?.num;
+        let mig = data.mig()?;
+        let num = mig.vft()?.num;
         dev.exclude(region::Index::from_raw(BAR2), |_| {
             let qm = AccVf::qm(dev)?;
             let mut mailbox = qm.mailbox();
@@ -105,8 +100,8 @@ impl Guest for VfGuest<'_, '_> {
             let cqc = mailbox.query(Command::CqcBt)?;
             drop(mailbox);
             qm.write_back()?;
-            let eqc = data.read_context(&qm, Context::Eq)?;
-            let aeqc = data.read_context(&qm, Context::Aeq)?;
+            let eqc = mig.read(&qm, Context::Eq)?;
+            let aeqc = mig.read(&qm, Context::Aeq)?;
             Ok(Some(Contexts {
                 sqc,
                 cqc,
@@ -116,6 +111,12 @@ impl Guest for VfGuest<'_, '_> {
             }))
         })
     }
+}
+
+/// Begins to track the VF's queues, when the VF is opened.
+pub(crate) fn open(data: &AccVf) -> Result {
+    let num = data.mig()?.vft()?.num;
+    data.queues.lock().open(num)
 }
 
 /// Handles a write of userspace to a mediated part, before the hardware gets it. There is no log while

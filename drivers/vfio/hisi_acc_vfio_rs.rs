@@ -2,29 +2,39 @@
 
 //! VFIO PCI variant driver for HiSilicon accelerator virtual functions, with live migration.
 //!
-//! - [`device`]: a VF, and what it is as a VFIO device;
+//! Each module uses those before it only:
+//!
 //! - [`qm`]: the registers of a VF's queue manager;
 //! - [`mailbox`]: its mailbox, which is the guest driver's too;
+//! - [`context`]: its migration registers, and its PF;
+//! - [`policy`]: whether what it writes is tracked, by the parameter ([`param`]) and the attribute;
+//! - [`vf`]: the data of one VF;
+//! - [`state`]: the state of a VF, from its registers and into them;
 //! - [`migration`]: what the migration states mean for it;
-//! - [`dirty`]: what it writes, for hosts whose IOMMU cannot tell;
-//! - [`links`]: the PFs' queue managers, as `hisi_acc_link` publishes them.
+//! - [`dirty`]: what it writes, for hosts whose IOMMU has no dirty bits;
+//! - [`debug`]: its files in debugfs;
+//! - [`links`]: the PFs' queue managers, as `hisi_acc_link` publishes them;
+//! - [`driver`]: the VFIO driver.
 //!
-//! Each PF is driven by its in-tree driver all the while. Lock order: the VFIO layer's
-//! (`vfio::migration`), then [`device::AccVf`]'s, then `hisi_acc_link`'s.
+//! The in-tree driver drives the PF all the time. Lock order: the VFIO layer's (`vfio::migration`), then
+//! those of [`vf::AccVf`], then `hisi_acc_link`'s.
 
 mod context;
 mod debug;
-mod device;
 mod dirty;
+mod driver;
 mod links;
 mod mailbox;
 mod migration;
 mod param;
+mod policy;
 mod qm;
+mod state;
+mod vf;
 
 use kernel::{
     auxiliary,
-    driver,
+    driver::Registration,
     prelude::*,
     InPlaceModule, //
 };
@@ -33,19 +43,19 @@ const MODULE_NAME: &CStr = <LocalModule as kernel::ModuleMetadata>::NAME;
 
 #[pin_data]
 struct AccVfioModule {
-    // In this order: VFs find the links when they are probed, and let go of them first.
+    // In this order, since VFs find the links when they are probed, and drop them first.
     #[pin]
-    _vfs: driver::Registration<vfio::pci::Adapter<device::AccVf>>,
+    _vfs: Registration<vfio::pci::Adapter<vf::AccVf>>,
     #[pin]
-    _links: driver::Registration<auxiliary::Adapter<links::LinkDriver>>,
+    _links: Registration<auxiliary::Adapter<links::LinkDriver>>,
 }
 
 impl InPlaceModule for AccVfioModule {
     fn init(module: &'static kernel::ThisModule) -> impl PinInit<Self, Error> {
         links::init();
         try_pin_init!(Self {
-            _links <- driver::Registration::new(MODULE_NAME, module),
-            _vfs <- driver::Registration::new(MODULE_NAME, module),
+            _links <- Registration::new(MODULE_NAME, module),
+            _vfs <- Registration::new(MODULE_NAME, module),
         })
     }
 }

@@ -38,7 +38,6 @@ use kernel::{
     },
     time::Delta, //
 };
-use vfio::dev_warn_ratelimited;
 
 /// The mailbox of an open VF, for a series of commands. What the guest driver had there is put back
 /// when this is dropped.
@@ -62,7 +61,7 @@ impl<'a> Qm<'a> {
             found: None,
             left: None,
             replaced: false,
-            _ours: self.dev.data().get_ref().mailbox.lock(),
+            _ours: self.commands.lock(),
         }
     }
 }
@@ -118,7 +117,7 @@ impl Mailbox<'_> {
             Err(e) => Err(*e),
         };
         let command = u32::from(request.command_raw());
-        self.qm.dev.trace_command(command, request.base, result);
+        self.qm.report.command(command, request.base, result);
         answer
     }
 
@@ -170,12 +169,11 @@ impl Drop for Mailbox<'_> {
             return;
         };
         if let Err(e) = self.give_back(found) {
-            dev_warn_ratelimited!(
-                self.qm.dev,
-                "mailbox: the answer to the guest's command {:#x} is lost ({:?})\n",
+            self.qm.report.warn(fmt!(
+                "mailbox: the answer to the guest's command {:#x} is lost ({:?})",
                 found.command_raw(),
                 e
-            );
+            ));
         }
     }
 }

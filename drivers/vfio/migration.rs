@@ -7,11 +7,18 @@
 //! hisi_acc_vfio_pci.c, but for the differences in `Documentation/driver-api/sequence.rst`.
 
 use crate::{
-    context::Context,
-    device::AccVf,
     qm::{
         wait_idle,
         Qm, //
+    },
+    state::{
+        read_state,
+        ring_events,
+        write_state, //
+    },
+    vf::{
+        AccVf,
+        Vf, //
     },
 };
 use hisi_acc_hw::{
@@ -24,7 +31,6 @@ use hisi_acc_hw::{
     stream::{
         self,
         Match,
-        State,
         Stream, //
     },
 };
@@ -45,13 +51,10 @@ use vfio::{
         Lifeline,
         Operations, //
     },
-    pci::OpenDevice, //
 };
 
 /// The [`Operations`] of a VF.
 pub(crate) struct Migration;
-
-type Vf<'a> = OpenDevice<'a, AccVf>;
 
 /// Compares incoming match data with the target's own.
 struct MatchCheck(Match);
@@ -106,7 +109,7 @@ fn kick(qm: &Qm<'_>, queues: u32) -> Result {
 /// saved (`hisi_acc_check_int_state()`).
 fn check_pending(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
     let data = dev.data();
-    let pf = data.pf_qm()?;
+    let pf = &data.mig()?.pf;
     let core = regs::core_int_status(data.device_id).ok_or(EINVAL)?;
     let refuse = |what| {
         move |e| {
@@ -146,86 +149,13 @@ fn reach(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
     Err(EIO)
 }
 
-/// What can be read while the VF works: all but the bases of the context tables.
-pub(crate) fn read_registers(vf: &AccVf, qm: &Qm<'_>) -> Result<State> {
-    let aeq_int_mask = qm.read(regs::QM_VF_AEQ_INT_MASK)?;
-    let eq_int_mask = qm.read(regs::QM_VF_EQ_INT_MASK)?;
-    let ifc_int_source = qm.read(regs::QM_IFC_INT_SOURCE_V)?;
-    let ifc_int_mask = qm.read(regs::QM_IFC_INT_MASK)?;
-    let ifc_int_set = qm.read(regs::QM_IFC_INT_SET_V)?;
-    let page_size = qm.read(regs::QM_PAGE_SIZE)?;
-    let eqc = vf.read_context(qm, Context::Eq)?;
-    let aeqc = vf.read_context(qm, Context::Aeq)?;
-    Ok(State {
-        aeq_int_mask,
-        eq_int_mask,
-        ifc_int_source,
-        ifc_int_mask,
-        ifc_int_set,
-        page_size,
-        eqc,
-        aeqc,
-        eqe_dma: stream::context_address(&eqc),
-        aeqe_dma: stream::context_address(&aeqc),
-        sqc_dma: 0,
-        cqc_dma: 0,
-    })
-}
-
-/// All of the state of a VF that does not work.
-pub(crate) fn read_state(vf: &AccVf, qm: &Qm<'_>) -> Result<State> {
-    let mut state = read_registers(vf, qm)?;
-    let mut mailbox = qm.mailbox();
-    state.sqc_dma = mailbox.query(Command::SqcBt)?;
-    state.cqc_dma = mailbox.query(Command::CqcBt)?;
-    Ok(state)
-}
-
-fn write_state(vf: &AccVf, qm: &Qm<'_>, head: &Match, state: &State) -> Result {
-    qm.write(regs::QM_VF_STATE, head.vf_qm_state)?;
-    let mut mailbox = qm.mailbox();
-    mailbox.replace();
-    mailbox.wait()?;
-    qm.write(regs::QM_VF_AEQ_INT_MASK, state.aeq_int_mask)?;
-    qm.write(regs::QM_VF_EQ_INT_MASK, state.eq_int_mask)?;
-    qm.write(regs::QM_IFC_INT_SOURCE_V, state.ifc_int_source)?;
-    qm.write(regs::QM_IFC_INT_MASK, state.ifc_int_mask)?;
-    qm.write(regs::QM_IFC_INT_SET_V, state.ifc_int_set)?;
-    qm.write(regs::QM_QUE_ISO_CFG_V, head.que_iso_cfg)?;
-    qm.write(regs::QM_PAGE_SIZE, state.page_size)?;
-    vf.write_context(qm, Context::Eq, &state.eqc)?;
-    vf.write_context(qm, Context::Aeq, &state.aeqc)?;
-    mailbox.command(Command::SqcBt, state.sqc_dma)?;
-    mailbox.command(Command::CqcBt, state.cqc_dma)?;
-    qm.open_messages()
-}
-
-/// An event that the guest was about to be told of must be told by the target: moving the heads to
-/// where they are asks for the interrupt again (`vf_qm_xeqc_save()`).
-fn ring_events(qm: &Qm<'_>, state: &State) -> Result {
-    for (kind, context) in [(Kind::Eq, &state.eqc), (Kind::Aeq, &state.aeqc)] {
-        let [head, ..] = context;
-        qm.ring(
-            regs::QM_DOORBELL_EQ_AEQ_BASE_V2,
-            Doorbell {
-                queue: 0,
-                kind,
-                // CAST: The low half of the word is the head.
-                index: *head as u16,
-                priority: 0,
-            },
-        )?;
-    }
-    Ok(())
-}
-
 impl Operations<AccVf> for Migration {
     const STREAM_MAX: usize = stream::STREAM_SIZE;
 
     /// With P2P: a VF that migrates is alone in its IOMMU group, so that only devices of the same guest
     /// reach it, and a paused one does no DMA. See Documentation/driver-api/driver.rst.
     fn flags(data: Pin<&AccVf>) -> Option<Flags> {
-        data.pf.as_ref().map(|_| Flags::PRE_COPY.and(Flags::P2P))
+        data.migrates().then_some(Flags::PRE_COPY.and(Flags::P2P))
     }
 
     /// PAUSE: what the engine works on is done, nothing more is fetched.
@@ -265,7 +195,7 @@ impl Operations<AccVf> for Migration {
         if !data.known.lock().ready {
             return Ok(());
         }
-        let queues = data.pf_qm()?.vft(data.function)?.num;
+        let queues = data.mig()?.vft()?.num;
         let qm = AccVf::qm(dev)?;
         // The VF would stay paused.
         reach(dev, &qm)?;
@@ -293,7 +223,7 @@ impl Operations<AccVf> for Migration {
         }
         let qm = AccVf::qm(dev)?;
         reach(dev, &qm)?;
-        let state = read_state(&data, &qm)?;
+        let state = read_state(data.mig()?, &qm)?;
         if !state.has_queues() {
             // A target takes such a stream for that of a VF without a driver.
             dev_warn_ratelimited!(dev, "cannot save: the VF is set up, and has no queues\n");
@@ -326,9 +256,10 @@ impl Operations<AccVf> for Migration {
         };
         let qm = AccVf::qm(dev)?;
         reach(dev, &qm)?;
-        data.check_control(dev)?;
+        let mig = data.mig()?;
+        mig.check(&**dev)?;
         data.queues.lock().lose();
-        if let Err(e) = write_state(&data, &qm, &stream.head, &state) {
+        if let Err(e) = write_state(mig, &qm, &stream.head, &state) {
             dev_warn_ratelimited!(dev, "the state cannot be loaded ({:?}): reset\n", e);
             // What is half loaded cannot work: better nothing than a mixture.
             dev.reset().inspect_err(|e| {
@@ -343,13 +274,13 @@ impl Operations<AccVf> for Migration {
     /// A reset of the PF takes the state of its VFs with it.
     fn lifeline(dev: &Vf<'_>) -> Result<Option<Arc<dyn Lifeline>>> {
         let data = dev.data();
-        let pf = data.pf.as_ref().ok_or(ENOTTY)?;
-        let watch = PfQm::watch(pf).inspect_err(|e| {
+        let mig = data.mig()?;
+        let watch = PfQm::watch(&mig.pf).inspect_err(|e| {
             if *e == EBUSY {
                 dev_warn_ratelimited!(dev, "no migration now: the PF is stopped, or being reset\n");
             }
         })?;
-        data.check_control(dev)?;
+        mig.check(&**dev)?;
         let lifeline: Arc<dyn Lifeline> = Arc::new(PfLifeline(watch), GFP_KERNEL_ACCOUNT)?;
         Ok(Some(lifeline))
     }

@@ -2,7 +2,6 @@
 
 //! The queue manager (QM) of a VF, in its BAR2: registers and doorbells.
 
-use crate::device::AccVf;
 use hisi_acc_hw::{
     doorbell::Doorbell,
     regs, //
@@ -13,9 +12,15 @@ use kernel::{
         Io, //
     },
     prelude::*,
+    sync::Mutex,
     time::Delta, //
 };
 use vfio::io::Bar;
+
+/// The BAR of the QM.
+pub(crate) const BAR2: u32 = 2;
+/// The BAR of the isolated doorbells.
+pub(crate) const BAR4: u32 = 4;
 
 /// How often and how long a register is polled: `MB_POLL_PERIOD_US`, `MB_POLL_TIMEOUT_US` of
 /// hisi_acc_vfio_pci.h.
@@ -27,15 +32,30 @@ const POLL_TIMEOUT: Delta = Delta::from_micros(1000);
 pub(crate) const STATUS_PERIOD: Delta = Delta::from_micros(100);
 pub(crate) const STATUS_TIMEOUT: Delta = Delta::from_micros(100 * 100);
 
+/// Takes what is to be said of a VF.
+pub(crate) trait Report {
+    /// Shows a command of the driver to the mailbox, and its result, in the tracepoint.
+    fn command(&self, command: u32, base: u64, result: Result);
+
+    /// Logs a warning, unless there were many.
+    fn warn(&self, text: kernel::fmt::Arguments<'_>);
+}
+
 /// The QM of an open VF. Its mailbox is [`Qm::mailbox`].
 pub(crate) struct Qm<'a> {
-    pub(crate) dev: &'a vfio::pci::Device<AccVf>,
     pub(crate) bar2: Bar<'a>,
+    /// Held over each series of commands that the driver gives
+    pub(crate) commands: &'a Mutex<()>,
+    pub(crate) report: &'a dyn Report,
 }
 
 impl<'a> Qm<'a> {
-    pub(crate) fn new(dev: &'a vfio::pci::Device<AccVf>, bar2: Bar<'a>) -> Self {
-        Self { dev, bar2 }
+    pub(crate) fn new(bar2: Bar<'a>, commands: &'a Mutex<()>, report: &'a dyn Report) -> Self {
+        Self {
+            bar2,
+            commands,
+            report,
+        }
     }
 
     /// Reads a register.

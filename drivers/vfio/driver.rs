@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The VFIO driver: which devices it drives, how they are opened, and what userspace reaches of them.
+
+use crate::{
+    context::{
+        Control,
+        MigRegs, //
+    },
+    debug,
+    dirty::{
+        self,
+        Tracking, //
+    },
+    links,
+    migration::Migration,
+    policy::{
+        self,
+        Mode, //
+    },
+    qm::{
+        BAR2,
+        BAR4, //
+    },
+    vf::AccVf, //
+};
+use core::ops::Range;
+use hisi_acc_hw::{
+    ids,
+    regs, //
+};
+use kernel::{
+    device::Core,
+    fmt::Write,
+    pci,
+    prelude::*, //
+};
+use vfio::{
+    debug::Directory,
+    dirty::Log,
+    pci::{
+        iommu_tracks_dirty_pages,
+        Device,
+        DeviceId,
+        IdTable,
+        Isolation,
+        OpenDevice,
+        Others,
+        VirtualFunction, //
+    },
+    region::{
+        self,
+        Access, //
+    },
+    sysfs::{
+        Attribute,
+        Text, //
+    },
+};
+
+/// Why a VF does not migrate.
+enum Refusal {
+    NotVirtual,
+    UnknownId,
+    NoGroup,
+    SharedGroup(Others),
+    NoLink,
+    LinkLost,
+    Version(u32),
+}
+
+impl kernel::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
+        match self {
+            Self::NotVirtual => f.write_str("it is no virtual function"),
+            Self::UnknownId => f.write_str("its ID is not that of an accelerator's VF"),
+            Self::NoGroup => f.write_str("it has no IOMMU group, nothing limits its DMA"),
+            Self::SharedGroup(others) => {
+                f.write_str("it shares its IOMMU group with ")?;
+                kernel::fmt::Display::fmt(others, f)?;
+                f.write_str(", whose DMA may reach it past the IOMMU (no ACS above them?); ")?;
+                f.write_str("it cannot be opened while a host driver uses one of them")
+            }
+            Self::NoLink => f.write_str("hisi_acc_link publishes no queue manager of its PF"),
+            Self::LinkLost => f.write_str("its PF is being unbound"),
+            Self::Version(v) => write!(f, "hardware version {v:#x} has no migration registers"),
+        }
+    }
+}
+
+impl Refusal {
+    /// Says it in one line: a warning if the host has to be changed for the VF to migrate.
+    fn report(&self, pdev: &pci::Device) {
+        match self {
+            Self::NoGroup | Self::SharedGroup(_) => {
+                dev_warn!(pdev, "no migration, plain vfio-pci: {}\n", self);
+            }
+            _ => dev_info!(pdev, "no migration, plain vfio-pci: {}\n", self),
+        }
+    }
+}
+
+/// Returns the migration registers of a VF, or why it does not migrate. The driver's table has its ID
+/// if it is `known`.
+fn migratable(pdev: &pci::Device<Core<'_>>, known: bool) -> Result<MigRegs, Refusal> {
+    let vf = VirtualFunction::of(pdev).ok_or(Refusal::NotVirtual)?;
+    if !known {
+        return Err(Refusal::UnknownId);
+    }
+    match Isolation::of(pdev) {
+        Isolation::NoGroup => return Err(Refusal::NoGroup),
+        Isolation::Shared(others) => return Err(Refusal::SharedGroup(others)),
+        Isolation::Alone => (),
+    }
+    let pf = links::find(vf.pf).ok_or(Refusal::NoLink)?;
+    let version = pf.version().map_err(|_| Refusal::LinkLost)?;
+    if version < ids::QM_HW_V3 {
+        return Err(Refusal::Version(version));
+    }
+    MigRegs::new(pf, vf.index.saturating_add(1)).map_err(|_| Refusal::LinkLost)
+}
+
+/// Decides whether the doorbells of a VF are mediated while it is open now.
+fn decide_tracking(dev: &OpenDevice<'_, AccVf>) -> Result {
+    let data = dev.data();
+    let possible = data.migrates() && policy::POSSIBLE;
+    let mediates = {
+        let mut policy = data.policy.lock();
+        let wanted = match policy.mode {
+            Mode::Auto => !iommu_tracks_dirty_pages(dev.as_bound()),
+            Mode::On => true,
+            Mode::Off => false,
+        };
+        policy.open(wanted && possible);
+        policy.mediates
+    };
+    // Not under the policy's lock, which is taken while memory is read, under the lock of the queues.
+    let opened = match mediates {
+        true => dirty::open(&data),
+        false => Ok(()),
+    };
+    opened.inspect_err(|_| data.policy.lock().close())
+}
+
+/// The attribute `dirty_tracking` of a VF.
+const DIRTY_TRACKING: Attribute<AccVf> = Attribute {
+    name: c"dirty_tracking",
+    show: show_mode,
+    store: Some(store_mode),
+};
+
+fn show_mode(dev: &Device<AccVf>, text: &mut Text<'_>) -> Result {
+    let mode = dev.data().policy.lock().mode;
+    writeln!(text, "{}", mode.name()).map_err(|_| EIO)
+}
+
+/// [`EINVAL`] for another word, [`EBUSY`] while the VF is open.
+fn store_mode(dev: &Device<AccVf>, bytes: &[u8]) -> Result {
+    let mode = Mode::parse(bytes).ok_or(EINVAL)?;
+    let data = dev.data();
+    let mut policy = data.policy.lock();
+    if policy.open {
+        return Err(EBUSY);
+    }
+    policy.mode = mode;
+    Ok(())
+}
+
+vfio::pci_device_table!(
+    PCI_TABLE,
+    MODULE_PCI_TABLE,
+    <AccVf as vfio::pci::Driver>::IdInfo,
+    [
+        (
+            DeviceId::from_id(pci::Vendor::HUAWEI, ids::SEC_VF as u32),
+            ()
+        ),
+        (
+            DeviceId::from_id(pci::Vendor::HUAWEI, ids::HPRE_VF as u32),
+            ()
+        ),
+        (
+            DeviceId::from_id(pci::Vendor::HUAWEI, ids::ZIP_VF as u32),
+            ()
+        ),
+    ]
+);
+
+impl vfio::pci::Driver for AccVf {
+    const NAME: &'static CStr = c"hisi-acc-vfio-rs";
+
+    type IdInfo = ();
+
+    const ID_TABLE: IdTable<Self::IdInfo> = &PCI_TABLE;
+
+    type Migration = Migration;
+
+    type Logging = Tracking;
+
+    const DEBUG: Option<Directory<Self>> = Some(debug::DIRECTORY);
+
+    const ATTRIBUTES: &'static [Attribute<Self>] = &[DIRTY_TRACKING];
+
+    fn probe<'a>(
+        pdev: &'a pci::Device<Core<'_>>,
+        info: Option<&'a Self::IdInfo>,
+    ) -> impl PinInit<Self, Error> + 'a {
+        let mig = match migratable(pdev, info.is_some()) {
+            Ok(mig) => Some(mig),
+            Err(why) => {
+                why.report(pdev);
+                None
+            }
+        };
+        AccVf::new(pdev.device_id(), mig)
+    }
+
+    fn open(dev: &OpenDevice<'_, Self>) -> Result {
+        let data = dev.data();
+        data.known.lock().ready = false;
+        if let Ok(mig) = data.mig() {
+            mig.decide();
+        }
+        decide_tracking(dev)
+    }
+
+    fn close(dev: &OpenDevice<'_, Self>) {
+        let data = dev.data();
+        data.policy.lock().close();
+        data.queues.lock().close();
+    }
+
+    /// Doorbells, where what the VF writes is tracked: those of BAR2, and all of BAR4.
+    fn mediated(self: Pin<&Self>, index: region::Index, len: u64) -> Option<Range<u64>> {
+        if !self.policy.lock().mediates {
+            return None;
+        }
+        match index.as_bar()? {
+            BAR2 => {
+                Some(u64::from(regs::QM_DOORBELL_SQ_CQ_BASE_V2)..u64::from(regs::QM_DOORBELL_END))
+            }
+            BAR4 => Some(0..len),
+            _ => None,
+        }
+    }
+
+    fn write_mediated(
+        dev: &OpenDevice<'_, Self>,
+        index: region::Index,
+        access: Access,
+        log: Option<&mut Log>,
+    ) {
+        dirty::written(dev, index, &access, log);
+    }
+
+    /// Descriptors, where what it writes is tracked.
+    fn reads_dma(self: Pin<&Self>) -> bool {
+        self.migrates() && policy::POSSIBLE && self.policy.lock().mode != Mode::Off
+    }
+
+    /// The page of the mailbox.
+    fn watched(self: Pin<&Self>, index: region::Index, _len: u64) -> Option<Range<u64>> {
+        let watches = index.as_bar() == Some(BAR2) && self.policy.lock().mediates;
+        watches.then_some(0..u64::from(regs::QM_DOORBELL_SQ_CQ_BASE_V2))
+    }
+
+    /// The upper half of BAR2 holds the migration registers, where they are not in the PF's; they are
+    /// not the guest's. A VF that does not migrate shows all of it: nothing that the host relies on
+    /// is there.
+    fn visible_len(self: Pin<&Self>, index: region::Index, len: u64) -> u64 {
+        let hides = self.mig().is_ok_and(|mig| mig.control() == Control::Vf);
+        if index.as_bar() == Some(BAR2) && hides {
+            len / 2
+        } else {
+            len
+        }
+    }
+
+    /// Resets of the functions of a device go one after another, as the in-tree drivers do it.
+    fn reset_prepare(self: Pin<&Self>) {
+        if let Ok(mig) = self.mig() {
+            let begun = mig.pf.reset_begin().is_ok();
+            self.known.lock().resetting = begun;
+        }
+    }
+
+    fn reset_done(self: Pin<&Self>) {
+        let begun = core::mem::take(&mut self.known.lock().resetting);
+        if let (Ok(mig), true) = (self.mig(), begun) {
+            mig.pf.reset_end();
+        }
+    }
+}

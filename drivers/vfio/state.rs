@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The state of a VF, as the stream has it: read from its registers, and written to them.
+
+use crate::{
+    context::{
+        Context,
+        MigRegs, //
+    },
+    qm::Qm,
+};
+use hisi_acc_hw::{
+    doorbell::{
+        Doorbell,
+        Kind, //
+    },
+    mailbox::Command,
+    regs,
+    stream::{
+        self,
+        Match,
+        State, //
+    },
+};
+use kernel::prelude::*;
+
+/// Reads what can be read while the VF works: all but the bases of the context tables.
+pub(crate) fn read_registers(mig: &MigRegs, qm: &Qm<'_>) -> Result<State> {
+    let aeq_int_mask = qm.read(regs::QM_VF_AEQ_INT_MASK)?;
+    let eq_int_mask = qm.read(regs::QM_VF_EQ_INT_MASK)?;
+    let ifc_int_source = qm.read(regs::QM_IFC_INT_SOURCE_V)?;
+    let ifc_int_mask = qm.read(regs::QM_IFC_INT_MASK)?;
+    let ifc_int_set = qm.read(regs::QM_IFC_INT_SET_V)?;
+    let page_size = qm.read(regs::QM_PAGE_SIZE)?;
+    let eqc = mig.read(qm, Context::Eq)?;
+    let aeqc = mig.read(qm, Context::Aeq)?;
+    Ok(State {
+        aeq_int_mask,
+        eq_int_mask,
+        ifc_int_source,
+        ifc_int_mask,
+        ifc_int_set,
+        page_size,
+        eqc,
+        aeqc,
+        eqe_dma: stream::context_address(&eqc),
+        aeqe_dma: stream::context_address(&aeqc),
+        sqc_dma: 0,
+        cqc_dma: 0,
+    })
+}
+
+/// Reads all of the state of a stopped VF.
+pub(crate) fn read_state(mig: &MigRegs, qm: &Qm<'_>) -> Result<State> {
+    let mut state = read_registers(mig, qm)?;
+    let mut mailbox = qm.mailbox();
+    state.sqc_dma = mailbox.query(Command::SqcBt)?;
+    state.cqc_dma = mailbox.query(Command::CqcBt)?;
+    Ok(state)
+}
+
+/// Writes the state of a VF. On error, part of it may be written.
+pub(crate) fn write_state(mig: &MigRegs, qm: &Qm<'_>, head: &Match, state: &State) -> Result {
+    qm.write(regs::QM_VF_STATE, head.vf_qm_state)?;
+    let mut mailbox = qm.mailbox();
+    mailbox.replace();
+    mailbox.wait()?;
+    qm.write(regs::QM_VF_AEQ_INT_MASK, state.aeq_int_mask)?;
+    qm.write(regs::QM_VF_EQ_INT_MASK, state.eq_int_mask)?;
+    qm.write(regs::QM_IFC_INT_SOURCE_V, state.ifc_int_source)?;
+    qm.write(regs::QM_IFC_INT_MASK, state.ifc_int_mask)?;
+    qm.write(regs::QM_IFC_INT_SET_V, state.ifc_int_set)?;
+    qm.write(regs::QM_QUE_ISO_CFG_V, head.que_iso_cfg)?;
+    qm.write(regs::QM_PAGE_SIZE, state.page_size)?;
+    mig.write(qm, Context::Eq, &state.eqc)?;
+    mig.write(qm, Context::Aeq, &state.aeqc)?;
+    mailbox.command(Command::SqcBt, state.sqc_dma)?;
+    mailbox.command(Command::CqcBt, state.cqc_dma)?;
+    qm.open_messages()
+}
+
+/// Requests the interrupts of pending events again, on the target: a doorbell that leaves the head of an
+/// event queue where it is does so (`vf_qm_xeqc_save()`).
+pub(crate) fn ring_events(qm: &Qm<'_>, state: &State) -> Result {
+    for (kind, context) in [(Kind::Eq, &state.eqc), (Kind::Aeq, &state.aeqc)] {
+        let [head, ..] = context;
+        qm.ring(
+            regs::QM_DOORBELL_EQ_AEQ_BASE_V2,
+            Doorbell {
+                queue: 0,
+                kind,
+                // CAST: The low half of the word is the head.
+                index: *head as u16,
+                priority: 0,
+            },
+        )?;
+    }
+    Ok(())
+}

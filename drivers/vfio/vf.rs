@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The data of one VF.
+
+use crate::{
+    context::MigRegs,
+    policy::{
+        Mode,
+        Policy, //
+    },
+    qm::{
+        Qm,
+        Report,
+        BAR2, //
+    },
+};
+use hisi_acc_hw::{
+    regs,
+    stream::Match, //
+};
+use hisi_acc_track::Queues;
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::{
+        atomic::Atomic,
+        Mutex, //
+    }, //
+};
+use vfio::{
+    dev_warn_ratelimited,
+    pci::{
+        Device,
+        OpenDevice, //
+    },
+};
+
+/// A VF that userspace has open.
+pub(crate) type Vf<'a> = OpenDevice<'a, AccVf>;
+
+/// What is known of a VF while it is used.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// The guest driver had set the VF up when it was stopped, or the stream says so. Then the VF must
+    /// be restarted explicitly.
+    pub(crate) ready: bool,
+    /// A reset of the VF holds the PF's interlock
+    pub(crate) resetting: bool,
+}
+
+/// A VF.
+#[pin_data]
+pub(crate) struct AccVf {
+    /// Its PCI device ID, which says which engine it is of
+    pub(crate) device_id: u16,
+    mig: Option<MigRegs>,
+    #[pin]
+    pub(crate) known: Mutex<Known>,
+    /// Held over each series of commands that the driver gives to the VF's mailbox
+    #[pin]
+    mailbox: Mutex<()>,
+    /// Leaf
+    #[pin]
+    pub(crate) policy: Mutex<Policy>,
+    /// Held over reads of guest memory
+    #[pin]
+    pub(crate) queues: Mutex<Queues>,
+    /// The VF was reset, and `queues` does not have it yet
+    pub(crate) queues_lost: Atomic<bool>,
+}
+
+impl AccVf {
+    /// Returns the data of a VF. `mig` is `None` if the VF does not migrate.
+    pub(crate) fn new(device_id: u16, mig: Option<MigRegs>) -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            device_id,
+            mig,
+            known <- new_mutex!(Known::default(), "hisi_acc_vfio::known"),
+            mailbox <- new_mutex!((), "hisi_acc_vfio::mailbox"),
+            policy <- new_mutex!(Policy::new(Mode::of_module()), "hisi_acc_vfio::policy"),
+            queues <- new_mutex!(Queues::default(), "hisi_acc_vfio::queues"),
+            queues_lost: Atomic::new(false),
+        }? Error)
+    }
+
+    /// Returns the QM of an open VF.
+    pub(crate) fn qm<'a>(dev: &'a Vf<'_>) -> Result<Qm<'a>> {
+        let device: &Device<Self> = dev;
+        Ok(Qm::new(
+            dev.bar(BAR2)?,
+            &device.data().get_ref().mailbox,
+            device,
+        ))
+    }
+
+    /// Returns whether the VF can migrate.
+    pub(crate) fn migrates(&self) -> bool {
+        self.mig.is_some()
+    }
+
+    /// Returns the migration registers: [`ENOTTY`] if the VF does not migrate.
+    pub(crate) fn mig(&self) -> Result<&MigRegs> {
+        self.mig.as_ref().ok_or(ENOTTY)
+    }
+
+    /// Returns the match data of the VF as it is now. The PF says how many queues the VF has, since the
+    /// guest can change the VF's own registers.
+    pub(crate) fn match_data(&self) -> Result<Match> {
+        let mig = self.mig()?;
+        let vft = mig.vft()?;
+        let isolation = mig.pf.read32(regs::QM_QUE_ISO_CFG_V)?;
+        Ok(Match::current(self.device_id, vft.num, vft.base, isolation))
+    }
+}
+
+impl Report for Device<AccVf> {
+    fn command(&self, command: u32, base: u64, result: Result) {
+        self.trace_command(command, base, result);
+    }
+
+    fn warn(&self, text: kernel::fmt::Arguments<'_>) {
+        dev_warn_ratelimited!(self, "{}\n", text);
+    }
+}
