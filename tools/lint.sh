@@ -85,7 +85,7 @@ checkpatch() {
 
 # Imports: lint/circles.py says what a circle is, lint/circles.allowed which may stay.
 circles() {
-	tracked 'drivers/*.rs' 'rust/vfio/*.rs' 'samples/*.rs' 'tools/*.rs' | grep -v '^tools/lint/' |
+	tracked 'drivers/*.rs' 'rust/*.rs' 'samples/*.rs' 'tools/*.rs' | grep -v '^tools/lint/' |
 		xargs python3 tools/lint/circles.py tools/lint/circles.allowed
 }
 

@@ -13,6 +13,7 @@
 //! - `slots`: which request is where in a ring;
 //! - `tables`: where the contexts of the queues are.
 
+mod guest;
 mod queues;
 mod reason;
 mod requests;
@@ -21,34 +22,15 @@ mod tables;
 mod write;
 
 pub use self::{
-    queues::Queues,
-    reason::Reason,
-    tables::{
+    guest::{
         Contexts,
+        Guest,
         XqcWords, //
     },
+    queues::Queues,
+    reason::Reason,
     write::{
         Doorbells,
         Write, //
     },
 };
-
-use hisi_acc_hw::dma::{
-    Engine,
-    Memory, //
-};
-use kernel::prelude::*;
-
-/// A VF and its guest, as the logic sees them. [`Memory::read`] reads guest memory as the VF would.
-pub trait Guest: Memory {
-    /// Returns the VF's engine, `None` if it is unknown.
-    fn engine(&self) -> Option<Engine>;
-
-    /// Returns whether the guest may have used the mailbox since [`Guest::contexts`] last succeeded.
-    fn touched(&self) -> bool;
-
-    /// Asks the VF for the contexts of its queues, while the guest cannot reach the registers. The
-    /// contexts that the VF caches are in memory when this returns. `None` if the guest driver is gone:
-    /// its tables are stale.
-    fn contexts(&self) -> Result<Option<Contexts>>;
-}

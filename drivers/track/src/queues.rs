@@ -3,6 +3,7 @@
 //! What is known of the queues of a VF whose doorbells are mediated.
 
 use crate::{
+    guest::Guest,
     reason::Reason,
     requests::{
         before,
@@ -12,8 +13,7 @@ use crate::{
     },
     slots::Slots,
     tables::Tables,
-    write::Write,
-    Guest, //
+    write::Write, //
 };
 use dma_log::Log;
 use hisi_acc_hw::{

@@ -3,9 +3,9 @@
 //! Requests of a ring: their SQEs, and the CQEs of those before them.
 
 use crate::{
+    guest::Guest,
     reason::Reason,
-    slots::Slots,
-    Guest, //
+    slots::Slots, //
 };
 use dma_log::Log;
 use hisi_acc_hw::{

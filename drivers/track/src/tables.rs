@@ -2,7 +2,10 @@
 
 //! Where the contexts of a VF's queues are in guest memory, and what is in them.
 
-use crate::Guest;
+use crate::guest::{
+    Guest,
+    XqcWords, //
+};
 use hisi_acc_hw::{
     context::{
         EqcDw6,
@@ -11,31 +14,12 @@ use hisi_acc_hw::{
         XQC_SIZE, //
     },
     dma::Range,
-    regs,
     stream, //
 };
 use kernel::prelude::*;
 
 /// How many contexts are read at once.
 const BATCH: usize = 64;
-
-/// The words of an EQC or AEQC.
-pub type XqcWords = [u32; regs::QM_XQC_DWORDS];
-
-/// What a VF says of the contexts of its queues.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Contexts {
-    /// The answer to `QM_MB_CMD_SQC_BT`: the address of the SQCs, 0 if there are none
-    pub sqc: u64,
-    /// The answer to `QM_MB_CMD_CQC_BT`
-    pub cqc: u64,
-    /// How many queues the VF has, by the PF's VFT
-    pub num: u32,
-    /// The EQC
-    pub eqc: XqcWords,
-    /// The AEQC
-    pub aeqc: XqcWords,
-}
 
 /// The tables of contexts, and the rings of the two event queues.
 #[derive(Clone, Copy, Default)]

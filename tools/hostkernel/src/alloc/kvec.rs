@@ -2,15 +2,16 @@
 
 //! A vector that grows only where the caller handles the failure.
 
-use super::{
-    AllocError,
-    Flags, //
-};
+use super::flags::Flags;
 use core::ops::{
     Deref,
     DerefMut, //
 };
 use std::vec;
+
+/// There is no memory.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AllocError;
 
 /// A contiguous growable array.
 pub struct Vec<T>(vec::Vec<T>);
