@@ -27,7 +27,8 @@ use crate::{
 use core::ops::Range;
 use hisi_acc_hw::{
     ids,
-    regs, //
+    regs,
+    Engine, //
 };
 use kernel::{
     device::Core,
@@ -166,24 +167,25 @@ fn store_mode(dev: &Device<AccVf>, bytes: &[u8]) -> Result {
     Ok(())
 }
 
+/// The ID of the VFs of each engine.
+const IDS: [(DeviceId, ()); Engine::ALL.len()] = {
+    let none = DeviceId::from_id(pci::Vendor::HUAWEI, 0);
+    let mut ids = [(none, ()); Engine::ALL.len()];
+    let mut n = 0;
+    while n < ids.len() {
+        let vf = Engine::ALL[n].descriptor().vf;
+        // CAST: Widens; `From` is not const.
+        ids[n] = (DeviceId::from_id(pci::Vendor::HUAWEI, vf as u32), ());
+        n += 1;
+    }
+    ids
+};
+
 vfio::pci_device_table!(
     PCI_TABLE,
     MODULE_PCI_TABLE,
     <AccVf as vfio::pci::Driver>::IdInfo,
-    [
-        (
-            DeviceId::from_id(pci::Vendor::HUAWEI, ids::SEC_VF as u32),
-            ()
-        ),
-        (
-            DeviceId::from_id(pci::Vendor::HUAWEI, ids::HPRE_VF as u32),
-            ()
-        ),
-        (
-            DeviceId::from_id(pci::Vendor::HUAWEI, ids::ZIP_VF as u32),
-            ()
-        ),
-    ]
+    IDS
 );
 
 impl vfio::pci::Driver for AccVf {

@@ -33,6 +33,7 @@ use hisi_acc_hw::{
         Match,
         Stream, //
     },
+    Engine, //
 };
 use hisi_acc_link::{
     PfQm,
@@ -110,7 +111,8 @@ fn kick(qm: &Qm<'_>, queues: u32) -> Result {
 fn check_pending(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
     let data = dev.data();
     let pf = &data.mig()?.pf;
-    let core = regs::core_int_status(data.device_id).ok_or(EINVAL)?;
+    let engine = Engine::of_device(data.device_id).ok_or(EINVAL)?;
+    let core = engine.descriptor().errors.status.offset();
     let refuse = |what| {
         move |e| {
             // Any other error: the register cannot be read, since the PF is being unbound.

@@ -23,147 +23,40 @@
 //! says how long it is, and nothing else; so that lists, keys and inputs are read only, as no driver
 //! ever looks at them again. `Guess:` marks where drivers do not show even that much.
 
-mod hpre;
-mod sec;
-mod sgl;
+pub(crate) mod sgl;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+pub(crate) mod types;
 mod why;
-mod zip;
 
 pub use sgl::{
     LISTS_MAX,
     READS_MAX as SGL_READS_MAX,
     SGES_MAX, //
 };
+pub use types::{
+    Memory,
+    Output,
+    Range,
+    Unreadable, //
+};
 pub use why::Why;
 
-use crate::{
-    ids,
-    words, //
+pub use crate::engine::{
+    Engine,
+    SQE_MAX, //
 };
-
-/// Memory as the function sees it: by DMA address.
-pub trait Memory {
-    /// Reads all of `to`, or fails as a whole.
-    fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Unreadable>;
-}
-
-/// Memory could not be read.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Unreadable;
-
-/// An engine.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Engine {
-    /// Compresses
-    Zip,
-    /// Ciphers and authenticates
-    Sec,
-    /// RSA, DH, elliptic curves
-    Hpre,
-}
-
-impl Engine {
-    /// Of a PCI device ID, PF or VF.
-    pub const fn of_device(id: u16) -> Option<Self> {
-        match id {
-            ids::ZIP_PF | ids::ZIP_VF => Some(Self::Zip),
-            ids::SEC_PF | ids::SEC_VF => Some(Self::Sec),
-            ids::HPRE_PF | ids::HPRE_VF => Some(Self::Hpre),
-            _ => None,
-        }
-    }
-
-    /// The size of a submission queue entry, in bytes: a power of two, [`SQE_MAX`] at most.
-    pub const fn sqe_size(self) -> usize {
-        match self {
-            Self::Zip => crate::zip::SQE_SIZE,
-            Self::Sec => crate::sec::SQE_SIZE,
-            Self::Hpre => crate::hpre::SQE_SIZE,
-        }
-    }
-
-    /// Whether the entries of a queue with this algorithm type (of the SQC) are what [`outputs()`]
-    /// takes them for.
-    ///
-    /// ZIP: `HZIP_ALG_TYPE_COMP` and `_DECOMP`; type 2 is the data analysis engine, whose entries
-    /// are others (`DAE_SQC_ALG_TYPE` of UADK's `hisi_dae.h`). SEC2: 0, all that drivers use. HPRE:
-    /// `HPRE_V2_ALG_TYPE`, `HPRE_V3_ECC_ALG_TYPE`.
-    pub const fn takes_queue_type(self, alg_type: u8) -> bool {
-        match self {
-            Self::Zip | Self::Hpre => alg_type <= 1,
-            Self::Sec => alg_type == 0,
-        }
-    }
-}
-
-/// The largest [`Engine::sqe_size`].
-pub const SQE_MAX: usize = 128;
 
 /// Calls of [`Memory::read`] for one entry, at most: three buffers of SEC2 can be lists.
 pub const READS_MAX: usize = 3 * SGL_READS_MAX;
 /// Ranges of one entry, at most: each list entry can be two, and there are few that are of no list.
 pub const RANGES_MAX: usize = 3 * (SGES_MAX + 1) + 8;
 
-/// What an output is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Output {
-    /// A piece of the output stream, in the stream's order: [`produced()`] says how much of all
-    /// pieces together was written
-    Data,
-    /// All of it may have been written
-    Other,
-}
-
-/// A range of DMA addresses: never empty, and its end is an address, too.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Range {
-    /// The first byte
-    pub address: u64,
-    /// Bytes: at least 1, and `address + len` does not wrap
-    pub len: u64,
-}
-
-impl Range {
-    /// `None` where it would be empty or wrap.
-    pub const fn new(address: u64, len: u64) -> Option<Self> {
-        match address.checked_add(len) {
-            Some(_) if len != 0 => Some(Self { address, len }),
-            _ => None,
-        }
-    }
-}
-
-/// Who is told of the outputs.
-type Each<'a> = dyn FnMut(Output, Range) -> Result<(), Why> + 'a;
-
-/// Tells of a flat buffer; of nothing where it is empty.
-fn flat(each: &mut Each<'_>, output: Output, address: u64, len: u64) -> Result<(), Why> {
-    if len == 0 {
-        return Ok(());
-    }
-    each(output, Range::new(address, len).ok_or(Why::Wraps)?)
-}
-
-/// An address of two words of a descriptor.
-fn address(low: u32, high: u32) -> u64 {
-    u64::from(low) | (u64::from(high) << 32)
-}
-
-/// The words of an entry, which has to be of so many.
-fn sqe_words<const WORDS: usize>(sqe: &[u8]) -> Result<[u32; WORDS], Why> {
-    if sqe.len() != 4 * WORDS {
-        return Err(Why::SqeSize);
-    }
-    Ok(words::from_bytes(sqe))
-}
-
-/// Tells `each` of every byte that the engine may write for the entry `sqe`, but for the entry
-/// itself, which it writes back.
+/// Reports to `each` every byte that the engine may write for the SQE `sqe`, except for the SQE
+/// itself, which the engine writes back.
 ///
-/// An error is one of `each`, which ends it, or says why it is not known what is written. Then it
-/// may be anything, whatever `each` was told before.
+/// An error is one of `each`, which ends the decoding, or says why it is unknown what is written.
+/// After an error the engine may write anything, whatever was reported before.
 ///
 /// Ranges may overlap. There are [`RANGES_MAX`] at most, and [`READS_MAX`] calls of `memory`.
 pub fn outputs<M: Memory>(
@@ -172,30 +65,18 @@ pub fn outputs<M: Memory>(
     memory: &M,
     each: &mut dyn FnMut(Output, Range) -> Result<(), Why>,
 ) -> Result<(), Why> {
-    match engine {
-        Engine::Zip => zip::outputs(&sqe_words(sqe)?, memory, each),
-        Engine::Sec => sec::outputs(&sqe_words(sqe)?, memory, each),
-        Engine::Hpre => hpre::outputs(&sqe_words(sqe)?, each),
-    }
+    (engine.descriptor().decoder.outputs)(sqe, memory, each)
 }
 
-/// How many bytes of the [`Output::Data`] of a request were written at most, from its entry as the
-/// engine wrote it back. `None`: all may have been.
+/// Returns how many bytes of the [`Output::Data`] of a request were written at most, from its SQE as
+/// the engine wrote it back. `None`: all may have been.
 pub fn produced(engine: Engine, sqe: &[u8]) -> Option<u64> {
-    match engine {
-        Engine::Zip => zip::produced(&sqe_words(sqe).ok()?),
-        // What they write is as long as what they read, or as the key.
-        Engine::Sec | Engine::Hpre => None,
-    }
+    (engine.descriptor().decoder.produced)(sqe)
 }
 
-/// What a request is, as a number: of all that its entry tells an engine, so that an entry which the
-/// engine has written back can be told from one that has been put in its place. `None` for engines of
-/// which [`produced()`] says nothing, and, where `fresh`, for an entry in which what the engine writes
-/// is not 0: then it could not be told whether the engine has written it.
+/// Returns a fingerprint of the fields of an SQE that the engine reads. It detects that a ring slot
+/// was reused. `None` for engines without [`produced()`]. If `fresh`, `None` also for an SQE whose
+/// result fields are not 0: it could not be told whether the engine has written them.
 pub fn identity(engine: Engine, sqe: &[u8], fresh: bool) -> Option<u64> {
-    match engine {
-        Engine::Zip => zip::identity(&sqe_words(sqe).ok()?, fresh),
-        Engine::Sec | Engine::Hpre => None,
-    }
+    (engine.descriptor().decoder.identity)(sqe, fresh)
 }

@@ -1,25 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! PCI identity of the functions.
+//! PCI identity of the functions. The device IDs are in [`Descriptor`](crate::Descriptor).
 //!
 //! Sources: `include/linux/pci_ids.h` (`PCI_DEVICE_ID_HUAWEI_*`), `enum qm_hw_ver` of
 //! `hisi_acc_qm.h`.
 
 /// `PCI_VENDOR_ID_HUAWEI`
 pub const VENDOR_HUAWEI: u16 = 0x19e5;
-
-/// `PCI_DEVICE_ID_HUAWEI_ZIP_PF` in `zip/zip_main.c`
-pub const ZIP_PF: u16 = 0xa250;
-/// `PCI_DEVICE_ID_HUAWEI_ZIP_VF`
-pub const ZIP_VF: u16 = 0xa251;
-/// `PCI_DEVICE_ID_HUAWEI_SEC_PF`
-pub const SEC_PF: u16 = 0xa255;
-/// `PCI_DEVICE_ID_HUAWEI_SEC_VF`
-pub const SEC_VF: u16 = 0xa256;
-/// `PCI_DEVICE_ID_HUAWEI_HPRE_PF`
-pub const HPRE_PF: u16 = 0xa258;
-/// `PCI_DEVICE_ID_HUAWEI_HPRE_VF`
-pub const HPRE_VF: u16 = 0xa259;
 
 /// `QM_HW_V2`: the PCI revision of Kunpeng 920, which has no migration registers.
 pub const QM_HW_V2: u32 = 0x21;

@@ -17,13 +17,15 @@
 pub mod context;
 pub mod dma;
 pub mod doorbell;
-pub mod hpre;
+pub mod engine;
 pub mod ids;
 pub mod mailbox;
+pub mod reg;
 pub mod regs;
 pub mod ring;
-pub mod sec;
 pub mod sgl;
 pub mod stream;
 mod words;
-pub mod zip;
+
+// The formats of the engines by their short names: `hisi_acc_hw::zip`.
+pub use engine::*;

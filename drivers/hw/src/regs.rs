@@ -99,27 +99,10 @@ pub const QM_VFT_CFG_OP_READ: u32 = 1;
 /// `QM_VFT_CFG_TYPE`: the SQC VFT (`enum vft_type` of `qm.c`)
 pub const QM_VFT_CFG_TYPE_SQC: u32 = 0;
 
-/// Engine interrupt status of ZIP (`HZIP_CORE_INT_STATUS`, hisi_acc_vfio_pci.h)
-pub const HZIP_CORE_INT_STATUS: u32 = 0x30_10ac;
-/// Engine interrupt status of SEC2 (`SEC_CORE_INT_STATUS`)
-pub const SEC_CORE_INT_STATUS: u32 = 0x30_1008;
-/// Engine interrupt status of HPRE (`HPRE_HAC_INT_STATUS`)
-pub const HPRE_HAC_INT_STATUS: u32 = 0x30_1800;
-
 /// `QM_VF_STATE`: the driver of the function has set it up (`QM_READY`)
 pub const QM_READY: u32 = 0;
 /// `QM_VF_STATE`: it has not (`QM_NOT_READY`)
 pub const QM_NOT_READY: u32 = 1;
-
-/// The engine's interrupt status register of the PF of a VF with this PCI device ID.
-pub const fn core_int_status(vf_device: u16) -> Option<u32> {
-    match vf_device {
-        crate::ids::ZIP_VF => Some(HZIP_CORE_INT_STATUS),
-        crate::ids::SEC_VF => Some(SEC_CORE_INT_STATUS),
-        crate::ids::HPRE_VF => Some(HPRE_HAC_INT_STATUS),
-        _ => None,
-    }
-}
 
 /// Returns where the PF's BAR2 has the register at `offset` of function `function` (V5); `None` for an
 /// offset that is not in the function's part of it.
@@ -147,7 +130,6 @@ pub const fn is_register(offset: u32, len: u32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids;
 
     #[test]
     fn the_window_has_8_kib_for_each_function() {
@@ -168,14 +150,5 @@ mod tests {
         }
         assert!(!is_register(0, 0));
         assert!(!is_register(u32::MAX - 3, u32::MAX));
-    }
-
-    /// `HZIP_CORE_INT_STATUS`, `SEC_CORE_INT_STATUS`, `HPRE_HAC_INT_STATUS` of hisi_acc_vfio_pci.h.
-    #[test]
-    fn core_status_by_device() {
-        assert_eq!(core_int_status(ids::ZIP_VF), Some(0x30_10ac));
-        assert_eq!(core_int_status(ids::SEC_VF), Some(0x30_1008));
-        assert_eq!(core_int_status(ids::HPRE_VF), Some(0x30_1800));
-        assert_eq!(core_int_status(ids::ZIP_PF), None);
     }
 }

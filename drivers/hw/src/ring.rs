@@ -266,11 +266,9 @@ mod tests {
         (sqc, cqc)
     }
 
-    const ENGINES: [Engine; 3] = [Engine::Zip, Engine::Sec, Engine::Hpre];
-
     #[test]
     fn what_the_driver_makes() {
-        for engine in ENGINES {
+        for engine in Engine::ALL {
             let (mut sqc, mut cqc) = contexts(engine);
             let ring = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
             let size = engine.sqe_size() as u64;
@@ -302,7 +300,7 @@ mod tests {
 
     #[test]
     fn what_is_refused() {
-        for engine in ENGINES {
+        for engine in Engine::ALL {
             let refused = |change: fn(&mut Xqc, &mut Xqc), why| {
                 let (mut sqc, mut cqc) = contexts(engine);
                 change(&mut sqc, &mut cqc);

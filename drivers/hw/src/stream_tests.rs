@@ -3,11 +3,11 @@
 //! Tests of the stream's format and of its validation.
 
 use super::*;
-use crate::ids;
+use crate::Engine;
 use proptest::prelude::*;
 
 fn own() -> Match {
-    Match::current(ids::ZIP_VF, 64, 128, 1)
+    Match::current(Engine::Zip.descriptor().vf, 64, 128, 1)
 }
 
 fn state() -> State {
@@ -44,7 +44,7 @@ fn layout_is_that_of_struct_acc_vf_data() {
     let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap());
     assert_eq!(&bytes[..8], MAGIC_V2.to_le_bytes());
     assert_eq!(word(8), 64);
-    assert_eq!(word(12), u32::from(ids::ZIP_VF));
+    assert_eq!(word(12), u32::from(Engine::Zip.descriptor().vf));
     assert_eq!(word(16), 1);
     assert_eq!(word(20), 128);
     assert_eq!(word(24), QM_READY);

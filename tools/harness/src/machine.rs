@@ -6,6 +6,7 @@ use crate::{
     case::{Needs, Topology},
     Result,
 };
+use hisi_acc_hw::Engine;
 use std::{
     fs::{self, File},
     os::unix::fs::symlink,
@@ -303,7 +304,8 @@ fn accelerators(needs: &Needs) -> Vec<String> {
     let hw = needs.hw.unwrap_or(3);
     let vfs = needs.vfs.unwrap_or(8);
     let mut devices = Vec::new();
-    for (n, kind) in ["zip", "sec", "hpre"].iter().enumerate() {
+    for (n, engine) in Engine::ALL.into_iter().enumerate() {
+        let kind = engine.descriptor().name;
         let pf = format!("hisi-{kind}-pf,id={kind},vfs={vfs},hw={hw}");
         if needs.topology == Topology::Integrated {
             // The VFs have the device numbers that follow.

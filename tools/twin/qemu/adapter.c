@@ -51,14 +51,10 @@
 #define CAP_SRIOV 0x160
 
 /* The accelerators: types of their PF and VF. */
-static const struct accelerator {
-	const char *pf, *vf;
-	uint16_t pf_id, vf_id;
-} accelerators[] = {
-	{ "hisi-zip-pf", "hisi-zip-vf", 0xa250, 0xa251 },
-	{ "hisi-sec-pf", "hisi-sec-vf", 0xa255, 0xa256 },
-	{ "hisi-hpre-pf", "hisi-hpre-vf", 0xa258, 0xa259 },
-};
+static struct accelerator {
+	char *pf, *vf;
+	struct twin_engine engine;
+} accelerators[16];
 
 struct pf;
 
@@ -196,7 +192,7 @@ static const MemoryRegionOps bar4_ops = {
 static const struct accelerator *accelerator(uint16_t pf_id)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(accelerators); i++)
-		if (accelerators[i].pf_id == pf_id)
+		if (accelerators[i].engine.pf_id == pf_id)
 			return &accelerators[i];
 	g_assert_not_reached();
 }
@@ -264,7 +260,7 @@ static void pf_realize(PCIDevice *pdev, Error **errp)
 	}
 	f->pf = pf;
 	pf->functions[0] = f;
-	pf->twin = twin_new(acc->pf_id, revision(pf), pf->vfs, (struct twin_bus) {
+	pf->twin = twin_new(acc->engine.pf_id, revision(pf), pf->vfs, (struct twin_bus) {
 		.opaque = pf, .read = bus_read, .write = bus_write, .msi = bus_msi,
 	});
 	pf->bh = qemu_bh_new(run, pf);
@@ -275,8 +271,8 @@ static void pf_realize(PCIDevice *pdev, Error **errp)
 	}
 	pci_register_bar(pdev, 2, type, &f->bar2);
 	pci_register_bar(pdev, 4, type | PCI_BASE_ADDRESS_MEM_PREFETCH, &f->bar4);
-	if (!pcie_sriov_pf_init(pdev, CAP_SRIOV, acc->vf, acc->vf_id, pf->vfs, pf->vfs, 1, 1,
-				errp)) {
+	if (!pcie_sriov_pf_init(pdev, CAP_SRIOV, acc->vf, acc->engine.vf_id, pf->vfs, pf->vfs,
+				1, 1, errp)) {
 		pf_free(pf);
 		return;
 	}
@@ -394,7 +390,7 @@ static void pf_class(ObjectClass *klass, void *data)
 {
 	const struct accelerator *acc = data;
 
-	function_class(klass, acc->pf_id);
+	function_class(klass, acc->engine.pf_id);
 	PCI_DEVICE_CLASS(klass)->realize = pf_realize;
 	PCI_DEVICE_CLASS(klass)->exit = pf_exit;
 	device_class_set_props(DEVICE_CLASS(klass), pf_properties);
@@ -404,7 +400,7 @@ static void vf_class(ObjectClass *klass, void *data)
 {
 	const struct accelerator *acc = data;
 
-	function_class(klass, acc->vf_id);
+	function_class(klass, acc->engine.vf_id);
 	PCI_DEVICE_CLASS(klass)->realize = vf_realize;
 	PCI_DEVICE_CLASS(klass)->exit = vf_exit;
 	PCI_DEVICE_CLASS(klass)->config_read = vf_config_read;
@@ -570,17 +566,22 @@ static const TypeInfo ctl_type = {
 static void register_types(void)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(accelerators); i++) {
+		struct accelerator *acc = &accelerators[i];
 		TypeInfo type = {
-			.name = accelerators[i].pf,
 			.parent = TYPE_PCI_DEVICE,
 			.instance_size = sizeof(struct pf),
 			.class_init = pf_class,
-			.class_data = (void *)&accelerators[i],
+			.class_data = acc,
 			.interfaces = pcie_interface,
 		};
 
+		if (!twin_engine(i, &acc->engine))
+			break;
+		acc->pf = g_strdup_printf("hisi-%s-pf", acc->engine.name);
+		acc->vf = g_strdup_printf("hisi-%s-vf", acc->engine.name);
+		type.name = acc->pf;
 		type_register_static(&type);
-		type.name = accelerators[i].vf;
+		type.name = acc->vf;
 		type.instance_size = sizeof(struct function);
 		type.class_init = vf_class;
 		type_register_static(&type);

@@ -3,6 +3,7 @@
 #ifndef ACC_TWIN_H
 #define ACC_TWIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,13 @@ struct twin_bus {
 	void (*msi)(void *opaque, uint32_t function, uint32_t vector);
 };
 
+struct twin_engine {
+	char name[16];
+	uint16_t pf_id, vf_id;
+};
+
+/* Describes engine @n; false if there are fewer. */
+bool twin_engine(size_t n, struct twin_engine *engine);
 /* @device: the PF's; @revision: PCI's, which is the QM's version. NULL: no such device. */
 struct twin *twin_new(uint16_t device, uint8_t revision, uint32_t vfs, struct twin_bus bus);
 uint64_t twin_read(struct twin *twin, uint32_t function, uint8_t bar, uint64_t offset,

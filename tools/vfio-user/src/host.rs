@@ -3,11 +3,12 @@
 //! The machine that the tests run on: PCI functions, their drivers, modules, the kernel's log.
 
 use crate::{vfio::Mapping, Driver, Result};
-use hisi_acc_hw::ids;
+use hisi_acc_hw::{ids, Descriptor, Engine};
 use std::{
     ffi::CString,
     fs::{self, File, OpenOptions},
     io,
+    ops::Deref,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::Command,
@@ -357,35 +358,32 @@ impl Function {
     }
 }
 
-/// An accelerator: its name as the device model has it, its device IDs, the in-tree driver.
+/// An engine with its functions on this machine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Accelerator {
-    pub name: &'static str,
-    pub pf: u16,
-    pub vf: u16,
-    pub module: &'static str,
+pub struct Accelerator(pub Engine);
+
+pub const ZIP: Accelerator = Accelerator(Engine::Zip);
+pub const SEC: Accelerator = Accelerator(Engine::Sec);
+pub const HPRE: Accelerator = Accelerator(Engine::Hpre);
+
+/// All of them.
+pub const ALL: [Accelerator; Engine::ALL.len()] = {
+    let mut all = [ZIP; Engine::ALL.len()];
+    let mut n = 0;
+    while n < all.len() {
+        all[n] = Accelerator(Engine::ALL[n]);
+        n += 1;
+    }
+    all
+};
+
+impl Deref for Accelerator {
+    type Target = Descriptor;
+
+    fn deref(&self) -> &Descriptor {
+        self.0.descriptor()
+    }
 }
-
-pub const ZIP: Accelerator = Accelerator {
-    name: "zip",
-    pf: ids::ZIP_PF,
-    vf: ids::ZIP_VF,
-    module: "hisi_zip",
-};
-pub const SEC: Accelerator = Accelerator {
-    name: "sec",
-    pf: ids::SEC_PF,
-    vf: ids::SEC_VF,
-    module: "hisi_sec2",
-};
-pub const HPRE: Accelerator = Accelerator {
-    name: "hpre",
-    pf: ids::HPRE_PF,
-    vf: ids::HPRE_VF,
-    module: "hisi_hpre",
-};
-
-pub const ALL: [Accelerator; 3] = [ZIP, SEC, HPRE];
 
 impl Accelerator {
     /// The PF of the machine.

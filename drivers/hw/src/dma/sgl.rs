@@ -6,11 +6,13 @@
 //! UADK's `v1/drv/hisi_qm_udrv.c`: 256 lists, 1 to 255 entries each, 64 bytes.
 
 use super::{
-    flat,
-    Each,
-    Memory,
-    Output,
-    Why, //
+    types::{
+        flat,
+        Each,
+        Memory,
+        Output, //
+    },
+    why::Why, //
 };
 use crate::sgl::{
     Sge,
@@ -40,8 +42,8 @@ pub const READS_MAX: usize = 2 * LISTS_MAX + SGES_MAX / CHUNK;
 /// of a descriptor asks for, but not worth to be relied on.
 ///
 /// A chain that is shorter than that is no error: the engine has no other memory to write to.
-pub(super) fn chain<M: Memory>(
-    memory: &M,
+pub(crate) fn chain(
+    memory: &dyn Memory,
     address: u64,
     skip: u32,
     len: u32,

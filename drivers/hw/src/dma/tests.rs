@@ -105,26 +105,10 @@ pub fn put_address(words: &mut [u32], at: usize, address: u64) {
     words[at + 1] = (address >> 32) as u32;
 }
 
-pub const ENGINES: [Engine; 3] = [Engine::Zip, Engine::Sec, Engine::Hpre];
-
-#[test]
-fn engines_by_device() {
-    for (engine, pf, vf) in [
-        (Engine::Zip, 0xa250, 0xa251),
-        (Engine::Sec, 0xa255, 0xa256),
-        (Engine::Hpre, 0xa258, 0xa259),
-    ] {
-        assert_eq!(Engine::of_device(pf), Some(engine));
-        assert_eq!(Engine::of_device(vf), Some(engine));
-        assert!(engine.sqe_size().is_power_of_two() && engine.sqe_size() <= SQE_MAX);
-    }
-    assert_eq!(Engine::of_device(0xa252), None);
-}
-
 #[test]
 fn an_entry_has_its_size() {
     let ram = Ram::new(Vec::new());
-    for engine in ENGINES {
+    for engine in Engine::ALL {
         for len in [0, 4, 32, 63, 64, 65, 127, 128, 129] {
             let result = told(engine, &vec![0; len], &ram);
             let right = len == engine.sqe_size();
@@ -291,7 +275,7 @@ proptest! {
         at in prop::array::uniform5(any_address()),
     ) {
         let ram = Ram::new(memory);
-        for engine in ENGINES {
+        for engine in Engine::ALL {
             let sqe = bytes(&words[..engine.sqe_size() / 4]);
             let _ = told(engine, &sqe, &ram);
             let _ = produced(engine, &sqe);
@@ -306,7 +290,7 @@ proptest! {
         memory in prop::collection::vec(any::<u8>(), 0..0x400),
     ) {
         let ram = Ram::new(memory);
-        for engine in ENGINES {
+        for engine in Engine::ALL {
             let sqe = &sqe[..engine.sqe_size()];
             let _ = told(engine, sqe, &ram);
             let _ = produced(engine, sqe);
@@ -325,12 +309,12 @@ fn entries_of_chance_come_to_all() {
         any::<[u32; 4]>(),
         prop::array::uniform5(any_address()),
     );
-    let mut understood = [0; 3];
+    let mut understood = Engine::ALL.map(|_| 0);
     let mut counts = [0; Why::COUNT];
     for _ in 0..1500 {
         let (words, memory, hints, at) = strategy.new_tree(&mut runner).unwrap().current();
         let ram = Ram::new(memory);
-        for engine in ENGINES {
+        for engine in Engine::ALL {
             match told(engine, &nearly(engine, words.clone(), hints, at), &ram) {
                 Ok(told) => understood[engine as usize] += usize::from(!told.is_empty()),
                 Err(why) => counts[why as usize] += 1,

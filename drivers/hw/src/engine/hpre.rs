@@ -22,6 +22,10 @@
 //!
 //! The order of the curve is in none of them.
 
+mod dma;
+
+pub(crate) use dma::DECODER;
+
 use crate::words;
 
 /// The size of an SQE (`HPRE_SQE_SIZE`), in bytes.

@@ -6,6 +6,10 @@
 //! `sec2/sec_crypto.h`; the shifts at the head of `sec2/sec_crypto.c`. The driver makes BDs of type
 //! 3 from V3 on, of type 2 before (`sec_skcipher_ctx_init()`).
 
+mod dma;
+
+pub(crate) use dma::DECODER;
+
 /// The size of an SQE (`SEC_SQE_SIZE`), in bytes.
 pub const SQE_SIZE: usize = 128;
 
@@ -428,5 +432,4 @@ fn addr_type_of(raw: u8) -> AddrType {
 }
 
 #[cfg(test)]
-#[path = "sec_tests.rs"]
 mod tests;

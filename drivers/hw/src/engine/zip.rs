@@ -4,6 +4,10 @@
 //!
 //! Source: `struct hisi_zip_sqe` of `zip/zip.h` and the masks at the head of `zip/zip_crypto.c`.
 
+mod dma;
+
+pub(crate) use dma::DECODER;
+
 use crate::words;
 
 /// The size of an SQE (`HZIP_SQE_SIZE`), in bytes.

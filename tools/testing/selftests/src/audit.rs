@@ -103,7 +103,7 @@ fn leaks(known: &mut BTreeSet<String>, names: &Names) -> Result<()> {
 
 /// Unloads what can be unloaded.
 fn unload() -> Result<()> {
-    for accelerator in [host::ZIP, host::SEC, host::HPRE] {
+    for accelerator in host::ALL {
         let Ok(pf) = accelerator.pf() else { continue };
         let numvfs = pf.path().join("sriov_numvfs");
         if fs::read_to_string(&numvfs).is_ok_and(|n| n.trim() != "0") {

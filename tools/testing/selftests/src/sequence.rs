@@ -12,7 +12,7 @@ pub mod diff;
 pub mod line;
 pub mod list;
 
-use acc_vfio_user::host::{self, Accelerator};
+use acc_vfio_user::host::Accelerator;
 use diff::{align, hunks, shown, Step};
 use line::{Line, Way};
 use list::{ALL, WAY};
@@ -102,11 +102,7 @@ impl SetUp {
 
     /// The PF's status register of the engine.
     fn engine_status(&self) -> &'static str {
-        match self.accelerator {
-            host::SEC => "SEC_CORE_INT_STATUS",
-            host::HPRE => "HPRE_HAC_INT_STATUS",
-            _ => "HZIP_CORE_INT_STATUS",
-        }
+        self.accelerator.errors.status_name
     }
 }
 
@@ -297,6 +293,7 @@ impl Count {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use acc_vfio_user::host;
 
     const SET_UP: SetUp = SetUp {
         accelerator: host::ZIP,

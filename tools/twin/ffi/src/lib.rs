@@ -4,7 +4,7 @@
 //!
 //! All calls come under one lock of the machine's (QEMU's BQL).
 
-use acc_twin::{Bus, Fault, Kind, Twin};
+use acc_twin::{Bus, Engine, Fault, Kind, Twin};
 use std::{
     cell::RefCell,
     ffi::{c_int, c_void},
@@ -87,6 +87,35 @@ fn with<R: Default>(handle: *mut Handle, f: impl FnOnce(&mut Twin, &mut Machine)
             std::process::abort()
         }
     }
+}
+
+/// What the machine has to know of an engine: `struct twin_engine`.
+#[repr(C)]
+pub struct TwinEngine {
+    name: [u8; 16],
+    pf: u16,
+    vf: u16,
+}
+
+/// Describes engine `n`; returns false if there are fewer.
+///
+/// # Safety
+///
+/// `to` must be valid for writing.
+#[no_mangle]
+pub unsafe extern "C" fn twin_engine(n: usize, to: *mut TwinEngine) -> bool {
+    let Some(engine) = Engine::ALL.get(n) else {
+        return false;
+    };
+    let row = engine.descriptor();
+    let mut name = [0; 16];
+    // A zero ends it.
+    let bytes = row.name.bytes().take(name.len() - 1);
+    name.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
+    let (pf, vf) = (row.pf, row.vf);
+    // SAFETY: By the safety requirement.
+    unsafe { to.write(TwinEngine { name, pf, vf }) };
+    true
 }
 
 /// A new device with `vfs` virtual functions, by the PF's device ID and its PCI revision; null

@@ -4,9 +4,9 @@
 
 #![no_main]
 
-use acc_twin::{testing::fuzz_outputs, Accelerator};
+use acc_twin::{testing::fuzz_outputs, Engine};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    fuzz_outputs(Accelerator::Sec, data);
+    fuzz_outputs(Engine::Sec, data);
 });

@@ -4,9 +4,9 @@
 
 #![no_main]
 
-use acc_twin::{testing::fuzz_engine, Accelerator};
+use acc_twin::{testing::fuzz_engine, Engine};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
-    fuzz_engine(Accelerator::Zip, data);
+    fuzz_engine(Engine::Zip, data);
 });

@@ -5,7 +5,10 @@
 //! zip/zip_main.c, `sec_cap_query_info` of sec2/sec_main.c, `hpre_cap_query_info` of
 //! hpre/hpre_main.c), shown as registers.
 
-use crate::kind::{Accelerator, Generation, Kind};
+use crate::{
+    engine,
+    kind::{Generation, Kind},
+};
 
 /// Queues of the whole device (`QM_TOTAL_QP_NUM_CAP`).
 pub const TOTAL_QUEUES: u32 = 0x400;
@@ -19,65 +22,8 @@ pub const VECTOR_MESSAGE: u32 = 2;
 /// Errors, of the PF only
 pub const VECTOR_ABNORMAL: u32 = 3;
 
-/// Where the registers of the accelerators begin.
+/// Where the registers of the engines begin ([`engine::Model::capabilities`]).
 const FIRST: u32 = 0x3124;
-
-/// From [`FIRST`] on: error types and what resets of the QM, the same of the engine, then cores and
-/// algorithms.
-const ZIP: [u32; 15] = [
-    0x7c77,
-    0x6c77,
-    0x8,
-    0x1ffe,
-    0x7fe,
-    0x1,
-    // ZIP_CORE_INFO, ZIP_CORE_EN
-    0x1205_0203,
-    0x1c_0003,
-    // ZIP_DRV_ALG_BITMAP: deflate (HZIP_ALG_DEFLATE), no lz4
-    0x30,
-    // ZIP_ALG_BITMAP, ZIP_CORE1..5_BITMAP
-    0x3f,
-    0xd5,
-    0xd5,
-    0x2a,
-    0x2a,
-    0x2a,
-];
-
-const SEC: [u32; 20] = [
-    0x7c77,
-    0x6c77,
-    0x8,
-    0x6_0177,
-    0x177,
-    0xc088,
-    // SEC_CORE_INFO, SEC_CORE_EN
-    0x11_0404,
-    0xf,
-    // SEC_DRV_ALG_BITMAP_LOW, _HIGH
-    0x186_70cf,
-    0x395c,
-    // SEC_ALG_BITMAP_LOW, _HIGH, and the same of four cores
-    0xffff_ffff,
-    0x3fff,
-    0xffff_ffff,
-    0x3fff,
-    0xffff_ffff,
-    0x3fff,
-    0xffff_ffff,
-    0x3fff,
-    0xffff_ffff,
-    0x3fff,
-];
-
-const HPRE: [u32; 20] = [
-    0x7c37, 0x6c77, 0x8, 0x1ff_fc3e, 0xbf_fc3e, 0x1,
-    // HPRE_CORE_INFO, HPRE_CORE_EN
-    0x12_0a0a, 0x3ff, // HPRE_DRV_ALG_BITMAP: RSA, DH, ECDH, X25519
-    0x27,  // HPRE_ALG_BITMAP, HPRE_CORE1..10_BITMAP_CAP
-    0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x10, 0x10,
-];
 
 /// A capability register, `None` where `offset` is none.
 pub fn read(kind: Kind, offset: u32, is_pf: bool) -> Option<u32> {
@@ -106,11 +52,7 @@ pub fn read(kind: Kind, offset: u32, is_pf: bool) -> Option<u32> {
         // QM_TOTAL_QP_NUM_CAP and QM_FUNC_MAX_QP_CAP, eleven bits each; the PF's
         0x10_0158 if is_pf => TOTAL_QUEUES | (TOTAL_QUEUES << 11),
         FIRST.. => {
-            let table: &[u32] = match kind.accelerator {
-                Accelerator::Zip => &ZIP,
-                Accelerator::Sec => &SEC,
-                Accelerator::Hpre => &HPRE,
-            };
+            let table = engine::of(kind.accelerator).capabilities;
             *table.get((offset - FIRST) as usize / 4)?
         }
         _ => return None,
@@ -120,6 +62,7 @@ pub fn read(kind: Kind, offset: u32, is_pf: bool) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hisi_acc_hw::Engine;
 
     #[test]
     fn offsets_of_the_tables() {
@@ -131,17 +74,17 @@ mod tests {
             super::read(kind, offset, true)
         };
         // zip_cap_query_info, sec_cap_query_info, hpre_cap_query_info
-        assert_eq!(read(Accelerator::Zip, 0x3144), Some(0x30));
-        assert_eq!(read(Accelerator::Zip, 0x3158), Some(0x2a));
-        assert_eq!(read(Accelerator::Zip, 0x3160), None);
-        assert_eq!(read(Accelerator::Sec, 0x3148), Some(0x395c));
-        assert_eq!(read(Accelerator::Sec, 0x3170), Some(0x3fff));
-        assert_eq!(read(Accelerator::Sec, 0x3174), None);
-        assert_eq!(read(Accelerator::Hpre, 0x3144), Some(0x27));
-        assert_eq!(read(Accelerator::Hpre, 0x3170), Some(0x10));
-        assert_eq!(read(Accelerator::Hpre, 0x10_0158), Some(0x20_0400));
+        assert_eq!(read(Engine::Zip, 0x3144), Some(0x30));
+        assert_eq!(read(Engine::Zip, 0x3158), Some(0x2a));
+        assert_eq!(read(Engine::Zip, 0x3160), None);
+        assert_eq!(read(Engine::Sec, 0x3148), Some(0x395c));
+        assert_eq!(read(Engine::Sec, 0x3170), Some(0x3fff));
+        assert_eq!(read(Engine::Sec, 0x3174), None);
+        assert_eq!(read(Engine::Hpre, 0x3144), Some(0x27));
+        assert_eq!(read(Engine::Hpre, 0x3170), Some(0x10));
+        assert_eq!(read(Engine::Hpre, 0x10_0158), Some(0x20_0400));
         let v2 = Kind {
-            accelerator: Accelerator::Zip,
+            accelerator: Engine::Zip,
             generation: Generation::V2,
         };
         assert_eq!(super::read(v2, 0x3100, true), None);

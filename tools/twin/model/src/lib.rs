@@ -40,7 +40,8 @@ pub mod work;
 
 pub use bus::{Bus, Fault};
 pub use device::Twin;
-pub use kind::{Accelerator, Generation, Kind};
+pub use hisi_acc_hw::Engine;
+pub use kind::{Generation, Kind};
 pub use ledger::Ledger;
 
 /// The QM's registers, engine's registers on the PF.

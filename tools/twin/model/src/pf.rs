@@ -3,10 +3,11 @@
 //! What only the PF has: the VFT, messages to and from VFs, errors.
 
 use crate::{
+    engine,
     function::Function,
     kind::{Generation, Kind},
 };
-use hisi_acc_hw::{context::VftEntry, regs};
+use hisi_acc_hw::{context::VftEntry, reg::Reg, regs};
 use std::collections::BTreeMap;
 
 /// Which functions a PF message goes to (`QM_IFC_SEND_ALL_VFS`).
@@ -199,16 +200,16 @@ impl PfRegs {
     /// Reads a register; `None` if the PF has no such register, or if it is one that keeps what is
     /// written.
     pub fn read(&self, functions: &[Function], offset: u32) -> Option<u32> {
-        let engine = self.kind.engine_errors();
+        let errors = &self.kind.accelerator.descriptor().errors;
         let v5 = self.kind.generation == Generation::V5;
         Some(match offset {
             QM_ABNORMAL_INT_SOURCE => self.qm_errors.source,
             QM_ABNORMAL_INT_MASK => self.qm_errors.mask,
             regs::QM_ABNORMAL_INT_STATUS => self.qm_errors.status(false),
             QM_ABNORMAL_INT_SET => 0,
-            _ if offset == engine.source => self.engine_errors.source,
-            _ if offset == engine.mask => self.engine_errors.mask,
-            _ if offset == engine.status => self.engine_errors.status(engine.mask_enables),
+            _ if offset == errors.source.offset() => self.engine_errors.source,
+            _ if offset == errors.mask.offset() => self.engine_errors.mask,
+            _ if offset == errors.status.offset() => self.engine_errors.status(errors.mask_enables),
             QM_MEM_INIT_DONE | regs::QM_VFT_CFG_RDY => 1,
             QM_IFC_READY_STATUS | 0x10_012c => half(
                 offset,
@@ -226,7 +227,7 @@ impl PfRegs {
                 functions.get(f).map_or(0, |f| f.sent as u32)
             }
             ACC_MASTER_TRANS_RETURN => ACC_MASTER_TRANS_RETURN_RW,
-            _ => return self.kind.ready(offset),
+            _ => return (engine::of(self.kind.accelerator).ready)(offset),
         })
     }
 
@@ -238,15 +239,15 @@ impl PfRegs {
         offset: u32,
         value: u32,
     ) -> Option<Vec<usize>> {
-        let engine = self.kind.engine_errors();
+        let errors = &self.kind.accelerator.descriptor().errors;
         match offset {
             QM_ABNORMAL_INT_SOURCE => self.qm_errors.clear(value),
             QM_ABNORMAL_INT_MASK => self.qm_errors.mask = value,
             QM_ABNORMAL_INT_SET => self.qm_errors.source |= value,
-            _ if offset == engine.source => self.engine_errors.clear(value),
-            _ if offset == engine.mask => self.engine_errors.mask = value,
-            _ if Some(offset) == engine.set => self.engine_errors.source |= value,
-            _ if offset == engine.status => {}
+            _ if offset == errors.source.offset() => self.engine_errors.clear(value),
+            _ if offset == errors.mask.offset() => self.engine_errors.mask = value,
+            _ if Some(offset) == errors.set.map(Reg::offset) => self.engine_errors.source |= value,
+            _ if offset == errors.status.offset() => {}
             regs::QM_ABNORMAL_INT_STATUS | QM_MEM_INIT_DONE | ACC_MASTER_TRANS_RETURN => {}
             QM_MEM_START_INIT if value & 1 != 0 => self.vft.clear(),
             regs::QM_VFT_CFG_OP_ENABLE => self.vft_access(functions, value),
@@ -265,7 +266,7 @@ impl PfRegs {
     /// Returns whether there are errors that the PF's interrupt was not raised for yet, and counts
     /// them as told.
     pub fn tell_errors(&mut self) -> bool {
-        let engine = self.kind.engine_errors().mask_enables;
+        let engine = self.kind.accelerator.descriptor().errors.mask_enables;
         let mut new = 0;
         for (errors, enables) in [
             (&mut self.qm_errors, false),

@@ -178,7 +178,7 @@ impl Twin {
         let at = sqc
             .base()
             .wrapping_add(u64::from(sqc.head()) << sq.entry_shift);
-        let mut raw = vec![0; self.kind.sqe_size()];
+        let mut raw = vec![0; self.kind.accelerator.sqe_size()];
         if 1usize << sq.entry_shift != raw.len() || self.dma_read(bus, f, at, &mut raw).is_err() {
             return self.queue_error(bus, f, queue);
         }

@@ -26,15 +26,27 @@
 //! sends. Keys and inputs are read only.
 
 use super::{
-    address,
-    flat,
-    Each,
-    Output,
-    Why, //
-};
-use crate::hpre::{
     Sqe,
     SQE_WORDS, //
+};
+use crate::dma::{
+    types::{
+        address,
+        flat,
+        sqe_words,
+        Decoder,
+        Each,
+        Output, //
+    },
+    Why, //
+};
+
+/// The functions of this file. What the engine writes is as long as a number: an SQE that it wrote
+/// back says nothing more.
+pub(crate) const DECODER: Decoder = Decoder {
+    outputs: |sqe, _, each| outputs(&sqe_words(sqe)?, each),
+    produced: |_| None,
+    identity: |_, _| None,
 };
 
 /// The most bytes of a text of SM2: `sm2_mlen` is nine bits and one less (`HW_PLAINTEXT_BYTES_MAX`)
@@ -71,8 +83,8 @@ fn output_len(algorithm: u8, n: u64) -> Result<u64, Why> {
     }
 }
 
-/// As [`super::outputs()`].
-pub(super) fn outputs(words: &[u32; SQE_WORDS], each: &mut Each<'_>) -> Result<(), Why> {
+/// See [`outputs()`](crate::dma::outputs()).
+fn outputs(words: &[u32; SQE_WORDS], each: &mut Each<'_>) -> Result<(), Why> {
     let sqe = Sqe(*words);
     let algorithm = sqe.raw_algorithm();
     let len = output_len(algorithm, sqe.number_len() as u64)?;
@@ -88,7 +100,8 @@ pub(super) fn outputs(words: &[u32; SQE_WORDS], each: &mut Each<'_>) -> Result<(
 
 #[cfg(test)]
 mod tests {
-    use super::super::{
+    use super::*;
+    use crate::dma::{
         tests::{
             bytes,
             put_address,
@@ -98,7 +111,6 @@ mod tests {
         },
         Engine,
     };
-    use super::*;
     use crate::hpre::Algorithm;
 
     const OUT: u64 = 0x12_3456_7890;

@@ -30,25 +30,38 @@
 //! and storage; in them padding, checksums, headers, keys that are wrapped or from elsewhere,
 //! initial values that the engine makes, and addresses that are neither flat nor lists (`SEC_PRP`).
 
-use super::{
-    address,
-    flat,
+use super::SQE_SIZE;
+use crate::dma::{
     sgl,
-    Each,
-    Memory,
-    Output,
+    types::{
+        address,
+        flat,
+        sqe_words,
+        Decoder,
+        Each,
+        Memory,
+        Output, //
+    },
     Why, //
 };
 
 /// Words of a BD.
-const WORDS: usize = crate::sec::SQE_SIZE / 4;
+const WORDS: usize = SQE_SIZE / 4;
+
+/// The functions of this file. What the engine writes is as long as what it reads: an SQE that it
+/// wrote back says nothing more.
+pub(crate) const DECODER: Decoder = Decoder {
+    outputs: |sqe, memory, each| outputs(&sqe_words(sqe)?, memory, each),
+    produced: |_| None,
+    identity: |_, _| None,
+};
 
 /// The most bytes of a MAC (`SEC_MAX_MAC_LEN`), and of the state of any hash
-pub(super) const MAC_MAX: u32 = 64;
+const MAC_MAX: u32 = 64;
 /// Bytes of an initial value (`SEC_IV_SIZE`)
-pub(super) const IV_MAX: u64 = 24;
+const IV_MAX: u64 = 24;
 /// Bytes of an initial value for authentication, at most: `AIV_STREAM_LEN` of UADK
-pub(super) const AUTH_IV_MAX: u64 = 64;
+const AUTH_IV_MAX: u64 = 64;
 
 /// `enum sec_addr_type`, and the buffer
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -221,12 +234,8 @@ fn type3(words: &[u32; WORDS]) -> Result<Bd, Why> {
     })
 }
 
-/// As [`super::outputs()`].
-pub(super) fn outputs<M: Memory>(
-    words: &[u32; WORDS],
-    memory: &M,
-    each: &mut Each<'_>,
-) -> Result<(), Why> {
+/// See [`outputs()`](crate::dma::outputs()).
+fn outputs(words: &[u32; WORDS], memory: &dyn Memory, each: &mut Each<'_>) -> Result<(), Why> {
     let bd = match words[0] & 0xf {
         1 => type1(words)?,
         2 => type2(words)?,

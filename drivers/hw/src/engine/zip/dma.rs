@@ -16,20 +16,31 @@
 //! of 9 (padding of the output), and the keys of SQE type 0: it changes how much is written, or
 //! names another buffer. No driver sets it but UADK's v1, on behalf of a program that asks for it.
 
-use super::{
-    address,
-    flat,
+use super::SQE_WORDS;
+use crate::dma::{
     sgl,
-    Each,
-    Memory,
-    Output,
+    types::{
+        address,
+        flat,
+        sqe_words,
+        Decoder,
+        Each,
+        Memory,
+        Output, //
+    },
     Why, //
 };
-use crate::zip::SQE_WORDS;
+
+/// The functions of this file.
+pub(crate) const DECODER: Decoder = Decoder {
+    outputs: |sqe, memory, each| outputs(&sqe_words(sqe)?, memory, each),
+    produced: |sqe| produced(&sqe_words(sqe).ok()?),
+    identity: |sqe, fresh| identity(&sqe_words(sqe).ok()?, fresh),
+};
 
 /// The size of a stream context, in bytes: `HW_CTX_SIZE` of UADK's first `drv/hisi_comp.h`, of which
 /// it keeps 64 bytes to itself.
-pub(super) const CONTEXT_SIZE: u64 = 64 << 10;
+const CONTEXT_SIZE: u64 = 64 << 10;
 
 /// Guess: the engine could write whole lines of so many bytes, and so beyond what it produced.
 const LINE: u64 = 128;
@@ -63,12 +74,8 @@ fn kind(words: &[u32; SQE_WORDS]) -> Option<Kind> {
     }
 }
 
-/// As [`super::outputs()`].
-pub(super) fn outputs<M: Memory>(
-    words: &[u32; SQE_WORDS],
-    memory: &M,
-    each: &mut Each<'_>,
-) -> Result<(), Why> {
+/// See [`outputs()`](crate::dma::outputs()).
+fn outputs(words: &[u32; SQE_WORDS], memory: &dyn Memory, each: &mut Each<'_>) -> Result<(), Why> {
     let sqe_type = words[7] >> 28;
     let kind = match (sqe_type, kind(words).ok_or(Why::Request)?) {
         (SQE_TYPE_0, Kind::Lz77) => return Err(Why::Request),
@@ -117,12 +124,12 @@ pub(super) fn outputs<M: Memory>(
     buffer(address(words[20], words[21]), words[14])
 }
 
-/// As [`super::produced()`].
+/// See [`produced()`](crate::dma::produced()).
 ///
 /// Guess: nothing is written behind what was produced, where that is counted in bytes and there was
 /// no error; so that an output that did not get smaller, which the engine tells by a status of its
 /// own (`HZIP_NC_ERR`), is all dirty.
-pub(super) fn produced(words: &[u32; SQE_WORDS]) -> Option<u64> {
+fn produced(words: &[u32; SQE_WORDS]) -> Option<u64> {
     let status = words[3] & 0xff;
     match kind(words)? {
         Kind::Stream if status == 0 && words[1] == 0 => Some(0),
@@ -138,8 +145,8 @@ const READ: [core::ops::RangeInclusive<usize>; 4] = [4..=4, 7..=9, 13..=14, 16..
 /// What it writes: `consumed`, `produced`, the status in dw3
 const WRITTEN: core::ops::RangeInclusive<usize> = 0..=3;
 
-/// As [`super::identity()`]: FNV-1a of the words.
-pub(super) fn identity(words: &[u32; SQE_WORDS], fresh: bool) -> Option<u64> {
+/// See [`identity()`](crate::dma::identity()): FNV-1a of the words.
+fn identity(words: &[u32; SQE_WORDS], fresh: bool) -> Option<u64> {
     if fresh && words.get(WRITTEN)?.iter().any(|word| *word != 0) {
         return None;
     }
@@ -156,7 +163,8 @@ pub(super) fn identity(words: &[u32; SQE_WORDS], fresh: bool) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{
+    use super::*;
+    use crate::dma::{
         produced,
         tests::{
             bytes,
@@ -172,7 +180,6 @@ mod tests {
             Other, //
         },
     };
-    use super::*;
     use crate::zip::{
         Format,
         Sqe, //
@@ -412,7 +419,7 @@ mod tests {
             7,
         );
         let identity = |sqe: &crate::zip::Sqe, fresh| {
-            super::super::identity(Engine::Zip, &sqe.to_bytes(), fresh)
+            crate::dma::identity(Engine::Zip, &sqe.to_bytes(), fresh)
         };
         let submitted = identity(&sqe, true);
         assert!(submitted.is_some());

@@ -11,7 +11,7 @@ use hisi_acc_hw::{
     context::XQC_SIZE,
     doorbell::{Doorbell, Kind},
     mailbox::{Command, Message},
-    regs,
+    regs, Engine,
 };
 
 /// How a driver reaches a register of a VF.
@@ -91,10 +91,14 @@ const NAMES: &[(u32, &str)] = &[
     (regs::QM_VFT_CFG_DATA_L, "QM_VFT_CFG_DATA_L"),
     (regs::QM_VFT_CFG_DATA_H, "QM_VFT_CFG_DATA_H"),
     (regs::QM_VFT_CFG_RDY, "QM_VFT_CFG_RDY"),
-    (regs::HZIP_CORE_INT_STATUS, "HZIP_CORE_INT_STATUS"),
-    (regs::SEC_CORE_INT_STATUS, "SEC_CORE_INT_STATUS"),
-    (regs::HPRE_HAC_INT_STATUS, "HPRE_HAC_INT_STATUS"),
 ];
+
+/// Returns the name of an engine's status register.
+fn engine_status(offset: u32) -> Option<&'static str> {
+    let rows = Engine::ALL.map(|engine| &engine.descriptor().errors);
+    let found = rows.iter().find(|row| row.status.offset() == offset)?;
+    Some(found.status_name)
+}
 
 /// The mailbox: 16 bytes.
 const MAILBOX: std::ops::Range<u32> = regs::QM_MB_CMD_SEND_BASE..regs::QM_MB_CMD_SEND_BASE + 16;
@@ -158,13 +162,10 @@ impl Whole {
                 _ if self.is_mailbox() => Message::from_raw(self.value).is_busy(),
                 regs::QM_VF_STATE => bit,
                 regs::QM_CACHE_WB_DONE | regs::QM_VFT_CFG_RDY => !bit,
-                regs::QM_ABNORMAL_INT_STATUS
-                | regs::QM_IFC_INT_STATUS
-                | regs::QM_IFC_INT_SET_V
-                | regs::HZIP_CORE_INT_STATUS
-                | regs::SEC_CORE_INT_STATUS
-                | regs::HPRE_HAC_INT_STATUS => self.value != 0,
-                _ => false,
+                regs::QM_ABNORMAL_INT_STATUS | regs::QM_IFC_INT_STATUS | regs::QM_IFC_INT_SET_V => {
+                    self.value != 0
+                }
+                offset => engine_status(offset).is_some() && self.value != 0,
             }
     }
 
@@ -202,8 +203,9 @@ impl Whole {
     /// What a register is called, and the width that accesses of it have.
     fn name(&self, context: Option<(&str, u32)>) -> (String, u32) {
         let name = NAMES.iter().find(|(offset, _)| *offset == self.offset);
+        let name = name.map(|(_, name)| *name).or(engine_status(self.offset));
         match (self.bar, self.offset, name, context) {
-            (2, _, Some((_, name)), _) => ((*name).to_owned(), 4),
+            (2, _, Some(name), _) => (name.to_owned(), 4),
             (2, _, None, Some((name, word))) => (format!("{name} word {word}"), 4),
             (2, regs::QM_MB_CMD_SEND_BASE, ..) => ("mailbox".to_owned(), 16),
             (2, regs::QM_DOORBELL_SQ_CQ_BASE_V2 | regs::QM_DOORBELL_EQ_AEQ_BASE_V2, ..) => {

@@ -16,9 +16,37 @@
 //! Nothing here takes longer than a few hundred multiplications for each bit of the longest number
 //! that [`Algorithm::takes`], or more memory than a few kilobytes.
 
+use super::Model;
 use crate::bus::Bus;
 use hisi_acc_hw::hpre::{Algorithm, Error, Sqe, SQE_SIZE};
 use num_bigint::BigUint;
+
+/// The capability registers: error types and what resets of the QM, the same of the engine, then
+/// cores and algorithms (`hpre_cap_query_info` of hpre/hpre_main.c).
+const CAPABILITIES: [u32; 20] = [
+    0x7c37, 0x6c77, 0x8, 0x1ff_fc3e, 0xbf_fc3e, 0x1,
+    // HPRE_CORE_INFO, HPRE_CORE_EN
+    0x12_0a0a, 0x3ff, // HPRE_DRV_ALG_BITMAP: RSA, DH, ECDH, X25519
+    0x27,  // HPRE_ALG_BITMAP, HPRE_CORE1..10_BITMAP_CAP
+    0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x7f, 0x10, 0x10,
+];
+
+/// The row of HPRE.
+pub(super) const MODEL: Model = Model {
+    capabilities: &CAPABILITIES,
+    ready: |offset| match offset {
+        // HPRE_RDCHN_INI_ST
+        0x30_1a00 => Some(1),
+        // HPRE_CORE_INI_STATUS of clusters: all cores are up
+        0x30_2080 | 0x30_3080 | 0x30_4080 | 0x30_5080 => Some(0x3ff),
+        _ => None,
+    },
+    run: |bus, function, _, raw| {
+        if let Ok(raw) = raw.try_into() {
+            run(bus, function, raw);
+        }
+    },
+};
 
 /// Carries out one request: reads its key and input, writes its output, and completes the SQE.
 ///

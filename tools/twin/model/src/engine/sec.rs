@@ -3,6 +3,7 @@
 //! The SEC2 engine: ciphers, MACs, and both together.
 
 use super::sgl::{gather, pieces, scatter};
+use super::Model;
 use crate::bus::{Bus, Fault};
 use aes_gcm::{aead::AeadInPlace, AesGcm, Nonce};
 use cipher::{
@@ -400,6 +401,45 @@ impl Job<'_> {
         Ok((FLAG_AEAD, icv))
     }
 }
+
+/// The capability registers: error types and what resets of the QM, the same of the engine, then
+/// cores and algorithms (`sec_cap_query_info` of sec2/sec_main.c).
+const CAPABILITIES: [u32; 20] = [
+    0x7c77,
+    0x6c77,
+    0x8,
+    0x6_0177,
+    0x177,
+    0xc088,
+    // SEC_CORE_INFO, SEC_CORE_EN
+    0x11_0404,
+    0xf,
+    // SEC_DRV_ALG_BITMAP_LOW, _HIGH
+    0x186_70cf,
+    0x395c,
+    // SEC_ALG_BITMAP_LOW, _HIGH, and the same of four cores
+    0xffff_ffff,
+    0x3fff,
+    0xffff_ffff,
+    0x3fff,
+    0xffff_ffff,
+    0x3fff,
+    0xffff_ffff,
+    0x3fff,
+    0xffff_ffff,
+    0x3fff,
+];
+
+/// The row of SEC2. The engine is ready when `SEC_MEM_INIT_DONE_REG` says so.
+pub(super) const MODEL: Model = Model {
+    capabilities: &CAPABILITIES,
+    ready: |offset| (offset == 0x30_1104).then_some(1),
+    run: |bus, function, _, raw| {
+        if let Ok(raw) = raw.try_into() {
+            run(bus, function, raw);
+        }
+    },
+};
 
 /// Carries out a request.
 pub fn run(bus: &mut dyn Bus, function: usize, raw: &mut [u8; SQE_SIZE]) {

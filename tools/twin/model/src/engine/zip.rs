@@ -3,6 +3,7 @@
 //! The ZIP engine: really compresses and decompresses.
 
 use super::sgl::{gather, pieces, scatter};
+use super::Model;
 use crate::bus::Bus;
 use flate2::{
     bufread::GzDecoder,
@@ -126,6 +127,40 @@ fn decompress(format: Format, input: &[u8], mut out: Limited) -> Result<(Vec<u8>
     };
     Ok((out.data, consumed))
 }
+
+/// The capability registers: error types and what resets of the QM, the same of the engine, then
+/// cores and algorithms (`zip_cap_query_info` of zip/zip_main.c).
+const CAPABILITIES: [u32; 15] = [
+    0x7c77,
+    0x6c77,
+    0x8,
+    0x1ffe,
+    0x7fe,
+    0x1,
+    // ZIP_CORE_INFO, ZIP_CORE_EN
+    0x1205_0203,
+    0x1c_0003,
+    // ZIP_DRV_ALG_BITMAP: deflate (HZIP_ALG_DEFLATE), no lz4
+    0x30,
+    // ZIP_ALG_BITMAP, ZIP_CORE1..5_BITMAP
+    0x3f,
+    0xd5,
+    0xd5,
+    0x2a,
+    0x2a,
+    0x2a,
+];
+
+/// The row of ZIP. No register says that the engine is ready.
+pub(super) const MODEL: Model = Model {
+    capabilities: &CAPABILITIES,
+    ready: |_| None,
+    run: |bus, function, alg_type, raw| {
+        if let Ok(raw) = raw.try_into() {
+            run(bus, function, alg_type, raw);
+        }
+    },
+};
 
 /// Carries out a request.
 pub fn run(bus: &mut dyn Bus, function: usize, alg_type: u8, raw: &mut [u8; SQE_SIZE]) {

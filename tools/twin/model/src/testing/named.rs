@@ -6,7 +6,7 @@
 //! Nothing here is shared with the engines, but what descriptors and lists look like.
 
 use super::{requests, Machine, Wishes};
-use crate::{engine, kind::Accelerator};
+use crate::{engine, Engine};
 use hisi_acc_hw::{
     hpre,
     sec::{self, AddrType, Auth, Cipher, CipherAlg, CipherMode},
@@ -182,29 +182,29 @@ fn hpre(raw: &[u8]) -> Named {
 }
 
 /// What a descriptor names.
-pub fn named(accelerator: Accelerator, machine: &Machine, raw: &[u8]) -> Named {
+pub fn named(accelerator: Engine, machine: &Machine, raw: &[u8]) -> Named {
     match accelerator {
-        Accelerator::Zip => zip(machine, raw),
-        Accelerator::Sec => sec(machine, raw),
-        Accelerator::Hpre => hpre(raw),
+        Engine::Zip => zip(machine, raw),
+        Engine::Sec => sec(machine, raw),
+        Engine::Hpre => hpre(raw),
     }
 }
 
 /// Where an engine writes into a descriptor.
-fn completion(accelerator: Accelerator) -> Vec<usize> {
+fn completion(accelerator: Engine) -> Vec<usize> {
     match accelerator {
         // consumed, produced; the low byte of dw3
-        Accelerator::Zip => (0..8).chain(12..13).collect(),
+        Engine::Zip => (0..8).chain(12..13).collect(),
         // done_flag, error_type
-        Accelerator::Sec => (112..115).collect(),
+        Engine::Sec => (112..115).collect(),
         // dw0
-        Accelerator::Hpre => (0..4).collect(),
+        Engine::Hpre => (0..4).collect(),
     }
 }
 
 /// Has the engine carry out a descriptor. Panics where the engine does, where it touches memory
 /// that the descriptor does not name, and where it changes of the descriptor what is not its own.
-pub fn carry_out(machine: &mut Machine, accelerator: Accelerator, alg_type: u8, raw: &mut [u8]) {
+pub fn carry_out(machine: &mut Machine, accelerator: Engine, alg_type: u8, raw: &mut [u8]) {
     let named = named(accelerator, machine, raw);
     let before = raw.to_vec();
     machine.only = Some(FUNCTION);
@@ -226,33 +226,33 @@ pub fn carry_out(machine: &mut Machine, accelerator: Accelerator, alg_type: u8, 
     assert!(is_done(accelerator, raw), "not done");
 }
 
-fn is_done(accelerator: Accelerator, raw: &[u8]) -> bool {
+fn is_done(accelerator: Engine, raw: &[u8]) -> bool {
     match accelerator {
         // It has no such bit.
-        Accelerator::Zip => true,
-        Accelerator::Sec => sec::Sqe(raw.try_into().unwrap()).is_done(),
-        Accelerator::Hpre => hpre::Sqe::from_bytes(raw.try_into().unwrap()).done() == hpre::DONE,
+        Engine::Zip => true,
+        Engine::Sec => sec::Sqe(raw.try_into().unwrap()).is_done(),
+        Engine::Hpre => hpre::Sqe::from_bytes(raw.try_into().unwrap()).done() == hpre::DONE,
     }
 }
 
 /// Whether a descriptor was carried out, and without an error.
-pub fn succeeded(accelerator: Accelerator, raw: &[u8]) -> bool {
+pub fn succeeded(accelerator: Engine, raw: &[u8]) -> bool {
     match accelerator {
-        Accelerator::Zip => {
+        Engine::Zip => {
             let sqe = zip::Sqe::from_bytes(raw.try_into().unwrap());
             sqe.status() == 0 && sqe.produced() != 0
         }
-        Accelerator::Sec => {
+        Engine::Sec => {
             let sqe = sec::Sqe(raw.try_into().unwrap());
             sqe.is_done() && sqe.error() == 0
         }
-        Accelerator::Hpre => hpre::Sqe::from_bytes(raw.try_into().unwrap()).succeeded(),
+        Engine::Hpre => hpre::Sqe::from_bytes(raw.try_into().unwrap()).succeeded(),
     }
 }
 
 /// What a fuzzer does with an engine: descriptors and memory as `data` says, one after the other in
 /// the same memory. Says how many there were, and how many succeeded.
-pub fn fuzz_engine(accelerator: Accelerator, data: &[u8]) -> (u32, u32) {
+pub fn fuzz_engine(accelerator: Engine, data: &[u8]) -> (u32, u32) {
     let mut machine = Machine::new();
     let mut wishes = Wishes(data);
     let mut counts = (0, 0);

@@ -9,10 +9,10 @@ use super::{
     registers::{Game, CQC, DEPTH, EQ, EVENTS, SQC, VF},
     requests, Machine, Wishes, MEMORY,
 };
-use crate::{engine, testing::named::succeeded, Accelerator, Generation, Kind};
+use crate::{engine, testing::named::succeeded, Engine, Generation, Kind};
 use hisi_acc_hw::{
     context::{Xqc, CQE_SIZE, EQE_SIZE, XQC_SIZE},
-    dma::{self, Engine, Memory, Output, Unreadable, Why, RANGES_MAX, READS_MAX},
+    dma::{self, Memory, Output, Unreadable, Why, RANGES_MAX, READS_MAX},
     doorbell::Kind as Bell,
     regs,
     ring::{Cqe, Ring},
@@ -21,15 +21,6 @@ use std::{cell::Cell, ops::Range};
 
 /// The function whose requests these are.
 const FUNCTION: usize = 1;
-
-/// The engine of an accelerator.
-pub fn engine_of(accelerator: Accelerator) -> Engine {
-    match accelerator {
-        Accelerator::Zip => Engine::Zip,
-        Accelerator::Sec => Engine::Sec,
-        Accelerator::Hpre => Engine::Hpre,
-    }
-}
 
 /// A machine's memory as decoders read it.
 struct View<'a> {
@@ -49,7 +40,7 @@ impl Memory for View<'_> {
 /// What an engine may write for an entry. Panics where the decoder does, where a range wraps or is
 /// empty, and where there is more work than is said.
 pub fn outputs(
-    accelerator: Accelerator,
+    accelerator: Engine,
     machine: &Machine,
     raw: &[u8],
 ) -> Result<Vec<(Output, Range<u64>)>, Why> {
@@ -58,7 +49,7 @@ pub fn outputs(
         reads: Cell::new(0),
     };
     let mut told = Vec::new();
-    let result = dma::outputs(engine_of(accelerator), raw, &view, &mut |output, range| {
+    let result = dma::outputs(accelerator, raw, &view, &mut |output, range| {
         let end = range.address.checked_add(range.len);
         assert!(range.len != 0 && end.is_some(), "{range:x?}");
         told.push((output, range.address..range.address + range.len));
@@ -137,7 +128,7 @@ impl Compared {
     /// was touched, and what else may have been written.
     fn job(
         &mut self,
-        accelerator: Accelerator,
+        accelerator: Engine,
         told: &Result<Vec<(Output, Range<u64>)>, Why>,
         after: &[u8],
         accesses: &[(bool, Range<u64>)],
@@ -150,7 +141,7 @@ impl Compared {
         self.understood += 1;
         let all = clipped(told, None);
         check(accesses, &[&all[..], rings].concat(), "its outputs");
-        let some = clipped(told, dma::produced(engine_of(accelerator), after));
+        let some = clipped(told, dma::produced(accelerator, after));
         let written = check(
             accesses,
             &[&some[..], rings].concat(),
@@ -174,7 +165,7 @@ impl Compared {
 /// What a fuzzer does with a decoder: entries and memory as `data` says, each of which the engine
 /// carries out then. Panics where the decoder does, and where the engine writes what it did not
 /// tell.
-pub fn fuzz_outputs(accelerator: Accelerator, data: &[u8]) -> Compared {
+pub fn fuzz_outputs(accelerator: Engine, data: &[u8]) -> Compared {
     let mut compared = Compared::default();
     let mut machine = Machine::new();
     machine.only = Some(FUNCTION);
@@ -192,12 +183,12 @@ pub fn fuzz_outputs(accelerator: Accelerator, data: &[u8]) -> Compared {
 fn entry(
     wishes: &mut Wishes<'_>,
     machine: &mut Machine,
-    accelerator: Accelerator,
+    accelerator: Engine,
 ) -> Option<(u8, Vec<u8>)> {
     if !wishes.seldom(3)? {
         return requests::any(wishes, machine, accelerator);
     }
-    let raw = with_addresses(wishes, engine_of(accelerator).sqe_size())?;
+    let raw = with_addresses(wishes, accelerator.sqe_size())?;
     let len = usize::from(wishes.byte()?);
     let memory = with_addresses(wishes, len)?;
     machine.put(MEMORY, &memory);
@@ -228,7 +219,7 @@ fn with_addresses(wishes: &mut Wishes<'_>, len: usize) -> Option<Vec<u8>> {
 /// Puts requests through a queue of a device as `data` says, one after the other, and looks at its
 /// rings as [`hisi_acc_hw::ring`] finds them in the contexts. Panics where a job writes what it was
 /// not told to write, and where a completion is not that of the job.
-pub fn through_a_queue(accelerator: Accelerator, data: &[u8]) -> Compared {
+pub fn through_a_queue(accelerator: Engine, data: &[u8]) -> Compared {
     let mut compared = Compared::default();
     let mut game = Game::new(Kind {
         accelerator,
@@ -290,8 +281,8 @@ pub fn through_a_queue(accelerator: Accelerator, data: &[u8]) -> Compared {
 }
 
 /// The rings of queue 0, as the tables have them when the caches were written back.
-fn ring(game: &mut Game, accelerator: Accelerator) -> Ring {
+fn ring(game: &mut Game, accelerator: Engine) -> Ring {
     game.write(VF, regs::QM_CACHE_WB_START.into(), 1, 4);
     let context = |table| Xqc(game.machine.get(table, XQC_SIZE).try_into().unwrap());
-    Ring::from_contexts(engine_of(accelerator), 0, &context(SQC), &context(CQC)).unwrap()
+    Ring::from_contexts(accelerator, 0, &context(SQC), &context(CQC)).unwrap()
 }

@@ -10,7 +10,7 @@
 //! that no part of the input can name it, and no fuzzer can learn it.
 
 use super::{device, named, requests, Machine, Wishes, MEMORY};
-use crate::{Kind, Twin, BAR2, BAR4, DOORBELL_PAGE};
+use crate::{Engine, Kind, Twin, BAR2, BAR4, DOORBELL_PAGE};
 use hisi_acc_hw::{
     context::{EqcDw6, SqcDw3, Xqc},
     doorbell::{Doorbell, Kind as Ring},
@@ -123,7 +123,9 @@ pub fn play(data: &[u8]) -> Reached {
     let Some(first) = wishes.byte() else {
         return Reached::default();
     };
-    let pf = [0xa250, 0xa255, 0xa258][usize::from((first & 0xf) % 3)];
+    let pf = Engine::ALL[usize::from(first & 0xf) % Engine::ALL.len()]
+        .descriptor()
+        .pf;
     let revision = if first & 0x80 == 0 { 0x30 } else { 0x51 };
     let Some(kind) = Kind::from_ids(pf, revision) else {
         return Reached::default();
@@ -224,7 +226,7 @@ impl Game {
         for (command, at) in [(Command::SqcBt, SQC), (Command::CqcBt, CQC)] {
             self.mailbox(VF, Message::request(command, at, 0, false));
         }
-        let size = self.twin.kind().sqe_size();
+        let size = self.twin.kind().accelerator.sqe_size();
         let mut context = Xqc::zeroed();
         context.set_base(SQ);
         let dw3 = SqcDw3 {
@@ -342,7 +344,7 @@ impl Game {
                 let mut context = Xqc::zeroed();
                 context.set_base(wishes.address()?);
                 if what & 0x80 == 0 {
-                    let size = self.twin.kind().sqe_size();
+                    let size = self.twin.kind().accelerator.sqe_size();
                     let dw3 = SqcDw3 {
                         depth: u16::from(wishes.byte()? % 64) + 1,
                         entry_shift: [size.trailing_zeros() as u8, 4][usize::from((what >> 4) & 1)],

@@ -3,7 +3,7 @@
 //! Descriptors: as the drivers make them, nearly so, and of any bytes.
 
 use super::{Machine, Wishes, MEMORY};
-use crate::kind::Accelerator;
+use crate::Engine;
 use hisi_acc_hw::{
     hpre::{self, Algorithm},
     sec::{
@@ -243,13 +243,9 @@ fn put_where_there_is_room(machine: &mut Machine, at: u64, data: &[u8]) {
 pub fn any(
     wishes: &mut Wishes<'_>,
     machine: &mut Machine,
-    accelerator: Accelerator,
+    accelerator: Engine,
 ) -> Option<(u8, Vec<u8>)> {
-    let size = match accelerator {
-        Accelerator::Zip => zip::SQE_SIZE,
-        Accelerator::Sec => sec::SQE_SIZE,
-        Accelerator::Hpre => hpre::SQE_SIZE,
-    };
+    let size = accelerator.sqe_size();
     if !wishes.seldom(8)? {
         return nearly_right(wishes, machine, accelerator);
     }
@@ -272,12 +268,12 @@ pub fn any(
 pub fn nearly_right(
     wishes: &mut Wishes<'_>,
     machine: &mut Machine,
-    accelerator: Accelerator,
+    accelerator: Engine,
 ) -> Option<(u8, Vec<u8>)> {
     let (alg_type, mut raw) = match accelerator {
-        Accelerator::Zip => zip(wishes, machine)?,
-        Accelerator::Sec => (0, sec(wishes, machine)?),
-        Accelerator::Hpre => hpre(wishes, machine)?,
+        Engine::Zip => zip(wishes, machine)?,
+        Engine::Sec => (0, sec(wishes, machine)?),
+        Engine::Hpre => hpre(wishes, machine)?,
     };
     if wishes.seldom(8)? {
         let at = usize::from(wishes.byte()?) % raw.len();

@@ -3,7 +3,6 @@
 //! Engines touch what a descriptor names and nothing else, whatever it says.
 
 use crate::{
-    kind::Accelerator,
     testing::{
         fuzz_engine,
         named::{carry_out, named},
@@ -11,6 +10,7 @@ use crate::{
         requests::put_sgl,
         Machine, Noise, MEMORY,
     },
+    Engine,
 };
 use hisi_acc_hw::{
     mailbox::Command,
@@ -19,24 +19,22 @@ use hisi_acc_hw::{
 };
 use proptest::prelude::*;
 
-const ALL: [Accelerator; 3] = [Accelerator::Zip, Accelerator::Sec, Accelerator::Hpre];
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn zip_touches_what_is_named(data in proptest::collection::vec(any::<u8>(), 0..400)) {
-        fuzz_engine(Accelerator::Zip, &data);
+        fuzz_engine(Engine::Zip, &data);
     }
 
     #[test]
     fn sec_touches_what_is_named(data in proptest::collection::vec(any::<u8>(), 0..400)) {
-        fuzz_engine(Accelerator::Sec, &data);
+        fuzz_engine(Engine::Sec, &data);
     }
 
     #[test]
     fn hpre_touches_what_is_named(data in proptest::collection::vec(any::<u8>(), 0..200)) {
-        fuzz_engine(Accelerator::Hpre, &data);
+        fuzz_engine(Engine::Hpre, &data);
     }
 
     /// Descriptors of no sense at all, and memory of none.
@@ -47,7 +45,7 @@ proptest! {
         at in proptest::collection::vec((0usize..31, 0u64..0x2_0000), 0..8),
         alg_type in 0u8..3,
     ) {
-        for accelerator in ALL {
+        for accelerator in Engine::ALL {
             let mut machine = Machine::new();
             machine.put(MEMORY, &memory);
             let mut raw = raw.clone();
@@ -55,7 +53,7 @@ proptest! {
                 let bytes = (MEMORY + place).to_le_bytes();
                 raw[4 * word..4 * word + 8].copy_from_slice(&bytes);
             }
-            if accelerator == Accelerator::Hpre {
+            if accelerator == Engine::Hpre {
                 raw.truncate(64);
             }
             carry_out(&mut machine, accelerator, alg_type, &mut raw);
@@ -67,7 +65,7 @@ proptest! {
 #[test]
 fn requests_of_fuzzers_come_to_work() {
     let mut noise = Noise::new(1);
-    for accelerator in ALL {
+    for accelerator in Engine::ALL {
         let (mut all, mut succeeded) = (0, 0);
         for _ in 0..100 {
             let (of_all, of_succeeded) = fuzz_engine(accelerator, &noise.bytes(500));
@@ -104,7 +102,7 @@ fn names_are_exact() {
     put_sgl(&mut machine, at(9), &pieces[1..], 2);
     let mut sqe = Sqe::request(Format::Zlib, true, at(8), 25, at(9), 21, 0);
     sqe.0[7] |= 4;
-    let named = named(Accelerator::Zip, &machine, &sqe.to_bytes());
+    let named = named(Engine::Zip, &machine, &sqe.to_bytes());
     assert_eq!(named.writes, [at(2)..at(2) + 20, at(3)..at(3) + 1]);
     assert_eq!(
         named.reads,

@@ -2,7 +2,8 @@
 
 //! Descriptors of SEC2 as their drivers make them, and what no driver makes.
 
-use super::super::{
+use super::*;
+use crate::dma::{
     tests::{
         bytes,
         put_address,
@@ -14,7 +15,6 @@ use super::super::{
     Engine,
     Output::Other,
 };
-use super::*;
 use crate::sec::{
     AddrType,
     Auth,

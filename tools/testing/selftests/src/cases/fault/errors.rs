@@ -53,15 +53,11 @@ impl Of {
         }
     }
 
-    /// Returns the status register, by hisi_acc_vfio_pci.h: `HZIP_CORE_INT_STATUS`, `SEC_CORE_INT_STATUS`,
-    /// `HPRE_HAC_INT_STATUS`. The in-tree drivers of the PFs have the same (zip_main.c, sec_main.c;
-    /// `HPRE_INT_STATUS` of hpre_main.c).
+    /// Returns the status register.
     fn status(self, accelerator: Accelerator) -> u64 {
-        match (self, accelerator) {
-            (Self::Qm, _) => regs::QM_ABNORMAL_INT_STATUS.into(),
-            (Self::Engine, host::ZIP) => 0x30_10ac,
-            (Self::Engine, host::SEC) => 0x30_1008,
-            (Self::Engine, _) => 0x30_1800,
+        match self {
+            Self::Qm => regs::QM_ABNORMAL_INT_STATUS.into(),
+            Self::Engine => accelerator.errors.status.into(),
         }
     }
 }

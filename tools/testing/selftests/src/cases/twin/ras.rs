@@ -9,20 +9,11 @@ use acc_vfio_user::{
     Result,
 };
 
-/// Where it is told what happened: of the QM (`QM_ABNORMAL_INT_SOURCE`) and of the engine
-/// (`HZIP_CORE_INT_SOURCE`, `SEC_CORE_INT_SOURCE`, `HPRE_HAC_SOURCE_INT`).
+/// The pending errors of the QM (`QM_ABNORMAL_INT_SOURCE`).
 const QM_SOURCE: u64 = 0x10_0000;
 
 /// `PCI_COMMAND_MEMORY`
 const MEMORY: u16 = 1 << 1;
-
-fn engine_source(accelerator: Accelerator) -> u64 {
-    match accelerator {
-        host::ZIP => 0x30_10a0,
-        host::SEC => 0x30_1010,
-        _ => 0x30_1600,
-    }
-}
 
 /// An error that needs no reset: the driver is told by an interrupt, says so, and takes it back.
 fn recovers(
@@ -35,7 +26,7 @@ fn recovers(
     let (what, bits) = order;
     let source = match what {
         "ras" => QM_SOURCE,
-        _ => engine_source(accelerator),
+        _ => accelerator.errors.source.into(),
     };
     let what = format!("{}: {what} {bits:#x}", accelerator.name);
     let debugfs = Debugfs::of(accelerator, pf);
