@@ -15,9 +15,6 @@ struct acc_link_poll;
 void acc_link_pf_bound(struct pci_dev *pdev, struct hisi_qm *qm);
 void acc_link_pf_unbind(struct pci_dev *pdev);
 
-/* Implemented in Rust (pf.rs): looks at a PF; whether to look again. */
-bool acc_link_look(const void *owner);
-
 int acc_link_start(void);
 void acc_link_stop(void);
 
@@ -30,7 +27,8 @@ bool acc_link_qm_reset_trylock(struct hisi_qm *qm);
 void acc_link_qm_reset_unlock(struct hisi_qm *qm);
 bool acc_link_qm_works(const struct hisi_qm *qm);
 
-struct acc_link_poll *acc_link_poll_new(const void *owner);
+/* @look is called with @owner, and returns whether to call it again. */
+struct acc_link_poll *acc_link_poll_new(const void *owner, bool (*look)(const void *owner));
 void acc_link_poll_start(struct acc_link_poll *poll);
 void acc_link_poll_free(struct acc_link_poll *poll);
 

@@ -9,12 +9,13 @@
 //! handle returns [`ENODEV`], before the PF's driver unbinds: a handle never dangles, however long
 //! it is kept.
 //!
-//! Unsafe code is in `notify.rs` (the bus notifier) and `raw.rs` (the pointer to `struct hisi_qm`, work
-//! that is due later).
+//! Unsafe code is in `notify.rs` (the bus notifier), `raw.rs` (the pointer to `struct hisi_qm`) and
+//! `poll.rs` (delayed work).
 
 mod bindings;
 mod notify;
 mod pf;
+mod poll;
 mod raw;
 
 pub use self::pf::{

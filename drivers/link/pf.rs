@@ -2,9 +2,12 @@
 
 //! The handle of a PF's queue manager.
 
-use crate::raw::{
-    Poll,
-    RawQm, //
+use crate::{
+    poll::{
+        Look,
+        Poll, //
+    },
+    raw::RawQm, //
 };
 use core::ptr::NonNull;
 use hisi_acc_hw::{
@@ -50,7 +53,7 @@ struct Bound {
     /// How many [`Watch`]es there are.
     watches: usize,
     /// Looks while there are some. It has a reference of the [`PfQm`]: [`PfQm::revoke`] ends that.
-    poll: Option<Poll>,
+    poll: Option<Poll<PfQm>>,
 }
 
 impl Bound {
@@ -126,15 +129,6 @@ impl PfQm {
                 bound.qm.reset_unlock();
             }
         }
-    }
-
-    /// Looks whether the PF is being reset; whether to look again.
-    pub(crate) fn look(&self) -> bool {
-        self.with(|bound| {
-            bound.look();
-            Ok(bound.watches != 0)
-        })
-        .unwrap_or(false)
     }
 
     /// Begins to watch for resets of the PF: [`EBUSY`] where it is being reset now, or a reset has
@@ -255,6 +249,17 @@ impl PfQm {
             }
             Ok(())
         });
+    }
+}
+
+impl Look for PfQm {
+    /// Looks whether the PF is being reset, as long as there are watches.
+    fn look(&self) -> bool {
+        self.with(|bound| {
+            bound.look();
+            Ok(bound.watches != 0)
+        })
+        .unwrap_or(false)
     }
 }
 

@@ -17,17 +17,18 @@
 struct acc_link_poll {
 	struct delayed_work work;
 	const void *owner;
+	bool (*look)(const void *owner);
 };
 
 static void acc_link_poll_work(struct work_struct *work)
 {
 	struct acc_link_poll *poll = container_of(to_delayed_work(work), struct acc_link_poll, work);
 
-	if (acc_link_look(poll->owner))
+	if (poll->look(poll->owner))
 		acc_link_poll_start(poll);
 }
 
-struct acc_link_poll *acc_link_poll_new(const void *owner)
+struct acc_link_poll *acc_link_poll_new(const void *owner, bool (*look)(const void *owner))
 {
 	struct acc_link_poll *poll = kzalloc_obj(*poll);
 
@@ -35,16 +36,17 @@ struct acc_link_poll *acc_link_poll_new(const void *owner)
 		return NULL;
 	INIT_DELAYED_WORK(&poll->work, acc_link_poll_work);
 	poll->owner = owner;
+	poll->look = look;
 	return poll;
 }
 
-/* Nothing where it has been started. It goes on till acc_link_look() says that it is enough. */
+/* Does nothing if it is started already. The work goes on until @look returns false. */
 void acc_link_poll_start(struct acc_link_poll *poll)
 {
 	schedule_delayed_work(&poll->work, msecs_to_jiffies(ACC_LINK_POLL_MS));
 }
 
-/* Waits for a look that is on its way. */
+/* Waits for a call that is in progress. */
 void acc_link_poll_free(struct acc_link_poll *poll)
 {
 	cancel_delayed_work_sync(&poll->work);

@@ -2,17 +2,12 @@
 
 //! The pointer to a PF's `struct hisi_qm`, and what can be done with it.
 
-use crate::{
-    bindings,
-    pf::PfQm, //
-};
+use crate::bindings;
 use core::ptr::NonNull;
 use hisi_acc_hw::regs;
 use kernel::{
     bindings as kbindings,
-    ffi,
-    prelude::*,
-    sync::Arc, //
+    prelude::*, //
 };
 
 /// A PF's queue manager.
@@ -92,53 +87,4 @@ impl RawQm {
         // SAFETY: By the type invariant.
         unsafe { bindings::acc_link_qm_reset_unlock(self.qm.as_ptr().cast()) };
     }
-}
-
-/// Looks at a PF from time to time, once it is started; none is on its way when this is gone.
-///
-/// # Invariants
-///
-/// `poll` comes from `acc_link_poll_new()`, and what `owner` refers to is its owner.
-pub(crate) struct Poll {
-    poll: NonNull<bindings::acc_link_poll>,
-    _owner: Arc<PfQm>,
-}
-
-// SAFETY: Work may be started and cancelled by any thread.
-unsafe impl Send for Poll {}
-
-impl Poll {
-    pub(crate) fn new(owner: Arc<PfQm>) -> Result<Self> {
-        let pf: *const PfQm = &*owner;
-        // SAFETY: It is kept, and no more.
-        let poll = unsafe { bindings::acc_link_poll_new(pf.cast()) };
-        // INVARIANT: Just made, for this owner.
-        Ok(Self {
-            poll: NonNull::new(poll).ok_or(ENOMEM)?,
-            _owner: owner,
-        })
-    }
-
-    /// From now on, till [`PfQm::look`] says that it is enough; nothing where it has been started.
-    pub(crate) fn start(&self) {
-        // SAFETY: Valid by the type invariant.
-        unsafe { bindings::acc_link_poll_start(self.poll.as_ptr()) };
-    }
-}
-
-impl Drop for Poll {
-    fn drop(&mut self) {
-        // SAFETY: Valid by the type invariant, and nobody else has it.
-        unsafe { bindings::acc_link_poll_free(self.poll.as_ptr()) };
-    }
-}
-
-/// # Safety
-///
-/// To be called by a [`Poll`], with its owner.
-#[no_mangle]
-unsafe extern "C" fn acc_link_look(owner: *const ffi::c_void) -> bool {
-    // SAFETY: The `Poll` has a reference of its owner, and waits for this before it lets go of it.
-    let qm = unsafe { &*owner.cast::<PfQm>() };
-    qm.look()
 }
