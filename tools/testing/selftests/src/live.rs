@@ -3,8 +3,8 @@
 //! `make demo`: stock QEMU migrates a guest whose VF is busy, to look at.
 
 use crate::{
-    cases::qemu::migrations as qemu,
     nested::{event, Config, Record, Vm},
+    support::qemu,
 };
 use acc_vfio_user::{
     host::{Function, ZIP},

@@ -22,12 +22,14 @@ mod sample;
 mod slices;
 mod stream;
 mod topology;
+mod trace;
 mod twin;
 mod upstream;
 
+use crate::support;
 use acc_vfio_user::{ensure, host, Driver, Result};
 
-pub use dirty::victim;
+pub use dirty::dies::serve as victim;
 pub use needs::needs;
 
 /// A case: all it needs it sets up, and it leaves nothing behind.
@@ -64,7 +66,7 @@ const PLAIN: &[(&str, Case)] = &[
         "migration.cross_rust_to_c",
         migration::moves::cross_rust_to_c,
     ),
-    ("migration.mailbox_answer", dirty::answer::state_changes),
+    ("migration.mailbox_answer", migration::answer::state_changes),
     ("beside_c.accesses", beside_c::compare::accesses),
     ("beside_c.streams", beside_c::compare::streams),
     ("stream.fuzz", stream::fuzz::fuzz),
@@ -104,57 +106,60 @@ const PLAIN: &[(&str, Case)] = &[
     ("reset.without_turn", reset::unseen::without_turn),
     ("p2p.arcs", p2p::arcs::arcs),
     ("p2p.quiet", p2p::states::quiet),
-    ("p2p.two_vfs", p2p::states::two_vfs),
-    ("trace.events", debugfs::files::events),
-    ("dirty.uapi", dirty::uapi),
-    ("dirty.policy", dirty::policy),
-    ("dirty.parameter", dirty::parameter),
-    ("dirty.shown", dirty::shown),
-    ("dirty.before_start", dirty::before_start),
-    ("dirty.untaken", dirty::untaken),
-    ("dirty.target_is_source", dirty::target_is_source),
-    ("dirty.mailbox", dirty::mailbox),
+    ("p2p.two_vfs", support::moves::two_vfs),
+    ("trace.events", trace::events::events),
+    ("dirty.uapi", dirty::uapi::uapi),
+    ("dirty.policy", dirty::uapi::policy),
+    ("dirty.parameter", dirty::shown::parameter),
+    ("dirty.shown", dirty::shown::shown),
+    ("dirty.before_start", dirty::life::before_start),
+    ("dirty.untaken", dirty::life::untaken),
+    ("dirty.target_is_source", dirty::life::target_is_source),
+    ("dirty.mailbox", dirty::life::mailbox),
     ("dirty.mailbox_answer", dirty::answer::while_logging),
-    ("dirty.reset", dirty::reset),
-    ("dirty.ways_in", dirty::ways_in),
-    ("dirty.again", dirty::again),
-    ("dirty.stopped", dirty::stopped),
-    ("dirty.late_completions", dirty::late_completions),
-    ("dirty.not_understood", dirty::not_understood),
-    ("dirty.hostile_rings", dirty::rings),
-    ("dirty.hostile_descriptors", dirty::descriptors),
-    ("dirty.hostile_doorbells", dirty::doorbells),
-    ("dirty.hostile_changing", dirty::changing),
-    ("dirty.hostile_unmapped", dirty::unmapped),
-    ("dirty.hostile_many_vfs", dirty::many_vfs),
-    ("dirty.watched", dirty::watched),
-    ("dirty.odd_before", dirty::odd_before),
-    ("dirty.busy_mailbox", dirty::busy_mailbox),
-    ("dirty.error_event", dirty::error_event),
-    ("dirty.reset_and_doorbells", dirty::reset_and_doorbells),
-    ("dirty.address_spaces", dirty::address_spaces),
-    ("dirty.user_dies", dirty::user_dies),
-    ("dirty.no_room", dirty::no_room),
-    ("dirty.statistics", dirty::statistics),
-    ("dirty.no_memory", dirty::no_memory),
+    ("dirty.reset", dirty::life::reset),
+    ("dirty.ways_in", dirty::life::ways_in),
+    ("dirty.again", dirty::life::again),
+    ("dirty.stopped", dirty::life::stopped),
+    ("dirty.late_completions", dirty::late::late_completions),
+    ("dirty.not_understood", dirty::late::not_understood),
+    ("dirty.hostile_rings", dirty::items::rings),
+    ("dirty.hostile_descriptors", dirty::items::descriptors),
+    ("dirty.hostile_doorbells", dirty::items::doorbells),
+    ("dirty.hostile_changing", dirty::hostile::changing),
+    ("dirty.hostile_unmapped", dirty::hostile::unmapped),
+    ("dirty.hostile_many_vfs", dirty::hostile::many_vfs),
+    ("dirty.watched", dirty::watched::watched),
+    ("dirty.odd_before", dirty::begins::odd_before),
+    ("dirty.busy_mailbox", dirty::begins::busy_mailbox),
+    ("dirty.error_event", dirty::begins::error_event),
+    (
+        "dirty.reset_and_doorbells",
+        dirty::begins::reset_and_doorbells,
+    ),
+    ("dirty.address_spaces", dirty::spaces::address_spaces),
+    ("dirty.user_dies", dirty::dies::user_dies),
+    ("dirty.no_room", dirty::room::no_room),
+    ("dirty.statistics", dirty::room::statistics),
+    ("dirty.no_memory", dirty::no_memory::no_memory),
     ("debugfs.while_migrating", debugfs::files::while_migrating),
     ("qemu.libvirt_alias", qemu::migrations::libvirt_alias),
     ("kunit.vfio_rs", kunit::vfio_rs::vfio_rs),
-    ("link.alias", link::unbind::alias),
+    ("link.alias", support::modules::alias),
     ("topology.no_link", topology::places::no_link),
     ("topology.no_group", topology::groups::no_group),
     ("topology.v2", topology::versions::v2),
     ("topology.window", topology::versions::window),
     ("link.in_tree_vf", link::notify::in_tree_vf),
     ("link.pf_unbind", link::unbind::pf_unbind),
-    ("link.pf_unbind_in_load", fault::load::pf_unbind),
+    ("link.pf_unbind_in_load", link::in_load::pf_unbind),
     ("link.module_unload", link::unbind::module_unload),
     ("sample.edu_migrates", sample::edu::edu_migrates),
     ("sample.edu_states", sample::edu::edu_states),
     ("sample.edu_bad_stream", sample::edu::edu_bad_stream),
     ("sample.edu_reset", sample::edu::edu_reset),
     ("sample.edu_hidden", sample::edu::edu_hidden),
-    ("sample.edu_only", topology::foreign::edu_only),
+    ("sample.edu_only", sample::only::edu_only),
     ("sample.edu_without_p2p", sample::arcs::without_p2p),
 ];
 
@@ -162,7 +167,7 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("migration.busy_queue", migration::moves::busy_queue),
     ("migration.sec", migration::moves::sec),
     ("migration.hpre", migration::moves::hpre),
-    ("migration.idle", migration::moves::idle),
+    ("migration.idle", support::moves::idle),
     (
         "migration.no_guest_driver",
         migration::moves::no_guest_driver,
@@ -256,8 +261,8 @@ const BOTH: &[(&str, DriverCase)] = &[
     ("hidden.offsets", hidden::bar2::offsets),
     ("hidden.ioeventfd", hidden::doors::ioeventfd),
     ("hidden.dma_buf", hidden::doors::dma_buf),
-    ("hidden.asleep", fault::asleep::hidden),
-    ("hidden.other_vf", beside_c::compare::other_vf),
+    ("hidden.asleep", hidden::asleep::hidden),
+    ("hidden.other_vf", hidden::other_vf::other_vf),
     ("hidden.hot_reset", hidden::backdoors::hot_reset),
     ("hidden.debugfs", hidden::backdoors::debugfs),
 ];
@@ -275,11 +280,14 @@ const REMARKS: &[(&str, RemarkCase)] = &[
 
 /// The same for ours only.
 const RUST_REMARKS: &[(&str, RemarkCase)] = &[
-    ("lifetime.close_and_reset", reset::races::close_and_reset),
-    ("dirty.off_is_free", dirty::off_is_free),
-    ("dirty.superset_zip", dirty::superset_zip),
-    ("dirty.superset_sec", dirty::superset_sec),
-    ("dirty.superset_hpre", dirty::superset_hpre),
+    (
+        "lifetime.close_and_reset",
+        lifetime::close_and_reset::close_and_reset,
+    ),
+    ("dirty.off_is_free", dirty::cost::off_is_free),
+    ("dirty.superset_zip", dirty::precise::superset_zip),
+    ("dirty.superset_sec", dirty::precise::superset_sec),
+    ("dirty.superset_hpre", dirty::precise::superset_hpre),
     ("qemu.iommufd_two_vfs", qemu::migrations::iommufd_two_vfs),
     ("qemu.ping_pong", qemu::migrations::ping_pong),
     ("qemu.sec_vf", qemu::migrations::sec_vf),
@@ -307,7 +315,7 @@ const DIRTY_TRACKING: bool = true;
 /// The same for both, where it does.
 const TRACKED: &[(&str, RemarkCase)] = &[
     ("qemu.iommufd_precopy", qemu::tracked::iommufd_precopy),
-    ("dirty.qemu_precopy", qemu::tracked::qemu_precopy),
+    ("dirty.qemu_precopy", dirty::qemu::qemu_precopy),
 ];
 
 /// Suites whose cases run on accelerators of both generations: those of V5 with `:v5` behind the

@@ -2,9 +2,15 @@
 
 //! Pages that a device wrote, the log of them, and a VF that works while it is logged.
 
-use super::bench::Bench;
-use crate::twin::Twin;
-use acc_vfio_user::{host::Accelerator, memory::IOVA, vfio::Device, Driver, Result};
+use crate::{support::bench::Bench, twin::Twin};
+use acc_vfio_user::{
+    host::{self, Accelerator},
+    memory::IOVA,
+    qm::Qm,
+    vfio::Device,
+    work::{self, Workload},
+    Driver, Result,
+};
 use std::ops::Range;
 
 pub const PAGE: u64 = 4096;
@@ -124,3 +130,51 @@ pub fn covers(dirty: &Pages, written: &Pages, when: &str) -> Result<()> {
 pub fn bench(accelerator: Accelerator, vfs: usize) -> Result<Bench> {
     Bench::with_memory(accelerator, &vec![Driver::Rust; vfs], ARENA)
 }
+
+/// A ZIP VF that tracks, with a driver.
+pub struct Vf {
+    pub bench: Bench,
+    pub device: Device,
+    pub qm: Qm,
+    pub work: Workload,
+}
+
+pub const JOBS: usize = 24;
+
+impl Vf {
+    pub fn new() -> Result<Self> {
+        let bench = bench(host::ZIP, 1)?;
+        let device = bench.open(0)?;
+        Self::over(bench, device)
+    }
+
+    pub fn over(mut bench: Bench, device: Device) -> Result<Self> {
+        let mut qm = Qm::new(&device, &mut bench.memory, &work::Zip)?;
+        let mut work = Workload::new(&work::Zip, &mut bench.memory, JOBS);
+        work.round(&mut qm, &bench.memory, JOBS)?;
+        Ok(Self {
+            bench,
+            device,
+            qm,
+            work,
+        })
+    }
+
+    pub fn submit(&mut self, n: usize) -> Result<()> {
+        for _ in 0..n {
+            self.work.submit(&mut self.qm, &self.bench.memory)?;
+        }
+        Ok(())
+    }
+
+    pub fn round(&mut self) -> Result<()> {
+        self.work.round(&mut self.qm, &self.bench.memory, JOBS)
+    }
+
+    pub fn written(&self) -> Result<Pages> {
+        Pages::written(&self.bench.twin, "vf1")
+    }
+}
+
+/// An address that nothing is mapped at.
+pub const NOWHERE: u64 = 0x7000_0000_0000;

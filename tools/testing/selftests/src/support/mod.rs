@@ -2,10 +2,22 @@
 
 //! What cases share.
 
+pub mod bar2;
 pub mod bare;
 pub mod bench;
+pub mod busy;
+pub mod commands;
+pub mod crypto;
+pub mod edu;
 pub mod inject;
 pub mod ktap;
 pub mod logged;
+pub mod modules;
+pub mod moves;
 pub mod pair;
+pub mod pf;
+pub mod qemu;
+pub mod refused;
+pub mod stops;
+pub mod streams;
 pub mod trace;

@@ -3,10 +3,7 @@
 //! `dirty.odd_before`, `dirty.busy_mailbox`, `dirty.error_event`, `dirty.reset_and_doorbells`: logging
 //! begins, and goes on, while the VF is not as drivers have it.
 
-use crate::{
-    cases::dirty::life::Vf,
-    support::logged::{covers, Logged},
-};
+use crate::support::logged::{covers, Logged, Vf, JOBS};
 use acc_vfio_user::{
     ensure, errno, host,
     qm::{Mailbox, Qm},
@@ -100,8 +97,7 @@ pub fn busy_mailbox() -> Result<()> {
     }
     let given = vf.bench.twin.counts()?.with_prefix("vf1", "mailbox.");
     ensure!(given == 0, "{given} commands to a busy mailbox");
-    vf.work
-        .round(&mut vf.qm, &vf.bench.memory, super::life::JOBS)?;
+    vf.work.round(&mut vf.qm, &vf.bench.memory, JOBS)?;
     covers(&log.report()?, &vf.written()?, "a busy mailbox")?;
     vf.bench.twin.fault("vf1", "clear")?;
     vf.device.reset()?;

@@ -2,12 +2,9 @@
 
 //! `dirty.user_dies`: the process that has a VF with a log on ends without a word, wherever it is.
 
-use crate::{
-    cases::dirty::life::Vf,
-    support::{
-        bench::{Bench, VFS},
-        logged::{arena, covers, Logged, ARENA, PAGE},
-    },
+use crate::support::{
+    bench::{Bench, VFS},
+    logged::{arena, covers, Logged, Vf, ARENA, PAGE},
 };
 use acc_vfio_user::{
     ensure, errno, host,

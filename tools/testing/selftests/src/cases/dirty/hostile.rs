@@ -6,7 +6,7 @@
 use crate::{
     support::{
         bench::Bench,
-        logged::{bench, covers, Logged, Pages, PAGE},
+        logged::{bench, covers, Logged, Pages, NOWHERE, PAGE},
     },
     twin::Twin,
 };
@@ -24,9 +24,6 @@ use std::{
     thread,
     time::Duration,
 };
-
-/// An address that nothing is mapped at.
-pub const NOWHERE: u64 = 0x7000_0000_0000;
 
 struct Vf {
     bench: Bench,

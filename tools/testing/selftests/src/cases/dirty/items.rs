@@ -3,12 +3,9 @@
 //! `dirty.hostile_rings`, `_descriptors`, `_doorbells`: one thing after another that no driver does,
 //! each done to a function that is fresh: what came before it does not make all dirty.
 
-use crate::{
-    cases::dirty::hostile::NOWHERE,
-    support::{
-        bench::Bench,
-        logged::{bench, covers, Logged, Pages, PAGE},
-    },
+use crate::support::{
+    bench::Bench,
+    logged::{bench, covers, Logged, Pages, NOWHERE, PAGE},
 };
 use acc_vfio_user::{
     ensure, host,

@@ -3,8 +3,7 @@
 //! Logging begins, goes on and ends while other things happen to the VF.
 
 use crate::support::{
-    bench::Bench,
-    logged::{bench, covers, Logged, Pages},
+    logged::{bench, covers, Logged, Pages, Vf, JOBS},
     pair::Pair,
 };
 use acc_vfio_user::{
@@ -12,56 +11,12 @@ use acc_vfio_user::{
     migrate::{self, Quiet},
     qm::Qm,
     vfio::{state, Container, Device, Group},
-    work::{self, Workload},
+    work::{self},
     Result,
 };
 
-/// A ZIP VF that tracks, with a driver.
-pub struct Vf {
-    pub bench: Bench,
-    pub device: Device,
-    pub qm: Qm,
-    pub work: Workload,
-}
-
-pub const JOBS: usize = 24;
 /// A job takes so long that it is in flight for sure.
 const SLOW_NS: u64 = 20_000_000;
-
-impl Vf {
-    pub fn new() -> Result<Self> {
-        let bench = bench(host::ZIP, 1)?;
-        let device = bench.open(0)?;
-        Self::over(bench, device)
-    }
-
-    pub fn over(mut bench: Bench, device: Device) -> Result<Self> {
-        let mut qm = Qm::new(&device, &mut bench.memory, &work::Zip)?;
-        let mut work = Workload::new(&work::Zip, &mut bench.memory, JOBS);
-        work.round(&mut qm, &bench.memory, JOBS)?;
-        Ok(Self {
-            bench,
-            device,
-            qm,
-            work,
-        })
-    }
-
-    pub fn submit(&mut self, n: usize) -> Result<()> {
-        for _ in 0..n {
-            self.work.submit(&mut self.qm, &self.bench.memory)?;
-        }
-        Ok(())
-    }
-
-    pub fn round(&mut self) -> Result<()> {
-        self.work.round(&mut self.qm, &self.bench.memory, JOBS)
-    }
-
-    pub fn written(&self) -> Result<Pages> {
-        Pages::written(&self.bench.twin, "vf1")
-    }
-}
 
 /// Jobs that were submitted before logging began: nobody has decoded them, so all is dirty till they
 /// are done, and no longer.

@@ -3,12 +3,9 @@
 //! `dirty.no_room`, `dirty.statistics`: what a log holds has bounds, beyond which all is dirty; and what
 //! debugfs shows of it.
 
-use crate::{
-    cases::dirty::life,
-    support::{
-        bench::Bench,
-        logged::{arena, bench, covers, Logged, Pages, ARENA, PAGE},
-    },
+use crate::support::{
+    bench::Bench,
+    logged::{arena, bench, covers, Logged, Pages, ARENA, PAGE},
 };
 use acc_vfio_user::{
     ensure,
@@ -277,7 +274,7 @@ fn chunks(vf: &mut Vf) -> Result<()> {
 pub fn statistics() -> Result<()> {
     const JOBS: u64 = 8;
     host::vfs(crate::support::bench::VFS)?[0].unbind()?;
-    let mut vf = life::Vf::new()?;
+    let mut vf = crate::support::logged::Vf::new()?;
     let function = vf.bench.vfs[0].clone();
     let shown = || Shown::of(&function);
     let nothing = shown()?;

@@ -3,10 +3,7 @@
 //! `dirty.address_spaces`: a process with more than one address space: the driver reads entries from
 //! the one that the device has, or from none.
 
-use crate::{
-    cases::dirty::life::Vf,
-    support::logged::{bench, covers, Logged, Pages, ARENA, PAGE},
-};
+use crate::support::logged::{bench, covers, Logged, Pages, Vf, ARENA, PAGE};
 use acc_vfio_user::{
     ensure, host,
     memory::{Memory, IOVA},

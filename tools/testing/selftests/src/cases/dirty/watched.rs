@@ -3,7 +3,7 @@
 //! `dirty.watched`: whichever way the page of the mailbox is reached, the driver sees it, and while it
 //! asks the mailbox itself nobody reaches the page.
 
-use crate::{cases::dirty::life::Vf, support::logged::Logged};
+use crate::support::logged::{Logged, Vf};
 use acc_vfio_user::{ensure, host, qm::Mailbox, vfio::Mapping, Result};
 use hisi_acc_hw::{
     mailbox::{Command, Message},

@@ -4,9 +4,9 @@
 //! with each accelerator. The driver reads them in the PF's status registers
 //! (`hisi_acc_check_int_state()` of hisi_acc_vfio_pci.c), of which each engine has its own.
 
-use crate::{
-    cases::fault::device::{no_stop, stops},
-    support::pair::Pair,
+use crate::support::{
+    pair::Pair,
+    stops::{no_stop, stops},
 };
 use acc_vfio_user::{
     ensure, errno,

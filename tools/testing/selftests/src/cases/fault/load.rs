@@ -2,33 +2,18 @@
 
 //! `fault.load_*`, `link.pf_unbind_in_load`: a stream is whole, and its loading fails.
 
-use crate::support::{bench::Bench, pair::Pair};
+use crate::support::{
+    pair::Pair,
+    streams::{is_in, written},
+};
 use acc_vfio_user::{
     ensure, errno, host,
     migrate::{save, Quiet},
-    vfio::{state, Device},
+    vfio::state,
     Driver, Result,
 };
-use std::{fs::File, io::Write, os::fd::AsRawFd, thread};
+use std::{os::fd::AsRawFd, thread};
 use vmm_sys_util::eventfd::EventFd;
-
-/// A target in RESUMING that has got all of a stream.
-fn written(target: &Device, stream: &[u8]) -> Result<File> {
-    let mut file = target.set_state(state::RESUMING)?.ok_or("no file")?;
-    file.write_all(stream)?;
-    Ok(file)
-}
-
-fn is_in(device: &Device, what: &str, wanted: u32) -> Result<()> {
-    let now = device.state()?;
-    ensure!(
-        now == wanted,
-        "{what}: the state is {}, not {}",
-        state::name(now),
-        state::name(wanted)
-    );
-    Ok(())
-}
 
 /// At whatever command it fails, and however: the target is reset once, and the next try goes well. A
 /// target of which no register can be reached is not touched, and stays in RESUMING with what was written.
@@ -103,52 +88,6 @@ pub fn and_reset_fail() -> Result<()> {
     drop(pair);
     host::wait_for("the unbinding", || unbinding.is_finished())?;
     unbinding.join().map_err(|_| "panicked")??;
-    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
-    pair.migrate(true)?;
-    pair.round()
-}
-
-/// The PF is unbound while a target is loaded. Its driver takes the VFs away, the first of them first,
-/// and waits for whoever has it open with its device lock held: the load cannot be done, and the VF
-/// cannot be reset.
-pub fn pf_unbind() -> Result<()> {
-    let bench = Bench::new(&[Driver::Rust, Driver::Rust])?;
-    let target = bench.open(0)?;
-    let source = bench.open(1)?;
-    let pair = Pair::over(host::ZIP, bench, source, target)?;
-    let stream = save(&pair.source, false, &mut Quiet)?;
-    let file = written(&pair.target, &stream)?;
-    let request = EventFd::new(libc::EFD_NONBLOCK)?;
-    pair.target.set_request(request.as_raw_fd())?;
-    let (target, twin) = (&pair.target, &pair.bench.twin);
-    twin.mark()?;
-    twin.fault("vf1", "mailbox-busy on")?;
-    let pf = host::pf()?;
-    let (error, unbinding) = thread::scope(|scope| -> Result<_> {
-        let loading = scope.spawn(|| errno(target.set_state(state::STOP)));
-        let begun = host::wait_for("the loading", || {
-            twin.counts()
-                .is_ok_and(|counts| counts.get("vf1", "mailbox.SQC_BT") == 1)
-        });
-        let pf = pf.clone();
-        let unbinding = thread::spawn(move || pf.unbind().map_err(|e| e.to_string()));
-        let asked = host::wait_for("the request", || request.read().is_ok());
-        let too_late = loading.is_finished();
-        let error = loading.join().map_err(|_| "panicked")?;
-        begun.and(asked)?;
-        ensure!(!too_late, "the VFs were taken away too late");
-        Ok((error, unbinding))
-    })?;
-    twin.fault("vf1", "clear")?;
-    ensure!(error == libc::EAGAIN, "errno {error}");
-    is_in(target, "the PF goes", state::RESUMING)?;
-    let error = errno(target.set_state(state::STOP));
-    ensure!(error == libc::ENODEV, "once more: errno {error}");
-    is_in(target, "once more", state::RESUMING)?;
-    drop((pair, file));
-    host::wait_for("the unbinding", || unbinding.is_finished())?;
-    unbinding.join().map_err(|_| "panicked")??;
-    pf.bind(host::ZIP.module)?;
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     pair.migrate(true)?;
     pair.round()

@@ -2,12 +2,10 @@
 
 //! `hidden.hot_reset`, `hidden.debugfs`: ways to a device that are not to its regions.
 
-use crate::{
-    cases::hidden::bar2::{refuses, untouched},
-    support::{
-        bench::{Bench, VFS},
-        pair::Pair,
-    },
+use crate::support::{
+    bar2::{refuses, untouched},
+    bench::{Bench, VFS},
+    pair::Pair,
 };
 use acc_vfio_user::{ensure, errno, host, vfio::state, Driver, Result};
 use std::{fs, os::unix::fs::PermissionsExt};

@@ -3,58 +3,11 @@
 //! `hidden.*`: the upper half of BAR2 is not the user's, on any way to a region. On V5 it is, for the
 //! migration registers are in the PF: what is beyond the edge is beyond the BAR there.
 
-use crate::support::bench::Bench;
-use acc_vfio_user::{
-    ensure, errno, host,
-    vfio::{Device, Region},
-    Driver, Result,
+use crate::support::{
+    bar2::{edge, refuses, untouched, PAGE},
+    bench::Bench,
 };
-
-pub const PAGE: u64 = 4096;
-
-/// Where the hidden part begins.
-pub fn edge() -> Result<u64> {
-    Ok(if host::is_v5()? { 0x1_0000 } else { 0x8000 })
-}
-
-/// The model's word that nobody touched the migration registers.
-pub fn untouched(bench: &Bench, vf: &str) -> Result<()> {
-    let counts = bench.twin.counts()?;
-    let (reads, writes) = (
-        counts.get(vf, "reg_read_migration"),
-        counts.get(vf, "reg_write_migration"),
-    );
-    ensure!(
-        reads == 0 && writes == 0,
-        "the hidden half saw {reads} reads and {writes} writes"
-    );
-    Ok(())
-}
-
-/// Beyond the edge there is nothing to read, write or map.
-pub fn refuses(device: &Device, region: &Region) -> Result<()> {
-    let edge = edge()?;
-    let mut word = [0; 8];
-    for at in [edge, edge + 4, 2 * edge - 8, 2 * edge, 0xff_ffff_fff8] {
-        let read = errno(device.read_at(region, at, &mut word));
-        ensure!(read == libc::EINVAL, "read at {at:#x}: errno {read}");
-        let write = errno(device.write_at(region, at, &word));
-        ensure!(write == libc::EINVAL, "write at {at:#x}: errno {write}");
-    }
-    for (at, len) in [
-        (edge, PAGE),
-        (0, 2 * edge),
-        (edge - PAGE, 2 * PAGE),
-        // Whose length is rounded up
-        (edge - PAGE, PAGE + 1),
-        (2 * edge - PAGE, PAGE),
-    ] {
-        let result = device.mmap(region, at, len as usize).map(|_| ());
-        let e = errno(result);
-        ensure!(e == libc::EINVAL, "mmap of {len:#x} at {at:#x}: errno {e}");
-    }
-    Ok(())
-}
+use acc_vfio_user::{ensure, errno, vfio::Region, Driver, Result};
 
 pub fn region_info(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;

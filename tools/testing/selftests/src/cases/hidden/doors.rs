@@ -2,9 +2,9 @@
 
 //! `hidden.ioeventfd`, `hidden.dma_buf`: ways to the bytes of a BAR that are no read, write or mapping.
 
-use crate::{
-    cases::hidden::bar2::{edge, untouched, PAGE},
-    support::bench::Bench,
+use crate::support::{
+    bar2::{edge, untouched, PAGE},
+    bench::Bench,
 };
 use acc_vfio_user::{
     ensure, errno,

@@ -3,9 +3,8 @@
 //! `lifetime.*`: a device is taken away from a driver while somebody uses it.
 
 use crate::{
-    cases::reset::function::Busy,
     differences::states,
-    support::{bench::Bench, pair::Pair},
+    support::{bench::Bench, busy::Busy, pair::Pair},
 };
 use acc_vfio_user::{
     ensure, errno,

@@ -2,7 +2,7 @@
 
 //! `link.in_tree_vf`: which functions are published.
 
-use crate::{cases::twin::model, support::bench::Bench};
+use crate::support::{bench::Bench, crypto};
 use acc_vfio_user::{ensure, host, Driver, Result};
 use std::fs;
 
@@ -32,7 +32,7 @@ pub fn in_tree_vf() -> Result<()> {
     ensure!(vf.link().is_none(), "the VF is published");
     ensure!(published()? == before, "now there are {:?}", published()?);
     // Its algorithms go with it.
-    model::tested(host::ZIP)?;
+    crypto::tested(host::ZIP)?;
     vf.unbind()?;
     ensure!(published()? == before, "now there are {:?}", published()?);
     ensure!(

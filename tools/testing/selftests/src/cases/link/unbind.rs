@@ -9,18 +9,6 @@ use acc_vfio_user::{
     vfio::state,
     Driver, Result,
 };
-use std::process::Command;
-
-/// libvirt and driverctl find the driver by its `vfio_pci:` alias.
-pub fn alias() -> Result<()> {
-    let output = Command::new("modinfo").arg("hisi_acc_vfio_rs").output()?;
-    let text = String::from_utf8_lossy(&output.stdout);
-    for device in ["A251", "A256", "A259"] {
-        let alias = format!("vfio_pci:v000019E5d0000{device}sv*sd*bc*sc*i*");
-        ensure!(text.contains(&alias), "no alias {alias} in:\n{text}");
-    }
-    Ok(())
-}
 
 /// The PF's driver is unbound while a VF is open: the VF's migration ends in errors, nothing else.
 pub fn pf_unbind() -> Result<()> {

@@ -6,12 +6,13 @@ use crate::{
     differences::{NOT_MATCHING, PRECOPY_INFO_OVER, TOO_LONG},
     support::{
         bench::{Bench, VFS},
+        moves::busy,
         pair::{Pair, JOBS},
     },
 };
 use acc_vfio_user::{
     ensure, errno,
-    host::{self, Accelerator},
+    host::{self},
     migrate::{self, offer, Quiet, MATCH, WHOLE},
     qm::Qm,
     vfio::{precopy_info, state},
@@ -23,27 +24,6 @@ use std::{
     sync::mpsc,
     thread,
 };
-
-/// With jobs queued, one on its way, completions unread.
-fn busy(accelerator: Accelerator, from: Driver, to: Driver, precopy: bool) -> Result<()> {
-    let mut pair = Pair::of(accelerator, from, to)?;
-    // Some have been done by now, and nobody has looked.
-    pair.work_in_flight()?;
-    let stream = migrate::save(&pair.source, precopy, &mut Quiet)?;
-    ensure!(
-        stream.len() == WHOLE,
-        "the stream has {} bytes",
-        stream.len()
-    );
-    let before = pair.bench.twin.counts()?;
-    let done = before.get("vf1", "jobs_done");
-    ensure!(done < JOBS as u64, "all jobs were done before the stop");
-    let hidden = before.get("vf1", "reg_read_migration");
-    ensure!(hidden >= 14, "{hidden} reads of the migration registers");
-
-    pair.arrive(&stream)?;
-    pair.go_on_after(done)
-}
 
 pub fn busy_queue(driver: Driver) -> Result<()> {
     busy(host::ZIP, driver, driver, true)
@@ -67,24 +47,6 @@ pub fn cross_c_to_rust() -> Result<()> {
 
 pub fn cross_rust_to_c() -> Result<()> {
     busy(host::ZIP, Driver::Rust, Driver::C, true)
-}
-
-pub fn idle(driver: Driver) -> Result<()> {
-    let mut pair = Pair::new(driver, driver)?;
-    let flags = pair.source.migration_flags()?;
-    ensure!(
-        flags & 1 != 0 && flags & 4 != 0,
-        "migration flags {flags:#x}"
-    );
-    let size = pair.source.migration_data_size()?;
-    ensure!(size == WHOLE as u64, "data size {size}");
-    let stream = pair.migrate(true)?;
-    ensure!(
-        stream.len() == WHOLE,
-        "the stream has {} bytes",
-        stream.len()
-    );
-    pair.round()
 }
 
 /// No driver has set the VF up: the match data are all there is, and the target works afterwards.

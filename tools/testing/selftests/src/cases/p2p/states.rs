@@ -3,13 +3,8 @@
 //! `p2p.*`: devices that are quiesced before any of them is stopped.
 
 use crate::support::pair::{Pair, JOBS};
-use acc_vfio_user::{
-    ensure, host,
-    migrate::read_all,
-    vfio::{precopy_info, state},
-    Driver, Result,
-};
-use std::{fs::File, io::Write};
+use acc_vfio_user::{ensure, host, migrate::read_all, vfio::state, Driver, Result};
+use std::fs::File;
 
 /// `VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY`
 const FLAGS: u64 = 1 | 2 | 4;
@@ -103,55 +98,6 @@ pub fn quiet() -> Result<()> {
         pair.migrate(true)?;
         std::mem::swap(&mut pair.source, &mut pair.target);
         pair.round()?;
-    }
-    Ok(())
-}
-
-/// Two VFs of different engines move together, as QEMU moves all devices of a guest: all are in
-/// PRE_COPY, then all are quiesced, then each is stopped and saved.
-pub fn two_vfs() -> Result<()> {
-    let mut pairs = [
-        Pair::of(host::ZIP, Driver::Rust, Driver::Rust)?,
-        Pair::of(host::SEC, Driver::Rust, Driver::Rust)?,
-    ];
-    for pair in &mut pairs {
-        pair.work_in_flight()?;
-    }
-    let mut files = Vec::new();
-    let mut streams = vec![Vec::new(), Vec::new()];
-    for (pair, stream) in pairs.iter().zip(&mut streams) {
-        let mut file = pair.source.set_state(state::PRE_COPY)?.ok_or("no file")?;
-        read_all(&mut file, stream)?;
-        ensure!(precopy_info(&file)?.0 == 0, "initial bytes are left");
-        files.push(file);
-    }
-    for pair in &pairs {
-        let file = pair.source.set_state(state::PRE_COPY_P2P)?;
-        ensure!(file.is_none(), "a second file");
-    }
-    let done: Vec<u64> = pairs
-        .iter()
-        .map(|pair| Ok(pair.bench.twin.counts()?.get("vf1", "jobs_done")))
-        .collect::<Result<_>>()?;
-    for ((pair, file), stream) in pairs.iter().zip(&mut files).zip(&mut streams) {
-        pair.source.set_state(state::STOP_COPY)?;
-        read_all(file, stream)?;
-        pair.source.set_state(state::STOP)?;
-    }
-    // The targets: loaded, then all without DMA of their own, then all at work.
-    for (pair, stream) in pairs.iter_mut().zip(&streams) {
-        pair.qm.move_to(&pair.target)?;
-        let file = pair.target.set_state(state::RESUMING)?;
-        file.ok_or("no file")?.write_all(stream)?;
-        pair.target.set_state(state::STOP)?;
-    }
-    for target in [state::RUNNING_P2P, state::RUNNING] {
-        for pair in &pairs {
-            pair.target.set_state(target)?;
-        }
-    }
-    for (pair, done) in pairs.iter_mut().zip(done) {
-        pair.go_on_after(done)?;
     }
     Ok(())
 }

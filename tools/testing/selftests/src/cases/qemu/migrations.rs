@@ -3,169 +3,27 @@
 //! `qemu.*`: stock QEMU migrates a running guest whose VF is busy.
 
 use crate::{
-    cases::{link::unbind as link, qemu::tracked},
-    nested::{tell, Config, Outcome, Record, Vm, Way},
-    twin::Twin,
+    nested::{Config, Vm, Way},
+    support::{
+        modules,
+        qemu::{
+            completed, few_are_dirty, goes_on, migrate, moved, start, vfs, waiting, works, SOME,
+        },
+    },
 };
 use acc_vfio_user::{
     ensure,
-    host::{self, Accelerator, Function, HPRE, SEC, ZIP},
+    host::{self, Function, HPRE, SEC, ZIP},
     Driver, Result,
 };
 use serde_json::json;
-
-/// VFs there are.
-const VFS: usize = 4;
-/// Jobs that are seen done before a migration, and again after it.
-const SOME: u64 = 100;
-
-/// VFs of an accelerator, bound to a driver; no fault is left from before.
-pub fn vfs(accelerator: Accelerator, driver: Driver) -> Result<Vec<Function>> {
-    let vfs = accelerator.vfs(VFS)?;
-    for vf in &vfs {
-        host::bind(vf, driver)?;
-    }
-    let twin = Twin::open_device(accelerator.name)?;
-    for n in 1..=VFS {
-        twin.fault(&format!("vf{n}"), "clear")?;
-    }
-    Ok(vfs)
-}
-
-/// Waits till so many more jobs are done, with no error.
-pub fn works(vm: &mut Vm, engine: &str, more: u64) -> Result<()> {
-    let goal = vm.jobs(engine).0 + more;
-    vm.wait_console(&format!("{goal} jobs of {engine}"), |vm| {
-        let (jobs, errors) = vm.jobs(engine);
-        jobs >= goal || errors != 0
-    })?;
-    let (_, errors) = vm.jobs(engine);
-    ensure!(
-        errors == 0,
-        "{errors} errors of {engine}:\n{}",
-        vm.console()
-    );
-    Ok(())
-}
-
-/// A guest at work.
-pub fn start(name: &str, config: &Config, vfs: &[&Function]) -> Result<Vm> {
-    let mut vm = Vm::new(name, config, vfs, None)?;
-    for engine in config.engines.split(',') {
-        vm.wait_console("the guest's work", |vm| {
-            vm.jobs(engine).0 > 0 || vm.console().contains("nested: up")
-        })?;
-        vm.wait_console("the guest's work", |vm| vm.jobs(engine).0 > 0)?;
-    }
-    Ok(vm)
-}
-
-/// Where sources find a target.
-pub fn socket(name: &str) -> String {
-    format!("unix:/run/migration-{name}")
-}
-
-/// A QEMU that waits for a guest, and where.
-pub fn waiting(name: &str, config: &Config, vfs: &[&Function]) -> Result<(Vm, String)> {
-    let socket = socket(name);
-    Ok((Vm::new(name, config, vfs, Some(&socket))?, socket))
-}
-
-/// Moves a guest to other VFs of the same host, and records what that took; the target.
-pub fn moved(
-    source: &mut Vm,
-    name: &str,
-    config: &Config,
-    vfs: &[&Function],
-) -> Result<(Vm, Outcome)> {
-    let (mut target, socket) = waiting(name, config, vfs)?;
-    let record = Record::begin(source, &target)?;
-    source.migrate(&socket)?;
-    let mut outcome = source.migrated()?;
-    if outcome.status == "completed" {
-        target.came_in()?;
-        outcome.read_target(&target.trace());
-        tell(&record.end(source, &outcome)?);
-    }
-    Ok((target, outcome))
-}
-
-/// The counts of jobs of an engine on what consoles said, one after the other: a line may begin on
-/// one and end on the next.
-pub fn counts(consoles: &[String], engine: &str) -> Vec<u64> {
-    consoles
-        .concat()
-        .lines()
-        .filter_map(|line| line.split_once(&format!("acc_load {engine}: ")))
-        .filter_map(|(_, rest)| rest.split_once(" jobs,"))
-        .filter_map(|(jobs, _)| jobs.parse().ok())
-        .collect()
-}
-
-/// The target goes on where the source was: its memory is what it must be, no count is missing, none
-/// comes twice; and it works.
-pub fn goes_on(consoles: &[String], target: &mut Vm, config: &Config) -> Result<()> {
-    target.walk()?;
-    for engine in config.engines.split(',') {
-        works(target, engine, SOME).map_err(|e| format!("{e}\n{}", lost(engine)))?;
-        let mut consoles = consoles.to_vec();
-        consoles.push(target.console());
-        let counts = counts(&consoles, engine);
-        let gap = counts
-            .windows(2)
-            .find(|pair| pair[1] != pair[0] + u64::from(config.every));
-        ensure!(
-            gap.is_none(),
-            "{engine}: {gap:?} among the counts {counts:?}"
-        );
-    }
-    Ok(())
-}
-
-/// Where the VFs of an engine stand, for who looks for a job that was lost.
-fn lost(engine: &str) -> String {
-    let accelerator = [ZIP, SEC, HPRE].into_iter().find(|a| a.name == engine);
-    let Some(Ok(twin)) = accelerator.map(|a| Twin::open_device(a.name)) else {
-        return String::new();
-    };
-    let show = |vf: &str| twin.ask(&format!("show {vf}")).unwrap_or_default();
-    let ledger = twin.ask("ledger").unwrap_or_default();
-    format!("vf1: {}vf2: {}{ledger}", show("vf1"), show("vf2"))
-}
-
-/// What a migration came to, where it has to go well.
-pub fn completed(outcome: Outcome, source: &Vm, target: &Vm) -> Result<Outcome> {
-    ensure!(
-        outcome.status == "completed",
-        "{}: {}\nsource: {}\ntarget: {}",
-        outcome.status,
-        outcome.error,
-        source.stderr(),
-        target.stderr()
-    );
-    Ok(outcome)
-}
-
-/// A guest at work moves to another VF, and its memory is compared before and after.
-pub fn migrate(accelerator: Accelerator, driver: Driver, config: &Config) -> Result<Outcome> {
-    let vfs = vfs(accelerator, driver)?;
-    let mut source = start("a", config, &[&vfs[0]])?;
-    works(&mut source, config.engines, SOME)?;
-    source.walk()?;
-    let (mut target, outcome) = moved(&mut source, "b", config, &[&vfs[1]])?;
-    let outcome = completed(outcome, &source, &target)?;
-    goes_on(&[source.console()], &mut target, config)?;
-    source.quit()?;
-    target.quit()?;
-    Ok(outcome)
-}
 
 /// By a group and container, as QEMU migrates by default; with the C driver all of RAM goes at the end.
 pub fn legacy_precopy(driver: Driver) -> Result<String> {
     let config = Config::of(driver);
     let outcome = migrate(ZIP, driver, &config)?;
     if driver == Driver::Rust {
-        tracked::few_are_dirty(&outcome, &config)?;
+        few_are_dirty(&outcome, &config)?;
     }
     Ok(outcome.to_string())
 }
@@ -262,7 +120,7 @@ fn two(driver: Driver, way: Way) -> Result<String> {
     let (mut target, outcome) = moved(&mut source, "b", &config, &[&zips[1], &secs[1]])?;
     let outcome = completed(outcome, &source, &target)?;
     goes_on(&[source.console()], &mut target, &config)?;
-    tracked::few_are_dirty(&outcome, &config)?;
+    few_are_dirty(&outcome, &config)?;
     Ok(outcome.to_string())
 }
 
@@ -427,7 +285,7 @@ fn unload() -> Result<()> {
 /// The module is found by the aliases that libvirt looks for, of each engine's VFs: `modinfo` shows
 /// them, and `modprobe` knows them.
 pub fn libvirt_alias() -> Result<()> {
-    link::alias()?;
+    modules::alias()?;
     for accelerator in [ZIP, SEC, HPRE] {
         unload()?;
         let id = accelerator.vf;

@@ -4,11 +4,13 @@
 //! `reset.aer`: it has an error, and recovers, and takes nothing.
 
 use crate::{
-    cases::{reset::function::Busy, twin::model},
     differences::states,
     support::{
         bench::{Bench, VFS},
+        busy::Busy,
+        crypto,
         pair::Pair,
+        pf::{answered, window, window_again},
     },
 };
 use acc_vfio_user::{
@@ -16,12 +18,6 @@ use acc_vfio_user::{
     migrate::{self, Quiet},
     vfio::{state, Device},
     Driver, Result,
-};
-use hisi_acc_hw::regs;
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    thread,
-    time::Duration,
 };
 
 /// A VF in some state, and who reads or writes its migration data there.
@@ -56,43 +52,6 @@ impl Vf {
         );
         Ok(())
     }
-}
-
-/// Answers a message of the PF as a guest's driver does: it takes it, and has the PF look for what it
-/// says to that. Else the PF waits for it, four times 20 s (`qm_ping_all_vfs()`,
-/// `qm_wait_vf_prepare_finish()`).
-fn answer(device: &Device) -> Result<()> {
-    let bar = device.region(2)?;
-    let mut source = [0; 4];
-    device.read_at(&bar, regs::QM_IFC_INT_SOURCE_V.into(), &mut source)?;
-    // All ones, for as long as the VF is not there.
-    if u32::from_ne_bytes(source) == 1 {
-        let one = 1u32.to_ne_bytes();
-        for register in [regs::QM_IFC_INT_SOURCE_V, regs::QM_IFC_INT_SET_V] {
-            device.write_at(&bar, register.into(), &one)?;
-        }
-    }
-    Ok(())
-}
-
-/// Does something to the PF, of which it tells its VFs.
-pub fn answered(devices: &[Device], f: impl FnOnce() -> Result<()>) -> Result<()> {
-    let over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let answering = scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                for device in devices {
-                    answer(device).map_err(|e| e.to_string())?;
-                }
-                thread::sleep(Duration::from_millis(10));
-            }
-            Ok::<_, String>(())
-        });
-        let done = f();
-        over.store(true, Ordering::Relaxed);
-        answering.join().map_err(|_| "panicked")??;
-        done
-    })
 }
 
 /// All VFs, open: one in each state, set up; and one more, the target of the pair.
@@ -152,23 +111,6 @@ pub fn function(driver: Driver) -> Result<()> {
     seen
 }
 
-/// Whether the PF has the migration registers of its VFs in its window (V5).
-fn window() -> Result<bool> {
-    let selected = host::pf()?.register(2, regs::QM_MIG_REGION_SEL.into())?;
-    Ok(host::is_v5()? && selected & regs::QM_MIG_REGION_EN != 0)
-}
-
-/// After a reset of the PF: on V5 its driver does not select the window anew, which the model forgets
-/// (G12), unless the PF is bound anew.
-pub fn window_again() -> Result<()> {
-    if host::is_v5()? && !window()? {
-        model::unbind(host::ZIP)?;
-        host::ZIP.bound_pf()?;
-        ensure!(window()?, "the PF is bound anew and has no window");
-    }
-    Ok(())
-}
-
 /// Each is reset, can be set up, and migrates; it does not where its migration registers are gone.
 fn again(pair: &mut Pair, vfs: Vec<Vf>) -> Result<()> {
     let moved = host::is_v5()? && !window()?;
@@ -222,7 +164,7 @@ pub fn controller(driver: Driver) -> Result<()> {
     // For who comes after, whatever was seen; as `twin.ras_reset`.
     let pf = host::pf()?;
     pf.set_command(pf.config(4)? as u16 | MEMORY)?;
-    model::unbind(host::ZIP)?;
+    crypto::unbind(host::ZIP)?;
     seen?;
     let mut pair = Pair::new(driver, driver)?;
     pair.migrate(true)?;

@@ -3,11 +3,11 @@
 //! `reset.pf_unseen`, `reset.without_turn`: resets of the PF of which nobody tells, and that take long.
 
 use crate::{
-    cases::reset::pf::{answered, window_again},
     differences::states,
     support::{
         bench::{Bench, VFS},
         pair::Pair,
+        pf::{answered, window_again},
     },
 };
 use acc_vfio_user::{

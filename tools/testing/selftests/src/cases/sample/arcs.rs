@@ -2,12 +2,9 @@
 
 //! `sample.edu_without_p2p`: the arcs of a device that cannot do without DMA of its own.
 
-use crate::{
-    cases::sample::{
-        edu as sample,
-        edu::{HUGE, IRQ_FACTORIAL, WHOLE},
-    },
-    support::trace::Trace,
+use crate::support::{
+    edu::{self, HUGE, IRQ_FACTORIAL, MODULE, WHOLE},
+    trace::Trace,
 };
 use acc_vfio_user::{
     ensure, errno, host,
@@ -17,7 +14,6 @@ use acc_vfio_user::{
 };
 use std::{io::Write, process::Command};
 
-const MODULE: &str = "vfio_edu_rs";
 /// The part of a stream that PRE_COPY has.
 const HEADER: usize = 12;
 
@@ -66,8 +62,8 @@ fn arcs() -> Result<()> {
     const GO_ON: &str = "command=0x2 argument=0x0 error=0";
 
     let iommufd = Iommufd::new()?;
-    let (source, target) = sample::pair(&iommufd)?;
-    let (root, _) = sample::functions()?;
+    let (source, target) = edu::pair(&iommufd)?;
+    let (root, _) = edu::functions()?;
     let device = &source.device;
     // VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_PRE_COPY
     let flags = device.migration_flags()?;

@@ -2,3 +2,4 @@
 
 pub mod arcs;
 pub mod edu;
+pub mod only;

@@ -3,12 +3,12 @@
 //! `stream.*`: what a migration file is not, and how it ends.
 
 use crate::{
-    cases::{
-        reset::function::Busy,
-        stream::transfer::{comparable, loaded, resuming, saving},
-    },
     differences::{PRECOPY_END, PRECOPY_INFO_OVER},
-    support::pair::Pair,
+    support::{
+        busy::Busy,
+        pair::Pair,
+        streams::{comparable, loaded, resuming, saving},
+    },
 };
 use acc_vfio_user::{
     ensure, errno,

@@ -2,9 +2,9 @@
 
 //! `stream.fuzz`: streams with flipped bits are refused, and nothing is written, or loaded whole.
 
-use crate::{
-    cases::stream::transfer::{loaded, resuming},
-    support::pair::Pair,
+use crate::support::{
+    pair::Pair,
+    streams::{loaded, resuming},
 };
 use acc_vfio_user::{
     ensure, errno,

@@ -2,11 +2,16 @@
 
 //! `stream.*`: migration data by any reads and writes.
 
-use crate::{differences::TOO_LONG, support::pair::Pair};
+use crate::{
+    differences::TOO_LONG,
+    support::{
+        pair::Pair,
+        streams::{comparable, loaded, resuming, saving},
+    },
+};
 use acc_vfio_user::{
     ensure, errno, host,
     migrate::{self, read_all, Quiet, MATCH, WHOLE},
-    vfio::{state, Device},
     Driver, Result,
 };
 use std::{
@@ -18,38 +23,6 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-
-/// A new transfer of a device that is stopped.
-pub fn saving(device: &Device) -> Result<File> {
-    device.set_state(state::STOP)?;
-    Ok(device.set_state(state::STOP_COPY)?.ok_or("no file")?)
-}
-
-pub fn resuming(device: &Device) -> Result<File> {
-    device.set_state(state::STOP)?;
-    Ok(device.set_state(state::RESUMING)?.ok_or("no file")?)
-}
-
-/// Loads what was written; what the device gives when it is saved then.
-pub fn loaded(device: &Device) -> Result<Vec<u8>> {
-    device.set_state(state::STOP)?;
-    let mut stream = Vec::new();
-    read_all(&mut saving(device)?, &mut stream)?;
-    device.set_state(state::STOP)?;
-    Ok(stream)
-}
-
-/// A stream but for what a target has of its own: where its queues begin (`qp_base`), and the message
-/// interrupt, which both drivers open when they have loaded a state (`ifc_int_source`, `_mask`).
-pub fn comparable(stream: &[u8]) -> Vec<u8> {
-    let mut stream = stream.to_vec();
-    for own in [20..24, 48..56] {
-        if let Some(bytes) = stream.get_mut(own) {
-            bytes.fill(0);
-        }
-    }
-    stream
-}
 
 /// A source that is stopped, and what it gives each time that it is saved.
 fn source(driver: Driver) -> Result<(Pair, Vec<u8>)> {

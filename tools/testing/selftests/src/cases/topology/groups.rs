@@ -2,9 +2,9 @@
 
 //! `topology.shared_group`, `topology.no_group`: VFs that the IOMMU does not isolate.
 
-use crate::{
-    cases::topology::places::{no_migration_in_debugfs, reason, refused, register},
-    support::bench::{Bench, VFS},
+use crate::support::{
+    bench::{Bench, VFS},
+    refused::{no_migration_in_debugfs, reason, refused, register},
 };
 use acc_vfio_user::{
     ensure, errno,

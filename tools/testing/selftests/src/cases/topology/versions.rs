@@ -2,10 +2,7 @@
 
 //! `topology.v2`, `topology.window`: where hardware of a version has its migration registers.
 
-use crate::{
-    cases::topology::places as topology,
-    support::{bench::Bench, pair::Pair},
-};
+use crate::support::{bench::Bench, pair::Pair, refused};
 use acc_vfio_user::{
     ensure, errno,
     host::{self, Function},
@@ -29,7 +26,7 @@ pub fn v2() -> Result<()> {
         "hardware version {:#x} has no migration registers",
         ids::QM_HW_V2
     );
-    topology::refused_for(Driver::Rust, &vf, &mut bench, &why, topology::does_jobs)
+    refused::refused_for(Driver::Rust, &vf, &mut bench, &why, refused::does_jobs)
 }
 
 /// Has the PF say where the migration registers of its VFs are. On V3 that register means nothing.

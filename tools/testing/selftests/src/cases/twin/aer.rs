@@ -2,7 +2,7 @@
 
 //! `twin.aer`: errors of the link, as PCI reports them.
 
-use crate::{cases::twin::model, twin::Twin};
+use crate::{support::crypto, twin::Twin};
 use acc_vfio_user::{
     ensure,
     host::{self, Debugfs},
@@ -17,7 +17,7 @@ pub fn aer() -> Result<()> {
         let pf = accelerator.bound_pf()?;
         // One without a driver has a say, too: the recovery fails.
         accelerator.vfs(0)?;
-        model::tested(accelerator)?;
+        crypto::tested(accelerator)?;
         let port = pf.parent()?;
         // PCI_ERR_COR_BAD_TLP; PCI_ERR_UNC_POISON_TLP, not fatal unless software wants it
         for (order, lines) in [

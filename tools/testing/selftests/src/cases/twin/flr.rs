@@ -2,10 +2,7 @@
 
 //! `twin.*flr*`: function-level resets.
 
-use crate::{
-    cases::twin::model,
-    support::{bare::Bare, bench::at_once},
-};
+use crate::support::{bare::Bare, bench::at_once, crypto};
 use acc_vfio_user::{
     ensure,
     host::{self, Accelerator, Debugfs, Function},
@@ -108,7 +105,7 @@ pub fn vf() -> Result<()> {
             ensure!(log.contains(&line(text)), "no '{text}' in:\n{log}");
         }
         works(accelerator, &vf)?;
-        model::tested(accelerator)?;
+        crypto::tested(accelerator)?;
         vf.unbind()
     })
 }
@@ -123,7 +120,7 @@ pub fn pf() -> Result<()> {
         for vf in &vfs {
             vf.bind(accelerator.module)?;
         }
-        model::tested(accelerator)?;
+        crypto::tested(accelerator)?;
         let pf = accelerator.bound_pf()?;
         pf.set_attribute("reset", "1")?;
         // The VFs' drivers end in work of their own.
@@ -156,7 +153,7 @@ pub fn pf() -> Result<()> {
         Ok(())
     })?;
     // The engine works for who comes after.
-    model::zip_selftest()?;
+    crypto::selftest(host::ZIP)?;
     let mut bare = Bare::new()?;
     bare.submit(0);
     bare.complete(1).map(|_| ())

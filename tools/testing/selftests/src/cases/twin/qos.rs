@@ -3,8 +3,7 @@
 //! `twin.qos`, `twin.dfx`: what the in-tree drivers show in debugfs, and PF<->VF messages.
 
 use crate::{
-    cases::twin::model,
-    support::{bare::Bare, bench::at_once},
+    support::{bare::Bare, bench::at_once, crypto},
     twin::{Counts, Twin},
 };
 use acc_vfio_user::{
@@ -36,7 +35,7 @@ pub fn qos() -> Result<()> {
             let is = of_vf.number("alg_qos")?;
             ensure!(is == qos, "the VF's QoS is {is}, not {qos}");
         }
-        model::tested(accelerator)?;
+        crypto::tested(accelerator)?;
         vfs[1].unbind()
     })
 }
@@ -60,11 +59,11 @@ fn counter(debugfs: &Debugfs, name: &str) -> Result<u64> {
 /// itself has counted, are the ledger's.
 fn dfx_of_pf(accelerator: Accelerator) -> Result<()> {
     let twin = Twin::open_device(accelerator.name)?;
-    model::unbind(accelerator)?;
+    crypto::unbind(accelerator)?;
     twin.mark()?;
     let pf = accelerator.bound_pf()?;
     let debugfs = Debugfs::of(accelerator, &pf);
-    model::tested(accelerator)?;
+    crypto::tested(accelerator)?;
     let counts = twin.counts()?;
     let jobs = counts.get("pf", "jobs_done");
     ensure!(jobs != 0, "{}: no jobs", accelerator.name);

@@ -2,7 +2,7 @@
 
 //! `twin.ras_*`: errors of the QM and of the engines, as the in-tree drivers take them.
 
-use crate::{cases::twin::model, twin::Twin};
+use crate::{support::crypto, twin::Twin};
 use acc_vfio_user::{
     ensure,
     host::{self, Accelerator, Debugfs, Function},
@@ -84,7 +84,7 @@ pub fn corrected() -> Result<()> {
     ] {
         let twin = Twin::open_device(accelerator.name)?;
         let pf = accelerator.bound_pf()?;
-        model::tested(accelerator)?;
+        crypto::tested(accelerator)?;
         let qm = [(0x8, "qm_ecc_1bit"), (0x1000, "qm_db_random_invalid")];
         for (bits, message) in qm {
             recovers(&twin, accelerator, &pf, ("ras", bits), message)?;
@@ -102,7 +102,7 @@ pub fn reset() -> Result<()> {
     let twin = Twin::open_device(host::ZIP.name)?;
     let pf = host::pf()?;
     host::vfs(0)?;
-    model::tested(host::ZIP)?;
+    crypto::tested(host::ZIP)?;
     let mark = "acc-selftest: an error that needs a reset";
     host::say(mark)?;
     // qm_ecc_mbit
@@ -126,7 +126,7 @@ pub fn reset() -> Result<()> {
     );
     // With that off, the driver waits for all of 100 s for its prefetcher when it is unbound.
     pf.set_command(command | MEMORY)?;
-    model::zip_selftest()?;
+    crypto::selftest(host::ZIP)?;
     ensure!(
         pf.register(2, QM_SOURCE)? == 0,
         "the error is still there after the probe"

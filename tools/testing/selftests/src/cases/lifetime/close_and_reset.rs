@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `lifetime.close_and_reset`: a close and a reset at once.
+
+use crate::support::{bench::Bench, pair::Pair};
+use acc_vfio_user::{
+    ensure, errno, host,
+    vfio::{precopy_info, state},
+    Driver, Result,
+};
+use std::{thread, time::Duration};
+
+/// D12: a VF is closed, with a file open, while an administrator's reset of it comes to its end. Each
+/// ends the file: nobody may do it twice.
+///
+/// The time of that end depends on the machine, so the case looks for it: after a close that came during
+/// the reset the next close comes later, and after one that came behind the reset, earlier.
+pub fn close_and_reset(_driver: Driver) -> Result<String> {
+    /// Closes of each kind, at least.
+    const SOME: u32 = 3;
+    /// Closes, at most: a machine with other things to do takes long to find the end.
+    const MOST: usize = 200;
+    // `pcie_flr()` waits for 100 ms
+    let mut delay = Duration::from_millis(95);
+    let mut step = Duration::from_millis(8);
+    let (mut during, mut after) = (0, 0);
+    let mut before = None;
+    let bench = Bench::new(&[Driver::Rust])?;
+    let reset = bench.vfs[0].path().join("reset");
+    let resets = || -> Result<u64> { Ok(bench.twin.counts()?.get("vf1", "flr")) };
+    let states = [state::PRE_COPY, state::STOP_COPY, state::RESUMING];
+    for (n, to) in states.into_iter().cycle().enumerate() {
+        // Each state a few times, and then until the end of the reset was met from both sides.
+        if n >= 6 * states.len() && during >= SOME && after >= SOME {
+            break;
+        }
+        ensure!(n < MOST, "{during} closes during a reset, {after} after it");
+        let device = bench.open(0)?;
+        let file = device.set_state(to)?.ok_or("no file")?;
+        bench.twin.mark()?;
+        thread::scope(|scope| {
+            let reset = scope.spawn(|| std::fs::write(&reset, "1"));
+            host::wait_for("the reset", || resets().is_ok_and(|n| n == 1))?;
+            thread::sleep(delay);
+            drop(device);
+            let error = errno(precopy_info(&file));
+            ensure!(
+                [libc::ENODEV, libc::ENOTTY].contains(&error),
+                "a file after its device: errno {error}"
+            );
+            let reset = errno(reset.join().map_err(|_| "panicked")?);
+            ensure!(reset == 0, "the reset: errno {reset}");
+            Ok::<_, Box<dyn std::error::Error>>(())
+        })?;
+        // A close resets the VF too, unless the reset has the device lock (`vfio_pci_core_disable()`).
+        let early = match resets()? {
+            1 => true,
+            2 => false,
+            n => return Err(format!("{n} resets").into()),
+        };
+        // The end lies between this close and the one before: from here on in smaller steps.
+        if before.is_some_and(|before| before != early) {
+            step = (step / 2).max(Duration::from_millis(1));
+        }
+        before = Some(early);
+        if early {
+            during += 1;
+            delay += step;
+        } else {
+            after += 1;
+            delay = delay.saturating_sub(step);
+        }
+    }
+    let found = format!("{during} closes during a reset, {after} after it");
+    drop(bench);
+    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    pair.migrate(true)?;
+    pair.round()?;
+    Ok(found)
+}
