@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# make help says what there is. Everything but `modules KDIR=` runs in the toolchain root, which is
-# made when it is first needed (tools/env/).
+# `make help` lists the targets. All but `modules KDIR=` run in the toolchain root (tools/env/), which is
+# made when a target first needs it.
 
 ENTER := tools/env/enter.sh
 DRIVER ?= both
@@ -13,25 +13,29 @@ export FLAVOUR V
 .PHONY: help run demo check check-qemu soak list slices shell modules lint fuzz mutants clean distclean
 
 help:
-	@echo 'make run                 a VF with work in flight migrates, and you see it'
-	@echo 'make demo                QEMU migrates a guest whose VF is busy, and you see it'
-	@echo 'make check               the tests, but for some that take long: with ALL=1 these, too;'
-	@echo '                         T="suite.case" (with * and ?) those, DRIVER=rust|c,'
-	@echo '                         FLAVOUR=debug for a kernel with KASAN, lockdep, kmemleak;'
-	@echo '                         SLICE=n for a part of all the rest, as CI runs one each time'
-	@echo 'make check-qemu          all tests in which QEMU migrates a guest'
-	@echo 'make soak                random jobs, and whether what they write is told; TIME=seconds each'
-	@echo 'make list                the names of all test cases'
-	@echo 'make slices              what the slices are (tools/kernel/flavours)'
-	@echo 'make shell               a guest with a shell'
-	@echo 'make modules [KDIR=…]    the modules, for a kernel of your own or the one under test'
+	@echo 'make run                 shows a VF with requests in flight that migrates to another VF'
+	@echo 'make demo                shows QEMU migrating a guest that keeps its VF busy'
+	@echo 'make check               runs the tests, except those that take long. Options:'
+	@echo '                           T="suite.case"   these cases (with * and ?, !pattern excludes)'
+	@echo '                           DRIVER=rust|c    with this driver only'
+	@echo '                           ALL=1            also the cases that take long'
+	@echo '                           FLAVOUR=debug    in a kernel with KASAN, lockdep, kmemleak'
+	@echo '                           SLICE=n          one part of the other cases, as CI runs it'
+	@echo 'make check-qemu          runs all cases in which QEMU migrates a guest'
+	@echo 'make soak                runs random jobs and compares what they write with what is'
+	@echo '                         reported as dirty; TIME=seconds for each engine'
+	@echo 'make list                lists all cases'
+	@echo 'make slices              lists the slices (tools/kernel/flavours)'
+	@echo 'make shell               boots a guest with a shell'
+	@echo 'make modules [KDIR=…]    builds the modules, for your kernel or for the one under test'
 	@echo 'make fuzz                fuzzes the device model; TIME=seconds for each target, T=target'
-	@echo 'make mutants             whether the tests see small defects; takes hours, and goes on where it'
-	@echo '                         was cut off; M=pattern those, N=10 ten chosen by the commit'
-	@echo 'make lint                formatting, clippy, checkpatch, documentation, imports, words'
-	@echo 'make clean               forgets what was built here'
-	@echo 'make distclean           and the cache: toolchain, kernel'
-	@echo 'With V=1, builds and guests are shown as they go.'
+	@echo 'make mutants             checks that the tests see small defects. Takes hours, and continues'
+	@echo '                         where it was interrupted; M=pattern: these, N=10: ten, chosen by'
+	@echo '                         the commit'
+	@echo 'make lint                checks formatting, clippy, checkpatch, documentation, imports, words'
+	@echo 'make clean               deletes what was built here'
+	@echo 'make distclean           also deletes the cache: toolchain, kernel'
+	@echo 'With V=1, builds and guests are shown while they run.'
 
 run:
 	@DRIVER=$(filter rust c,$(DRIVER)) $(ENTER) tools/acc.sh demo
