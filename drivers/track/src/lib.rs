@@ -19,6 +19,8 @@ mod reason;
 mod requests;
 mod slots;
 mod tables;
+#[cfg(test)]
+mod testing;
 mod write;
 
 pub use self::{

@@ -2,6 +2,9 @@
 
 //! What is known of the queues of a VF whose doorbells are mediated.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     guest::Guest,
     reason::Reason,

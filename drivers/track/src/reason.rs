@@ -78,3 +78,25 @@ impl fmt::Display for Reason {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dma_log::Statistics;
+
+    #[test]
+    fn numbers_and_texts_are_distinct() {
+        let whys = Why::ALL.iter().map(|why| Reason::Why(*why));
+        let all: Vec<_> = whys.chain(Reason::OWN).collect();
+        for (number, reason) in all.iter().enumerate() {
+            assert_eq!(reason.number() as usize, number);
+            let same = |other: &&Reason| other.to_string() == reason.to_string();
+            assert_eq!(all.iter().filter(same).count(), 1, "{reason}");
+        }
+        // The last counter is of all that are beyond.
+        assert!(all.len() < Statistics::REASONS);
+        let own: Vec<_> = Reason::own().collect();
+        assert_eq!(own.len(), Reason::OWN.len());
+        assert!(own.iter().all(|(number, own)| own.number() == *number));
+    }
+}

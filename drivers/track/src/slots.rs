@@ -53,3 +53,53 @@ impl Slots {
         (*slot != 0).then_some(*slot)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slot_has_what_was_put_there_last() -> Result {
+        let mut slots = Slots::new(2)?;
+        assert_eq!(slots.get(0, 3), None);
+        slots.put(0, 3, 8, Some(7));
+        slots.put(1, 3, 8, Some(9));
+        assert_eq!((slots.get(0, 3), slots.get(1, 3)), (Some(7), Some(9)));
+        assert_eq!((slots.get(0, 2), slots.get(0, 4)), (None, None));
+        slots.put(0, 3, 8, Some(8));
+        assert_eq!(slots.get(0, 3), Some(8));
+        slots.put(0, 3, 8, None);
+        assert_eq!(slots.get(0, 3), None);
+        Ok(())
+    }
+
+    #[test]
+    fn a_ring_of_another_depth_begins_anew() -> Result {
+        let mut slots = Slots::new(1)?;
+        slots.put(0, 3, 8, Some(7));
+        slots.put(0, 9, 16, Some(9));
+        assert_eq!((slots.get(0, 3), slots.get(0, 9)), (None, Some(9)));
+        slots.put(0, 16, 16, Some(9));
+        assert_eq!(slots.get(0, 16), None);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_forgotten_or_beyond_is_unknown() -> Result {
+        let mut slots = Slots::new(1)?;
+        slots.put(0, 3, 8, Some(7));
+        slots.put(1, 3, 8, Some(7));
+        assert_eq!(slots.get(1, 3), None);
+        slots.forget();
+        assert_eq!(slots.get(0, 3), None);
+        Ok(())
+    }
+
+    #[test]
+    fn unknown_requests_take_no_memory() -> Result {
+        let mut slots = Slots::new(1)?;
+        slots.put(0, 3, 8, None);
+        assert!(slots.0.iter().all(|slots| slots.capacity() == 0));
+        Ok(())
+    }
+}

@@ -101,3 +101,95 @@ fn event_ring(words: &XqcWords) -> Option<Range> {
     let len = u64::from(EqcDw6::from_raw(dw6).depth) * EQE_SIZE as u64;
     Some(Range { address, len })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        guest::Contexts,
+        testing::{
+            Vf,
+            AEQ,
+            CQCS,
+            EQ,
+            SQCS, //
+        },
+    };
+
+    fn ranges(tables: &Tables) -> Vec<(u64, u64)> {
+        tables
+            .ranges()
+            .map(|range| (range.address, range.len))
+            .collect()
+    }
+
+    #[test]
+    fn each_queue_has_its_contexts() -> Result {
+        // More than are read at once, twice.
+        const NUM: u16 = 2 * BATCH as u16 + 5;
+
+        let vf = Vf::new(NUM);
+        let contexts = |queue: u16| {
+            let (mut sqc, mut cqc) = (Xqc::zeroed(), Xqc::zeroed());
+            sqc.set_tail(queue);
+            cqc.set_tail(1000 + queue);
+            (sqc, cqc)
+        };
+        for queue in 0..NUM {
+            let (sqc, cqc) = contexts(queue);
+            vf.put_contexts(queue, &sqc, &cqc);
+        }
+        let mut next = 0;
+        Tables::ask(&vf)?.look(&vf, |queue, sqc, cqc| {
+            assert_eq!((queue, (*sqc, *cqc)), (next, contexts(next)));
+            next += 1;
+        })?;
+        assert_eq!(next, NUM);
+        Ok(())
+    }
+
+    #[test]
+    fn what_the_hardware_writes_at_any_time() -> Result {
+        let vf = Vf::new(70);
+        let all = [(SQCS, 70 * 32), (CQCS, 70 * 32), (EQ, 8192), (AEQ, 4096)];
+        assert_eq!(ranges(&Tables::ask(&vf)?), all);
+        let contexts = vf.contexts.get()?.ok_or(EINVAL)?;
+        vf.contexts.set(Ok(Some(Contexts {
+            sqc: 0,
+            eqc: [0; 7],
+            ..contexts
+        })));
+        let tables = Tables::ask(&vf)?;
+        assert!(!tables.exist());
+        assert_eq!(ranges(&tables), [all[1], all[3]]);
+        // Without two tables there are no queues.
+        tables.look(&vf, |_, _, _| panic!("a queue"))
+    }
+
+    #[test]
+    fn without_guest_driver_there_is_nothing() -> Result {
+        let vf = Vf::new(1);
+        vf.contexts.set(Ok(None));
+        let tables = Tables::ask(&vf)?;
+        assert!(!tables.exist());
+        assert!(ranges(&tables).is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn a_table_that_cannot_be_read_is_an_error() -> Result {
+        let vf = Vf::new(300);
+        let tables = Tables::ask(&vf)?;
+        vf.unmap(SQCS + 0x2000);
+        let mut seen = 0;
+        assert_eq!(tables.look(&vf, |_, _, _| seen += 1), Err(EFAULT));
+        assert_eq!(seen, 256);
+        let contexts = vf.contexts.get()?.ok_or(EINVAL)?;
+        vf.contexts.set(Ok(Some(Contexts {
+            cqc: u64::MAX - 31,
+            ..contexts
+        })));
+        assert_eq!(Tables::ask(&vf)?.look(&vf, |_, _, _| {}), Err(EFAULT));
+        Ok(())
+    }
+}

@@ -59,3 +59,89 @@ impl Write {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn doorbell(kind: Kind, queue: u16, priority: u16) -> Doorbell {
+        Doorbell {
+            queue,
+            kind,
+            index: 9,
+            priority,
+        }
+    }
+
+    /// Returns whether a write of the doorbell at `offset` is one.
+    fn is_one(doorbells: Doorbells, offset: u64, doorbell: Doorbell) -> bool {
+        let write = Write::of(doorbells, offset, 8, doorbell.into_raw());
+        assert!(write == Write::Unknown || write == Write::Doorbell(doorbell));
+        write != Write::Unknown
+    }
+
+    #[test]
+    fn each_kind_has_one_place() {
+        for (kind, place) in [
+            (Kind::Sq, 0x1000),
+            (Kind::Cq, 0x1000),
+            (Kind::Eq, 0x2000),
+            (Kind::Aeq, 0x2000),
+        ] {
+            for offset in (0..0x4000).step_by(8) {
+                let at = is_one(Doorbells::Shared, offset, doorbell(kind, 3, 0));
+                assert_eq!(at, offset == place, "{kind:?} at {offset:#x}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_doorbell_is_eight_bytes_of_a_known_kind() {
+        let raw = doorbell(Kind::Sq, 3, 0).into_raw();
+        for size in [1, 2, 4] {
+            assert_eq!(
+                Write::of(Doorbells::Shared, 0x1000, size, raw),
+                Write::Unknown
+            );
+        }
+        let unknown = raw | (4 << 12);
+        assert_eq!(
+            Write::of(Doorbells::Shared, 0x1000, 8, unknown),
+            Write::Unknown
+        );
+    }
+
+    #[test]
+    fn with_priority_only_completions_have_doorbells() {
+        assert!(!is_one(Doorbells::Shared, 0x1000, doorbell(Kind::Sq, 3, 1)));
+        assert!(is_one(Doorbells::Shared, 0x1000, doorbell(Kind::Cq, 3, 1)));
+        assert!(is_one(Doorbells::Shared, 0x2000, doorbell(Kind::Eq, 3, 1)));
+    }
+
+    #[test]
+    fn an_isolated_doorbell_is_in_the_window_of_its_queue() {
+        let at = |queue: u64, place: u64| queue * regs::QM_QP_DB_INTERVAL + place;
+        for kind in [Kind::Sq, Kind::Cq] {
+            assert!(is_one(
+                Doorbells::Isolated,
+                at(3, 0x1000),
+                doorbell(kind, 3, 0)
+            ));
+            assert!(!is_one(
+                Doorbells::Isolated,
+                at(4, 0x1000),
+                doorbell(kind, 3, 0)
+            ));
+            assert!(!is_one(
+                Doorbells::Isolated,
+                at(3, 0x1008),
+                doorbell(kind, 3, 0)
+            ));
+        }
+        assert!(is_one(
+            Doorbells::Isolated,
+            at(4, 0x2000),
+            doorbell(Kind::Eq, 0, 0)
+        ));
+    }
+}

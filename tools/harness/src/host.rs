@@ -10,6 +10,7 @@ struct Suite(&'static str, &'static str, &'static [&'static str]);
 
 const SUITES: &[Suite] = &[
     Suite("host.hw", "drivers/hw", &["cargo", "test", "-q"]),
+    Suite("host.track", "drivers/track", &["cargo", "test", "-q"]),
     Suite("host.dma_log", "rust/dma_log", &["cargo", "test", "-q"]),
     Suite(
         "host.twin",

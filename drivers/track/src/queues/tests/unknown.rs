@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tests of what makes all memory dirty, and until when.
+
+use super::*;
+use hisi_acc_hw::{
+    context::Xqc,
+    dma::{
+        Engine,
+        Why, //
+    },
+};
+
+#[test]
+fn a_touch_of_the_mailbox_makes_all_dirty_once() -> Result {
+    let mut bench = Bench::logging()?;
+    assert_eq!(bench.report(), pages(&[]));
+    bench.vf.touched.set(true);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), pages(&[]));
+    assert_eq!(bench.times(Reason::Mailbox), 1);
+    Ok(())
+}
+
+#[test]
+fn contexts_that_change_while_they_are_read_are_not_believed() -> Result {
+    let mut bench = Bench::logging()?;
+    bench.vf.touched.set(true);
+    bench.vf.touches.set(2);
+    for _ in 0..3 {
+        assert_eq!(bench.report(), Report::All);
+    }
+    assert_eq!(bench.report(), pages(&[]));
+    assert_eq!(bench.times(Reason::Mailbox), 3);
+    assert_eq!(bench.times(Reason::NoContexts), 2);
+    Ok(())
+}
+
+#[test]
+fn without_contexts_all_is_dirty() -> Result {
+    let mut bench = Bench::new()?;
+    let contexts = bench.vf.contexts.get();
+    bench.vf.contexts.set(Err(EBUSY));
+    bench.start()?;
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), Report::All);
+    bench.vf.contexts.set(contexts);
+    // What was written until now is reported.
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), pages(&[]));
+    // So if a table cannot be read, or the engine is unknown.
+    bench.vf.touched.set(true);
+    bench.vf.unmap(CQCS);
+    assert_eq!(bench.report(), Report::All);
+    bench.vf.make(0, 0, 0);
+    bench.vf.touched.set(true);
+    bench.vf.engine.set(None);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), Report::All);
+    bench.vf.engine.set(Some(Engine::Zip));
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), pages(&[]));
+    Ok(())
+}
+
+#[test]
+fn a_vf_without_guest_driver_has_no_queues() -> Result {
+    let mut bench = Bench::new()?;
+    bench.submit(0, 3);
+    bench.vf.contexts.set(Ok(None));
+    bench.start()?;
+    assert_eq!(bench.report(), Report::of(&[]));
+    // A doorbell is not understood, and so until a reset.
+    bench.submit(0, 1);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.times(Reason::NoRing), 1);
+    Ok(())
+}
+
+#[test]
+fn a_request_in_flight_before_start_is_unknown_until_it_completes() -> Result {
+    let mut bench = Bench::new()?;
+    for slot in 0..3 {
+        bench.vf.place(0, slot, OUT, 16);
+    }
+    bench.submit(0, 3);
+    bench.vf.make(0, 3, 1);
+    bench.start()?;
+    assert_eq!(bench.report(), Report::All);
+    bench.vf.complete(0, 1, true, 16);
+    bench.consume(0, 2);
+    assert_eq!(bench.report(), Report::All);
+    bench.vf.complete(0, 2, true, 16);
+    bench.consume(0, 3);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), pages(&[]));
+    assert_eq!(bench.times(Reason::Before), 1);
+    // From then on requests are understood.
+    bench.vf.place(0, 3, OUT, 16);
+    bench.submit(0, 4);
+    let all = pages(&[(OUT, 1), (sq(0), 1), (cq(0), 1)]);
+    assert_eq!(bench.report(), all);
+    Ok(())
+}
+
+#[test]
+fn a_queue_made_anew_has_no_known_tail() -> Result {
+    let mut bench = Bench::logging()?;
+    for slot in 0..3 {
+        bench.vf.place(0, slot, OUT, 16);
+        bench.submit(0, slot + 1);
+        bench.vf.complete(0, slot, true, 16);
+        bench.consume(0, slot + 1);
+    }
+    bench.vf.write(cq(0), &[0; PAGE as usize]);
+    bench.vf.make(0, 0, 0);
+    bench.vf.touched.set(true);
+    assert_eq!(bench.report(), Report::All);
+    bench.vf.place(0, 0, OUT, 16);
+    bench.submit(0, 1);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.times(Reason::NoTail), 1);
+    bench.vf.complete(0, 0, true, 16);
+    bench.consume(0, 1);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), pages(&[]));
+    Ok(())
+}
+
+#[test]
+fn a_tail_beyond_the_ring_is_unknown_until_the_contexts_are_asked_again() -> Result {
+    let mut bench = Bench::logging()?;
+    bench.submit(0, DEPTH);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.times(Reason::NoRing), 1);
+    // The next request ends it when it completes: its tail is known then.
+    bench.submit(0, 1);
+    assert_eq!(bench.times(Reason::NoTail), 1);
+    bench.vf.complete(0, 0, true, 16);
+    bench.consume(0, 1);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), pages(&[]));
+    Ok(())
+}
+
+#[test]
+fn a_queue_that_the_vf_does_not_have_is_unknown() -> Result {
+    let mut bench = Bench::logging()?;
+    bench.consume(2, 1);
+    assert_eq!(bench.report(), pages(&[]));
+    bench.submit(2, 1);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.times(Reason::NoQueue), 1);
+    Ok(())
+}
+
+#[test]
+fn a_queue_that_is_not_understood_is_unknown_only_when_it_is_used() -> Result {
+    let mut bench = Bench::new()?;
+    // The data analysis engine's.
+    let (mut sqc, mut cqc) = (Xqc::zeroed(), Xqc::zeroed());
+    bench.vf.make(1, 0, 0);
+    sqc.set_base(sq(1));
+    sqc.set_w13((1 << 4) | (2 << 8));
+    sqc.set_cq_num(1);
+    cqc.set_base(cq(1));
+    bench.vf.put_contexts(1, &sqc, &cqc);
+    bench.start()?;
+    assert_eq!(bench.report(), pages(&[]));
+    bench.submit(1, 1);
+    assert_eq!(bench.report(), Report::All);
+    bench.stop();
+    // It is not idle either if its tails differ.
+    cqc.set_tail(1);
+    bench.vf.put_contexts(1, &sqc, &cqc);
+    bench.vf.touched.set(true);
+    bench.start()?;
+    assert_eq!(bench.times(Reason::Before), 1);
+    assert_eq!(bench.report(), Report::All);
+    Ok(())
+}
+
+#[test]
+fn requests_that_are_not_understood_are_unknown_until_they_complete() -> Result {
+    let mut bench = Bench::logging()?;
+    bench.vf.place(0, 0, OUT, 16);
+    // No such request type.
+    bench.vf.write(sq(0) + 9 * 4, &[0xee]);
+    bench.vf.place(0, 1, OUT, 16);
+    bench.submit(0, 2);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.times(Reason::Why(Why::Request)), 1);
+    bench.vf.complete(0, 0, true, 16);
+    bench.consume(0, 1);
+    assert_eq!(bench.report(), Report::All);
+    let next = pages(&[(OUT, 1), (sq(0), 1), (cq(0), 1)]);
+    assert_eq!(bench.report(), next);
+    Ok(())
+}
+
+#[test]
+fn requests_that_cannot_be_read_are_unknown_until_they_complete() -> Result {
+    let mut bench = Bench::logging()?;
+    bench.vf.unmap(sq(0));
+    bench.submit(0, 2);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.times(Reason::Unreadable), 1);
+    bench.vf.complete(0, 1, true, 16);
+    bench.consume(0, 2);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), pages(&[]));
+    Ok(())
+}
+
+#[test]
+fn an_odd_write_is_unknown_until_a_reset() -> Result {
+    let mut bench = Bench::new()?;
+    bench.written(Write::Unknown);
+    for _ in 0..2 {
+        bench.start()?;
+        assert_eq!(bench.report(), Report::All);
+        assert_eq!(bench.report(), Report::All);
+        assert_eq!(bench.times(Reason::OddWrite), 1);
+        bench.stop();
+    }
+    bench.queues.lose();
+    bench.start()?;
+    assert_eq!(bench.report(), pages(&[]));
+    bench.written(Write::Unknown);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), Report::All);
+    Ok(())
+}
+
+#[test]
+fn a_reset_makes_all_dirty_once() -> Result {
+    let mut bench = Bench::logging()?;
+    bench.vf.place(0, 0, OUT, 16);
+    bench.submit(0, 1);
+    bench.queues.lose();
+    bench.logged.as_mut().expect("a log").log.abandon_all();
+    bench.vf.make(0, 0, 0);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), pages(&[]));
+    assert_eq!(bench.times(Reason::Reset), 1);
+    assert_eq!(bench.times(Reason::Mailbox), 0);
+    Ok(())
+}
+
+#[test]
+fn doorbells_without_a_log_are_noted() -> Result {
+    let mut bench = Bench::new()?;
+    // Noted, but the hardware has another tail: the queue is another one.
+    bench.submit(0, 5);
+    bench.start()?;
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.times(Reason::Before), 1);
+    bench.stop();
+    bench.queues.close();
+    bench.queues.open(2)?;
+    bench.vf.touched.set(true);
+    bench.start()?;
+    assert_eq!(bench.report(), pages(&[]));
+    Ok(())
+}
