@@ -269,13 +269,9 @@ impl vfio::pci::Driver for AccVf {
     /// The upper half of BAR2 holds the migration registers, where they are not in the PF's; they are
     /// not the guest's. A VF that does not migrate shows all of it: nothing that the host relies on
     /// is there.
-    fn visible_len(self: Pin<&Self>, index: region::Index, len: u64) -> u64 {
+    fn hidden_from(self: Pin<&Self>, index: region::Index, len: u64) -> Option<u64> {
         let hides = self.mig().is_ok_and(|mig| mig.control() == Control::Vf);
-        if index.as_bar() == Some(BAR2) && hides {
-            len / 2
-        } else {
-            len
-        }
+        (index.as_bar() == Some(BAR2) && hides).then_some(len / 2)
     }
 
     /// Resets of the functions of a device go one after another, as the in-tree drivers do it.

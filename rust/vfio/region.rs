@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Regions of a VFIO PCI device, and how much of each user space may see.
+//! Regions of a VFIO PCI device, and what userspace reaches of them.
 //!
-//! A variant driver whose device keeps something in a BAR that the user must not reach (a register
-//! block meant for the host, say) answers [`pci::Driver::visible_len`] for that region. What lies
-//! beyond is then as good as absent on every path: `VFIO_DEVICE_GET_REGION_INFO`, `read()`,
-//! `write()`, `mmap()`, `VFIO_DEVICE_IOEVENTFD`. The driver has no second place to forget. No BAR
-//! of such a device goes out as a DMA-BUF (`VFIO_DEVICE_FEATURE_DMA_BUF`): the core has that for
-//! drivers which give it a `struct vfio_pci_device_ops`, and the layer gives it none.
+//! If a device keeps something in a BAR that userspace must not reach, for example a register block
+//! for the host, its driver answers [`pci::Driver::hidden_from`] for that region. The rest of the
+//! region is *hidden* on every path: `VFIO_DEVICE_GET_REGION_INFO`, `read()`, `write()`, `mmap()`,
+//! `VFIO_DEVICE_IOEVENTFD`. The driver answers in one place. No BAR is exported as a DMA-BUF
+//! (`VFIO_DEVICE_FEATURE_DMA_BUF`): the core supports that for drivers that set
+//! `struct vfio_pci_device_ops`, which the layer does not.
 //!
-//! A driver that wants to see what the user writes to a part of a BAR answers
-//! [`pci::Driver::mediated`]. That part is left out of what `VFIO_DEVICE_GET_REGION_INFO` says can be
-//! mapped (`VFIO_REGION_INFO_CAP_SPARSE_MMAP`), and no ioeventfd writes to it. A user who maps it
-//! all the same may, but has no DMA logging. A driver that only wants to know whether the user has
-//! been somewhere answers [`pci::Driver::watched`].
+//! If a driver wants to see what userspace writes to a part of a BAR, it answers
+//! [`pci::Driver::mediated`]. `VFIO_DEVICE_GET_REGION_INFO` excludes a *mediated* part from what
+//! can be mapped (`VFIO_REGION_INFO_CAP_SPARSE_MMAP`), and no ioeventfd writes to it. Userspace
+//! that ignores sparse mmap and maps the part cannot start DMA logging. If a driver only wants to
+//! know whether userspace has reached a part, it answers [`pci::Driver::watched`].
 //!
-//! [`pci::Driver::visible_len`]: crate::pci::Driver::visible_len
+//! [`pci::Driver::hidden_from`]: crate::pci::Driver::hidden_from
 //! [`pci::Driver::watched`]: crate::pci::Driver::watched
 //! [`pci::Driver::mediated`]: crate::pci::Driver::mediated
 //!
@@ -126,29 +126,47 @@ pub struct Access {
     pub value: u64,
 }
 
-/// How many bytes of an access of `count` bytes at `offset` lie in the first `visible` bytes.
-///
-/// [`EINVAL`] where the access begins beyond them, as `vfio_pci_bar_rw()` has it for the end of a
-/// BAR.
-pub(crate) fn clip(visible: u64, offset: u64, count: usize) -> Result<usize> {
-    let left = visible.checked_sub(offset).ok_or(EINVAL)?;
-    if left == 0 {
-        return Err(EINVAL);
+/// The end of a region that is hidden.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Hidden(Option<u64>);
+
+impl Hidden {
+    /// Nothing is hidden.
+    pub(crate) const NOTHING: Self = Self(None);
+
+    /// Hides a region of `len` bytes from byte `from` on.
+    pub(crate) fn new(from: Option<u64>, len: u64) -> Self {
+        Self(from.filter(|from| *from < len))
     }
-    Ok(usize::try_from(left).map_or(count, |left| count.min(left)))
+
+    /// Returns where the hidden part begins, `None` if nothing is hidden.
+    pub(crate) fn from(self) -> Option<u64> {
+        self.0
+    }
+
+    /// Returns how many bytes of an access of `count` bytes at `offset` lie before the hidden part.
+    /// [`EINVAL`] if the access begins in it, as `vfio_pci_bar_rw()` has it for the end of a BAR.
+    pub(crate) fn clip(self, offset: u64, count: usize) -> Result<usize> {
+        let Some(from) = self.0 else {
+            return Ok(count);
+        };
+        let left = from.checked_sub(offset).ok_or(EINVAL)?;
+        if left == 0 {
+            return Err(EINVAL);
+        }
+        Ok(usize::try_from(left).map_or(count, |left| count.min(left)))
+    }
+
+    /// Checks that a mapping of `range` does not reach the hidden part.
+    pub(crate) fn check_mmap(self, range: &Range<u64>) -> Result {
+        match self.0 {
+            Some(from) if range.end > from => Err(EINVAL),
+            _ => Ok(()),
+        }
+    }
 }
 
-/// Whether an mmap of `len` bytes at page `pgoff` of the device file stays in the first `visible`
-/// bytes of its region.
-pub(crate) fn check_mmap(visible: u64, offset: u64, len: u64) -> Result {
-    let end = offset.checked_add(len).ok_or(EINVAL)?;
-    if end > visible {
-        return Err(EINVAL);
-    }
-    Ok(())
-}
-
-/// The answer to `VFIO_DEVICE_GET_REGION_INFO`, seen by the driver's limit.
+/// The answer to `VFIO_DEVICE_GET_REGION_INFO`.
 ///
 /// # Invariants
 ///
@@ -167,24 +185,24 @@ impl Info {
         unsafe { &mut *info.cast() }
     }
 
-    /// The size of the region.
+    /// Returns the size of the region.
     pub(crate) fn size(&self) -> u64 {
         self.0.size
     }
 
-    /// Shows the first `visible` bytes only. Part of a page cannot be mapped without the rest of
-    /// it: a limit within a page takes the mmap away.
-    pub(crate) fn limit(&mut self, visible: u64) {
-        if visible < self.0.size {
-            self.0.size = visible;
+    /// Ends the region where `hidden` begins. Part of a page cannot be mapped without the rest of
+    /// it: if `hidden` begins within a page, the region cannot be mapped.
+    pub(crate) fn hide(&mut self, hidden: Hidden) {
+        if let Some(from) = hidden.from() {
+            self.0.size = from;
             // CAST: `usize` is no wider than `u64`.
-            if visible % PAGE_SIZE as u64 != 0 {
+            if from % PAGE_SIZE as u64 != 0 {
                 self.0.flags &= !bindings::VFIO_REGION_INFO_FLAG_MMAP;
             }
         }
     }
 
-    /// What can be mapped of the region without `part`, which cannot.
+    /// Excludes `part` from what can be mapped of the region.
     ///
     /// # Safety
     ///
@@ -194,9 +212,9 @@ impl Info {
         part: Part,
         caps: *mut bindings::vfio_info_cap,
     ) -> Result {
-        let visible = self.0.size;
+        let size = self.0.size;
         let mappable = self.0.flags & bindings::VFIO_REGION_INFO_FLAG_MMAP != 0;
-        if !mappable || !part.overlaps(0..visible) {
+        if !mappable || !part.overlaps(0..size) {
             return Ok(());
         }
         let mut sparse = SparseMmap {
@@ -210,29 +228,26 @@ impl Info {
             reserved: 0,
             areas: [[0; 2]; 2],
         };
-        let mut size = core::mem::offset_of!(SparseMmap, areas);
-        let rest = part
-            .rest(visible)
-            .into_iter()
-            .filter(|area| !area.is_empty());
+        let mut bytes = core::mem::offset_of!(SparseMmap, areas);
+        let rest = part.rest(size).into_iter().filter(|area| !area.is_empty());
         for (slot, area) in sparse.areas.iter_mut().zip(rest) {
             *slot = [area.start, area.end - area.start];
             sparse.nr_areas += 1;
-            size += size_of::<[u64; 2]>();
+            bytes += size_of::<[u64; 2]>();
         }
         if sparse.nr_areas == 0 {
             self.0.flags &= !bindings::VFIO_REGION_INFO_FLAG_MMAP;
             return Ok(());
         }
-        // SAFETY: By the safety requirement; `size` bytes of `sparse` are valid, and begin with the
-        // header.
+        // SAFETY: By the safety requirement; `bytes` bytes of `sparse` are valid, and begin with
+        // the header.
         to_result(unsafe {
-            bindings::vfio_info_add_capability(caps, (&raw mut sparse).cast(), size)
+            bindings::vfio_info_add_capability(caps, (&raw mut sparse).cast(), bytes)
         })
     }
 }
 
-/// `struct vfio_region_info_cap_sparse_mmap` with room for what a part leaves of a region.
+/// `struct vfio_region_info_cap_sparse_mmap` with room for the two areas beside a part.
 #[repr(C)]
 struct SparseMmap {
     header: bindings::vfio_info_cap_header,
@@ -258,18 +273,29 @@ mod tests {
             .is_none());
     }
 
+    const HIDDEN: Hidden = Hidden(Some(0x8000));
+
     #[test]
-    fn clip_ends_at_the_limit() {
-        assert_eq!(clip(0x8000, 0x7ffc, 8).ok(), Some(4));
-        assert_eq!(clip(0x8000, 0, 4).ok(), Some(4));
-        assert!(clip(0x8000, 0x8000, 4).is_err());
-        assert!(clip(0x8000, u64::MAX, 4).is_err());
+    fn clip_ends_at_the_hidden_part() {
+        assert_eq!(HIDDEN.clip(0x7ffc, 8).ok(), Some(4));
+        assert_eq!(HIDDEN.clip(0, 4).ok(), Some(4));
+        assert!(HIDDEN.clip(0x8000, 4).is_err());
+        assert!(HIDDEN.clip(u64::MAX, 4).is_err());
+        assert_eq!(Hidden::NOTHING.clip(u64::MAX, 4).ok(), Some(4));
     }
 
     #[test]
-    fn mmap_may_not_cross_nor_overflow() {
-        assert!(check_mmap(0x8000, 0, 0x8000).is_ok());
-        assert!(check_mmap(0x8000, 0x7000, 0x2000).is_err());
-        assert!(check_mmap(0x8000, u64::MAX, 2).is_err());
+    fn mmap_may_not_reach_the_hidden_part() {
+        assert!(HIDDEN.check_mmap(&(0..0x8000)).is_ok());
+        assert!(HIDDEN.check_mmap(&(0x7000..0x9000)).is_err());
+        assert!(HIDDEN.check_mmap(&(0x9000..0xa000)).is_err());
+        assert!(Hidden::NOTHING.check_mmap(&(0x9000..0xa000)).is_ok());
+    }
+
+    #[test]
+    fn what_begins_at_the_end_is_not_hidden() {
+        assert_eq!(Hidden::new(Some(0x8000), 0x8000), Hidden::NOTHING);
+        assert_eq!(Hidden::new(None, 0x8000), Hidden::NOTHING);
+        assert_eq!(Hidden::new(Some(0x8000), 0x8001), HIDDEN);
     }
 }

@@ -34,8 +34,8 @@ pub(crate) const DEVICE: u16 = 0x11e8;
 /// The only BAR.
 pub(crate) const BAR: u32 = 0;
 
-/// How much of it users see: what is before the DMA engine.
-pub(crate) const VISIBLE: u64 = 0x80;
+/// Where its hidden part begins, the DMA engine.
+pub(crate) const HIDDEN_FROM: u64 = 0x80;
 
 /// How much of it the driver uses.
 const END: usize = 0xa0;

@@ -25,8 +25,8 @@
 //! - `open`: a user has opened the device. The PCI core has reset it before if it knows how; on a
 //!   root bus it does not know how to reset an edu, and no reset changes edu's registers. So `open`
 //!   puts it into the state that it has after power-on.
-//! - `visible_len`: called whenever a user asks for, reads, writes or maps a BAR. How much of it
-//!   there is to be for him: of BAR0 0x80 bytes.
+//! - `hidden_from`: called whenever userspace queries, reads, writes or maps a BAR. Returns where
+//!   the hidden part begins: at 0x80 of BAR0.
 //!
 //! [`vfio::migration::Operations`], one method for each thing that a device must do to migrate.
 //! `vfio::migration` runs the state machine and calls them:
@@ -191,11 +191,8 @@ impl Driver for Edu {
 
     /// No DMA engine, see the top of the file. The layer sees to it on all ways that there are to a
     /// BAR; a page that is hidden in part cannot be mapped at all, and QEMU traps each access then.
-    fn visible_len(self: Pin<&Self>, index: region::Index, len: u64) -> u64 {
-        match index.as_bar() {
-            Some(edu::BAR) => edu::VISIBLE,
-            _ => len,
-        }
+    fn hidden_from(self: Pin<&Self>, index: region::Index, _len: u64) -> Option<u64> {
+        (index.as_bar() == Some(edu::BAR)).then_some(edu::HIDDEN_FROM)
     }
 }
 

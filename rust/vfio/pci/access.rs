@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `read()` and `write()` of regions that have special parts: what is special goes here one access
-//! at a time, all else to the core.
+//! `read()` and `write()` of regions that have mediated or watched parts: this file does each
+//! access to such a part, the core does the rest.
 //!
-//! The bytes of an access are copied from the user, or to him, once and with no lock held: what the
-//! driver sees is what the device gets, and the user's memory may be the mapped BAR.
+//! The bytes of an access are copied from or to userspace once and with no lock held: the device
+//! gets what the driver has seen, and the user memory may be the mapped BAR.
 
 use super::{
     device::OpenDevice,
@@ -57,7 +57,7 @@ impl Drop for Awake {
     }
 }
 
-/// One access to what is special in a BAR.
+/// One access to a mediated or watched part of a BAR.
 struct Own<'a, D: Driver> {
     dev: &'a OpenDevice<'a, D>,
     pos: Position,
@@ -226,11 +226,11 @@ unsafe fn next<D: Driver>(
     }
 }
 
-/// `vfio_device_ops.write`, within what the user may see: how many bytes were written.
+/// `vfio_device_ops.write`, of bytes that are not hidden. Returns how many were written.
 ///
 /// # Safety
 ///
-/// `ppos` must be valid for reading and writing. `buf` is the user's, who may give any address.
+/// `ppos` must be valid for reading and writing. `buf` is an address of userspace, any address.
 pub(super) unsafe fn write<D: Driver>(
     dev: &OpenDevice<'_, D>,
     buf: *const c_char,
@@ -248,7 +248,7 @@ pub(super) unsafe fn write<D: Driver>(
     })
 }
 
-/// `vfio_device_ops.read`, the same way.
+/// `vfio_device_ops.read`, of bytes that are not hidden. Returns how many were read.
 ///
 /// # Safety
 ///

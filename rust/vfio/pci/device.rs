@@ -20,6 +20,7 @@ use crate::{
     ratelimit::RateLimit,
     region::{
         self,
+        Hidden,
         Parts, //
     },
 };
@@ -224,21 +225,21 @@ impl<D: Driver> Device<D> {
         self.tail().get_ref().statistics.clone()
     }
 
-    /// How much of a region of `len` bytes the user sees.
-    pub(super) fn visible_len(&self, index: region::Index, len: u64) -> u64 {
-        D::visible_len(self.data(), index, len).min(len)
-    }
-
     /// Returns the length of a BAR, 0 if there is none.
     pub(super) fn bar_len(&self, bar: u32) -> u64 {
         self.as_pci().resource_len(bar).unwrap_or(0)
     }
 
-    /// How many bytes of a region the user sees, `None` where he sees all of it.
-    pub(super) fn limit(&self, index: region::Index) -> Option<u64> {
-        let len = self.bar_len(index.as_bar()?);
-        let visible = self.visible_len(index, len);
-        (visible < len).then_some(visible)
+    /// Returns what is hidden of a region of `len` bytes.
+    pub(super) fn hidden_of(&self, index: region::Index, len: u64) -> Hidden {
+        Hidden::new(D::hidden_from(self.data(), index, len), len)
+    }
+
+    /// Returns what is hidden of a BAR. Nothing is hidden of any other region.
+    pub(super) fn hidden(&self, index: region::Index) -> Hidden {
+        index.as_bar().map_or(Hidden::NOTHING, |bar| {
+            self.hidden_of(index, self.bar_len(bar))
+        })
     }
 }
 

@@ -98,29 +98,29 @@ macro_rules! pci_device_table {
 
 /// A VFIO PCI variant driver. The implementing type is the driver's data of one device.
 pub trait Driver: Send + Sync + Sized + 'static {
-    /// What user space is told as the driver's name.
+    /// The driver's name.
     const NAME: &'static CStr;
 
-    /// What the driver knows of each device ID.
+    /// The data of a device ID.
     type IdInfo: 'static;
 
     /// The devices it can drive.
     const ID_TABLE: IdTable<Self::IdInfo>;
 
-    /// How its devices migrate; [`migration::NotMigratable`] if they do not.
+    /// How the devices migrate; [`migration::NotMigratable`] if they do not.
     type Migration: migration::Operations<Self>;
 
-    /// How the pages that its devices write are logged; [`dirty::NotLogging`] if they are not.
+    /// How the pages that the devices write are logged; [`dirty::NotLogging`] if they are not.
     type Logging: dirty::Logging<Self>;
 
-    /// What it shows of its migrating devices in debugfs.
+    /// What the driver shows of its migrating devices in debugfs.
     const DEBUG: Option<debug::Directory<Self>> = None;
 
-    /// The attributes that it adds to its devices in sysfs, at most [`sysfs::MAX`].
+    /// The attributes that the driver adds to its devices in sysfs, at most [`sysfs::MAX`].
     const ATTRIBUTES: &'static [sysfs::Attribute<Self>] = &[];
 
-    /// The PCI core found a device, by `driver_override`. Returns the data of it; the layer
-    /// registers it with VFIO then.
+    /// The PCI core found a device, by `driver_override`. Returns the driver's data of it. The
+    /// layer then registers the device with VFIO.
     ///
     /// `driver_override` matches any device. `info` is `None` if the device is not in the table. A
     /// driver must refuse such a device (an error), or leave it as it is (no migration, no access).
@@ -129,37 +129,37 @@ pub trait Driver: Send + Sync + Sized + 'static {
         info: Option<&'a Self::IdInfo>,
     ) -> impl PinInit<Self, Error> + 'a;
 
-    /// A user opens the device. It is enabled, and its BARs are mapped.
+    /// Userspace opens the device. It is enabled, and its BARs are mapped.
     fn open(_dev: &OpenDevice<'_, Self>) -> Result {
         Ok(())
     }
 
-    /// The user has closed it. It is still enabled.
+    /// Userspace has closed the device. It is still enabled.
     fn close(_dev: &OpenDevice<'_, Self>) {}
 
-    /// How many bytes of a region of `len` bytes, from its start, the user may see. What is beyond
-    /// is hidden on every path.
-    fn visible_len(self: Pin<&Self>, _index: region::Index, len: u64) -> u64 {
-        len
+    /// Returns the byte from which on a region of `len` bytes is hidden: userspace never reaches
+    /// the rest of the region, by no path. `None` if nothing is hidden.
+    fn hidden_from(self: Pin<&Self>, _index: region::Index, _len: u64) -> Option<u64> {
+        None
     }
 
-    /// The part of a memory BAR of `len` bytes that the user writes by `write()` only, so that the
-    /// driver sees what he writes ([`Driver::write_mediated`]). Made longer to whole pages, of
-    /// which region info says that they cannot be mapped; reading is left as it is. Who maps them
-    /// all the same, since he does not know of sparse mappings, has no logging. The MSI-X table is
-    /// never among it. Asked when the device is opened, after [`Driver::open`]; the answer holds
-    /// till it is closed.
+    /// Returns the mediated part of a memory BAR of `len` bytes: the driver sees what userspace
+    /// writes there ([`Driver::write_mediated`]). The layer extends the part to whole pages, and
+    /// reports in region info that these cannot be mapped. Reading is not affected. Userspace that
+    /// ignores sparse mmap and maps the part cannot start DMA logging. The MSI-X table is never
+    /// part of it. Called when the device is opened, after [`Driver::open`]. The answer holds until
+    /// the device is closed.
     fn mediated(self: Pin<&Self>, _index: region::Index, _len: u64) -> Option<Range<u64>> {
         None
     }
 
-    /// The user writes to a mediated part; the device has not seen it yet, and sees it when this
-    /// returns, if it takes accesses at all. A `write()` of more bytes comes as several accesses,
-    /// each as wide as its place and length let it be. Process context, may sleep; the tracker's
-    /// lock is held, see [`migration`], and the log comes with it, where logging is on.
+    /// Userspace writes to a mediated part. The device receives the write when this returns, if it
+    /// takes accesses at all. A longer `write()` comes as several accesses, each as wide as its
+    /// place and length allow. Runs in process context under the tracker's lock, see [`migration`],
+    /// and may sleep. `_log` is `None` if logging is off.
     ///
-    /// Called once more for the same access where the device was reset meanwhile, after
-    /// [`dirty::Logging::reset`]: whether it was before the access or after is not known.
+    /// If the device is reset meanwhile, the layer calls this again for the same access, after
+    /// [`dirty::Logging::reset`]: it does not know which of the two came first.
     fn write_mediated(
         _dev: &OpenDevice<'_, Self>,
         _index: region::Index,
@@ -168,23 +168,25 @@ pub trait Driver: Send + Sync + Sized + 'static {
     ) {
     }
 
-    /// The part of a memory BAR of `len` bytes of which the driver can tell whether the user has
-    /// reached it, by whatever way ([`OpenDevice::touched`]), and which it can keep from him for a
-    /// while ([`OpenDevice::exclude`]). Made longer to whole pages. Asked when the device is
-    /// opened, after [`Driver::open`]; the answer holds till it is closed.
+    /// Returns the watched part of a memory BAR of `len` bytes: the driver learns whether userspace
+    /// has reached it, by any path ([`OpenDevice::touched`]), and can keep userspace away from it
+    /// for a while ([`OpenDevice::exclude`]). The layer extends the part to whole pages. Called
+    /// when the device is opened, after [`Driver::open`]. The answer holds until the device is
+    /// closed.
     fn watched(self: Pin<&Self>, _index: region::Index, _len: u64) -> Option<Range<u64>> {
         None
     }
 
-    /// Whether the driver wants to read the user's memory ([`OpenDevice::read_dma`]). Asked when
-    /// the device is bound to an iommufd, before [`Driver::open`].
+    /// Returns whether the driver wants to read userspace's memory ([`OpenDevice::read_dma`]).
+    /// Called when the device is bound to an iommufd, before [`Driver::open`].
     fn reads_dma(self: Pin<&Self>) -> bool {
         false
     }
 
-    /// A reset of the device is about to be made (`pci_error_handlers.reset_prepare`). May sleep.
+    /// The device is about to be reset (`pci_error_handlers.reset_prepare`). May sleep.
     fn reset_prepare(self: Pin<&Self>) {}
 
-    /// It has been made. The migration state is `RUNNING` afterwards.
+    /// The reset is over (`pci_error_handlers.reset_done`). The migration state is `RUNNING`
+    /// afterwards.
     fn reset_done(self: Pin<&Self>) {}
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `struct vfio_device_ops` of a driver: the core's operations, with the driver's limit on what is
-//! seen of a region before those that reach one.
+//! `struct vfio_device_ops` of a driver: the core's operations. Those that reach a region check
+//! first what is hidden of it.
 
 pub(super) mod attributes;
 pub(super) mod debugfs;
@@ -24,6 +24,7 @@ use crate::{
     dirty::Logging,
     region::{
         self,
+        Hidden,
         Parts,
         Position, //
     },
@@ -36,8 +37,7 @@ use kernel::{
     bindings as kbindings,
     error::{
         from_result,
-        to_result,
-        Error, //
+        to_result, //
     },
     prelude::*,
     uaccess::{
@@ -187,14 +187,13 @@ impl<D: Driver> Table<D> {
     }
 
     /// Refuses `VFIO_DEVICE_IOEVENTFD` on a device that hides, mediates or watches part of a BAR:
-    /// with
-    /// [`EINVAL`] where what is named is such a part, with [`ENOTTY`] (as of a kernel without it)
-    /// where it is not. The core copies its argument from the user a second time, so having looked
-    /// at it once proves nothing about what the core would see.
+    /// with [`EINVAL`] if the ioctl names such a part, else with [`ENOTTY`], as a kernel without
+    /// it. The core copies its argument from userspace a second time, so the check of the first
+    /// copy proves nothing about the second.
     fn check_ioeventfd(dev: &OpenDevice<'_, D>, arg: usize) -> Result {
-        let ordinary = (0..)
-            .map_while(region::Index::bar)
-            .all(|index| dev.limit(index).is_none() && !dev.parts(index).is_some_and(Parts::any));
+        let ordinary = (0..).map_while(region::Index::bar).all(|index| {
+            dev.hidden(index) == Hidden::NOTHING && !dev.parts(index).is_some_and(Parts::any)
+        });
         if ordinary {
             return Ok(());
         }
@@ -211,9 +210,13 @@ impl<D: Driver> Table<D> {
             return Err(EINVAL);
         };
         let range = pos.range(size)?;
-        let why = if range.end > dev.visible_len(pos.index, dev.bar_len(bar)) {
+        let end = dev
+            .hidden(pos.index)
+            .from()
+            .unwrap_or_else(|| dev.bar_len(bar));
+        let why = if range.end > end {
             "out of what the user may see"
-        } else if dev.parts(pos.index).is_some_and(|p| p.is_special(range)) {
+        } else if dev.parts(pos.index).is_some_and(|p| p.overlaps(range)) {
             "the driver looks at what is done there"
         } else {
             return Err(ENOTTY);
@@ -249,7 +252,7 @@ impl<D: Driver> Table<D> {
                     region::Info::from_raw(info),
                 )
             };
-            info.limit(dev.visible_len(index, info.size()));
+            info.hide(dev.hidden_of(index, info.size()));
             if let Some(parts) = dev.parts(index) {
                 // SAFETY: By the safety requirement.
                 unsafe { info.leave_out(parts.mediated, caps) }?;
@@ -258,15 +261,19 @@ impl<D: Driver> Table<D> {
         })
     }
 
-    /// How many of `count` bytes at `*ppos` may be accessed.
-    fn clip(dev: &Device<D>, ppos: *const kbindings::loff_t, count: usize) -> Result<usize> {
-        // SAFETY: The VFIO core passes the position of the access. The sign bit is part of the
-        // region's index.
+    /// Returns how many of `count` bytes at `*ppos` are not hidden.
+    ///
+    /// # Safety
+    ///
+    /// `ppos` must be valid for reading.
+    unsafe fn reachable(
+        dev: &Device<D>,
+        ppos: *const kbindings::loff_t,
+        count: usize,
+    ) -> Result<usize> {
+        // SAFETY: By the safety requirement. The sign bit is part of the region's index.
         let pos = Position::from_file_offset(unsafe { *ppos } as u64);
-        match dev.limit(pos.index) {
-            Some(visible) => region::clip(visible, pos.offset, count),
-            None => Ok(count),
-        }
+        dev.hidden(pos.index).clip(pos.offset, count)
     }
 
     /// # Safety
@@ -281,8 +288,9 @@ impl<D: Driver> Table<D> {
         // SAFETY: By the safety requirement.
         let dev = unsafe { OpenDevice::<D>::from_vfio(vdev) };
         access::from_length(
-            Self::clip(&dev, ppos, count)
-                // SAFETY: By the safety requirement.
+            // SAFETY: By the safety requirement.
+            unsafe { Self::reachable(&dev, ppos, count) }
+                // SAFETY: As above.
                 .and_then(|count| unsafe { access::read(&dev, buf, count, ppos) }),
         )
     }
@@ -299,8 +307,9 @@ impl<D: Driver> Table<D> {
         // SAFETY: By the safety requirement.
         let dev = unsafe { OpenDevice::<D>::from_vfio(vdev) };
         access::from_length(
-            Self::clip(&dev, ppos, count)
-                // SAFETY: By the safety requirement.
+            // SAFETY: By the safety requirement.
+            unsafe { Self::reachable(&dev, ppos, count) }
+                // SAFETY: As above.
                 .and_then(|count| unsafe { access::write(&dev, buf, count, ppos) }),
         )
     }
@@ -318,7 +327,7 @@ impl<D: Driver> Table<D> {
         // SAFETY: `vma` is valid; the two places are valid for writing.
         unsafe { bindings::vfio_rs_vma_range(vma, &mut pgoff, &mut len) };
         from_result(|| {
-            Self::check_mmap(&dev, pgoff, len)?;
+            Self::map(&dev, pgoff, len)?;
             // SAFETY: By the safety requirement.
             to_result(unsafe { bindings::vfio_pci_core_mmap(vdev, vma) })?;
             // SAFETY: As above; the core has just set up `vma`.
@@ -327,24 +336,20 @@ impl<D: Driver> Table<D> {
         })
     }
 
-    fn check_mmap(dev: &OpenDevice<'_, D>, pgoff: u64, len: u64) -> Result<(), Error> {
+    /// Decides whether userspace may map `len` bytes at page `pgoff` of the device file. A mapping
+    /// of a mediated part rules out DMA logging.
+    fn map(dev: &OpenDevice<'_, D>, pgoff: u64, len: u64) -> Result {
         // CAST: `usize` is no wider than `u64`.
         let offset = pgoff
             .checked_mul(kernel::page::PAGE_SIZE as u64)
             .ok_or(EINVAL)?;
         let pos = Position::from_file_offset(offset);
-        if let Some(visible) = dev.limit(pos.index) {
-            region::check_mmap(visible, pos.offset, len)?;
-        }
         let range = pos.range(len)?;
-        match dev.parts(pos.index) {
-            Some(parts) if parts.mediated.overlaps(range) => {
-                if dev.tracker().map_mediated()? {
-                    dev_info!(dev.as_device(), "mapped past the driver: no DMA logging\n");
-                }
-                Ok(())
-            }
-            _ => Ok(()),
+        dev.hidden(pos.index).check_mmap(&range)?;
+        let mediated = dev.parts(pos.index).map(|parts| parts.mediated);
+        if mediated.is_some_and(|part| part.overlaps(range)) && dev.tracker().map_mediated()? {
+            dev_info!(dev.as_device(), "mapped past the driver: no DMA logging\n");
         }
+        Ok(())
     }
 }

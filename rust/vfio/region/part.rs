@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Parts of a region that are not treated like the rest of it: the arithmetic of it, and nothing
-//! else.
+//! The arithmetic of mediated and watched parts of a region.
 
 use core::ops::Range;
 use kernel::{
@@ -24,7 +23,7 @@ pub(crate) struct Part {
 }
 
 impl Part {
-    /// The pages in which any of `range` lies, of a region of `len` bytes.
+    /// Returns the pages that `range` touches, of a region of `len` bytes.
     pub(crate) fn around(range: Range<u64>, len: u64) -> Self {
         let end = range.end.min(len);
         if range.start >= end {
@@ -54,24 +53,24 @@ impl Part {
         (self.start..self.end).contains(&offset)
     }
 
-    /// Whether any of `range` lies in it.
+    /// Returns whether the part and `range` have a byte in common.
     pub(crate) fn overlaps(self, range: Range<u64>) -> bool {
         self.start.max(range.start) < self.end.min(range.end)
     }
 
-    /// What is left of the first `visible` bytes, before it and after it; the empty ones are to be
-    /// left out.
-    pub(crate) fn rest(self, visible: u64) -> [Range<u64>; 2] {
-        [0..self.start.min(visible), self.end.min(visible)..visible]
+    /// Returns the areas before and after the part, of a region of `size` bytes. Either may be
+    /// empty.
+    pub(crate) fn rest(self, size: u64) -> [Range<u64>; 2] {
+        [0..self.start.min(size), self.end.min(size)..size]
     }
 
-    /// Where the part next begins or ends after `offset`.
+    /// Returns where the part begins or ends next after `offset`.
     fn edge(self, offset: u64) -> Option<u64> {
         next(self.start..self.end, offset)
     }
 }
 
-/// The first of the two ends of `range` that lies beyond `offset`; an empty range has none.
+/// Returns the first of the two ends of `range` that lies beyond `offset`. An empty range has none.
 fn next(range: Range<u64>, offset: u64) -> Option<u64> {
     if range.is_empty() {
         return None;
@@ -81,14 +80,14 @@ fn next(range: Range<u64>, offset: u64) -> Option<u64> {
         .find(|&end| end > offset)
 }
 
-/// What is special in a region.
+/// The mediated and watched parts of a region.
 #[derive(Clone, Default)]
 pub(crate) struct Parts {
-    /// Not mapped, and the driver sees what is written there.
+    /// The driver sees each write there.
     pub(crate) mediated: Part,
-    /// Reached with the watch's knowledge only.
+    /// The watch sees whether userspace has been there.
     pub(crate) watched: Part,
-    /// What the core keeps from the user, who writes nothing there and reads ones: the MSI-X table.
+    /// The MSI-X table: the core drops writes there and reads ones.
     pub(crate) hole: Range<u64>,
 }
 
@@ -106,22 +105,22 @@ pub(crate) enum Way {
 pub(crate) enum Piece {
     /// So many bytes for the core.
     Core(usize),
-    /// One access of so many bytes to what is special.
+    /// One access of so many bytes to a mediated or watched part.
     Own(u8),
 }
 
 impl Parts {
-    /// Whether any of `range` is to be reached by the user's own accesses only.
-    pub(crate) fn is_special(&self, range: Range<u64>) -> bool {
+    /// Returns whether a part and `range` have a byte in common.
+    pub(crate) fn overlaps(&self, range: Range<u64>) -> bool {
         self.mediated.overlaps(range.clone()) || self.watched.overlaps(range)
     }
 
-    /// Whether there is anything of that kind.
+    /// Returns whether there is any part.
     pub(crate) fn any(&self) -> bool {
         !self.mediated.is_empty() || !self.watched.is_empty()
     }
 
-    /// How an access of `count` bytes at `offset` begins.
+    /// Returns how an access of `count` bytes at `offset` begins.
     pub(crate) fn piece(&self, way: Way, offset: u64, count: usize) -> Piece {
         let mediated = match way {
             Way::Read => Part::default(),
@@ -141,7 +140,7 @@ impl Parts {
         if self.hole.contains(&offset) || !own {
             return Piece::Core(count);
         }
-        // As wide as the core has it.
+        // The widths that the core uses.
         let size = [8u8, 4, 2]
             .into_iter()
             .find(|&size| usize::from(size) <= count && offset % u64::from(size) == 0);
@@ -191,7 +190,7 @@ mod tests {
         assert_eq!(part(0, 2).rest(8 * PAGE), [0..0, 2 * PAGE..8 * PAGE]);
         assert_eq!(part(6, 2).rest(8 * PAGE), [0..6 * PAGE, 8 * PAGE..8 * PAGE]);
         assert!(part(0, 8).rest(8 * PAGE).iter().all(Range::is_empty));
-        // The part may begin or end beyond what is visible.
+        // The part may begin or end beyond the region.
         assert_eq!(part(4, 8).rest(6 * PAGE), [0..4 * PAGE, 6 * PAGE..6 * PAGE]);
         assert_eq!(part(7, 1).rest(6 * PAGE), [0..6 * PAGE, 6 * PAGE..6 * PAGE]);
     }
@@ -215,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_watched_is_special_to_a_read() {
+    fn a_read_is_split_at_what_is_watched_only() {
         let parts = Parts {
             mediated: part(1, 2),
             watched: part(0, 1),
@@ -225,8 +224,8 @@ mod tests {
         assert_eq!(parts.piece(Way::Write, 8, 16), Piece::Own(8));
         assert_eq!(parts.piece(Way::Read, PAGE - 4, 16), Piece::Own(4));
         assert_eq!(parts.piece(Way::Read, PAGE, 16), Piece::Core(16));
-        assert!(parts.is_special(0..1) && parts.is_special(PAGE..PAGE + 1));
-        assert!(!parts.is_special(3 * PAGE..4 * PAGE));
+        assert!(parts.overlaps(0..1) && parts.overlaps(PAGE..PAGE + 1));
+        assert!(!parts.overlaps(3 * PAGE..4 * PAGE));
         assert!(parts.any() && !Parts::default().any());
     }
 
