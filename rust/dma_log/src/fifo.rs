@@ -11,13 +11,13 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `head` is at most the length of `items`; those before it have left.
+/// `head` is at most the length of `items`. The items before it have been removed.
 pub(crate) struct Fifo<T> {
     items: KVVec<T>,
     head: usize,
 }
 
-/// So much memory is kept when the queue gets empty, in items.
+/// How many items an empty queue keeps memory for.
 const KEPT: usize = 64;
 
 impl<T: Copy> Fifo<T> {
@@ -28,7 +28,7 @@ impl<T: Copy> Fifo<T> {
         }
     }
 
-    /// What is in it, the first to leave first.
+    /// Returns all items, the oldest first.
     pub(crate) fn as_slice(&self) -> &[T] {
         self.items.get(self.head..).unwrap_or_default()
     }
@@ -41,7 +41,7 @@ impl<T: Copy> Fifo<T> {
         self.items.get_mut(self.head..)?.last_mut()
     }
 
-    /// Puts `item` at the end.
+    /// Adds an item at the end.
     pub(crate) fn push(&mut self, item: T) -> Result<(), AllocError> {
         if self.items.len() == self.items.capacity() {
             self.close_up();
@@ -49,28 +49,28 @@ impl<T: Copy> Fifo<T> {
         self.items.push(item, GFP_KERNEL_ACCOUNT)
     }
 
-    /// Takes the last `count` out, or all.
+    /// Removes the last `count` items, or all.
     pub(crate) fn drop_last(&mut self, count: usize) {
         let left = self.items.len() - count.min(self.len());
         self.items.truncate(left);
         self.tidy();
     }
 
-    /// Takes the first `count` out, or all.
+    /// Removes the first `count` items, or all.
     pub(crate) fn drop_first(&mut self, count: usize) {
         // INVARIANT: At most as many as there are.
         self.head += count.min(self.len());
         self.tidy();
     }
 
-    /// Moves what is in it to the beginning, where that makes as much room as it has to move.
+    /// Moves all items to the beginning, if that frees as much room as there is to move.
     fn close_up(&mut self) {
         if self.head >= self.len() {
             let head = self.head;
             self.items.as_mut_slice().copy_within(head.., 0);
             let left = self.len();
             self.items.truncate(left);
-            // INVARIANT: None have left.
+            // INVARIANT: No removed item is left.
             self.head = 0;
         }
     }
@@ -81,7 +81,7 @@ impl<T: Copy> Fifo<T> {
                 self.items = KVVec::new();
             }
             self.items.clear();
-            // INVARIANT: None have left.
+            // INVARIANT: No removed item is left.
             self.head = 0;
         }
     }
@@ -113,7 +113,7 @@ mod tests {
         Ok(())
     }
 
-    /// What is pushed are consecutive numbers: the model is where they begin and end.
+    /// Pushes consecutive numbers. The model is the first and the last of them.
     #[test]
     fn random_use_in_bounded_memory() -> Result {
         let mut random = Random::new(1);

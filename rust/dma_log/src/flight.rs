@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is in flight: for each queue the entries in the order in which they were submitted.
+//! What is in flight: the entries of each queue, in the order in which they were submitted.
 
 #[cfg(any(CONFIG_KUNIT, test))]
 mod tests;
@@ -17,10 +17,10 @@ use kernel::{
     },
 };
 
-/// How many entries there are at most: 3 MiB of memory.
+/// The maximum of entries: 3 MiB of memory.
 const ENTRIES: usize = 1 << 18;
 
-/// How many ranges they have at most: 24 MiB.
+/// The maximum of their ranges: 24 MiB.
 const RANGES: usize = 1 << 20;
 
 /// Part of what an entry writes.
@@ -42,7 +42,7 @@ struct Entry {
 ///
 /// # Invariants
 ///
-/// `outputs` are those of `entries`, in order. `unknown` is how many of these are unknown.
+/// `outputs` are those of `entries`, in order. `unknown` of the entries are unknown.
 struct Queue {
     entries: Fifo<Entry>,
     outputs: Fifo<Output>,
@@ -67,20 +67,20 @@ impl Queue {
     }
 }
 
-/// What was in flight and is not any more has had something unknown in it.
+/// Whether something unknown was among what is not in flight any more.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Unknown(pub(super) bool);
 
-/// There is no memory for another entry or range, or no room.
+/// There is no memory or no room for another entry or range.
 pub(crate) struct Full;
 
 /// What is in flight.
 ///
 /// # Invariants
 ///
-/// `entries`, `ranges` and `unknown` are the sums over `queues`; `unknown` counts the queues in which
-/// something unknown is in flight.
+/// `entries` and `ranges` are the sums over `queues`. In `unknown` of the queues something unknown
+/// is in flight.
 pub(crate) struct Flight {
     queues: RBTree<u32, Queue>,
     entries: usize,
@@ -110,34 +110,34 @@ impl Flight {
         }
     }
 
-    /// How many entries there are.
+    /// Returns how many entries there are.
     pub(crate) fn entries(&self) -> usize {
         self.entries
     }
 
-    /// How many ranges they have.
+    /// Returns how many ranges they have.
     pub(crate) fn ranges(&self) -> usize {
         self.ranges
     }
 
-    /// Whether anything unknown is in flight.
+    /// Returns whether anything unknown is in flight.
     pub(crate) fn is_unknown(&self) -> bool {
         self.lost || self.unknown > 0
     }
 
-    /// Whether anything unknown is in flight in `queue`, as far as it is known where.
+    /// Returns whether anything unknown is in flight in `queue`, or may be.
     pub(crate) fn is_queue_unknown(&self, queue: u32) -> bool {
         self.lost || self.queues.get(&queue).is_some_and(Queue::is_unknown)
     }
 
-    /// How many entries there are in `queue`.
+    /// Returns how many entries there are in `queue`.
     pub(crate) fn in_queue(&self, queue: u32) -> usize {
         self.queues
             .get(&queue)
             .map_or(0, |queue| queue.entries.len())
     }
 
-    /// Runs `change` on `queue`, which may become unknown by it, or known.
+    /// Runs `change` on `queue`, which can make it unknown or known.
     fn change<T>(
         queue: &mut Queue,
         unknown: &mut usize,
@@ -153,7 +153,7 @@ impl Flight {
         result
     }
 
-    /// `queue`, which is made where it is not there yet.
+    /// Returns a queue, which is made if it does not exist.
     fn queue(&mut self, number: u32) -> Result<&mut Queue, Full> {
         if self.queues.get(&number).is_none() {
             let node = RBTreeNode::new(number, Queue::new(), GFP_KERNEL_ACCOUNT);
@@ -162,7 +162,7 @@ impl Flight {
         self.queues.get_mut(&number).ok_or(Full)
     }
 
-    /// A new entry at the end of `queue`. Where there is no room for it, something is lost.
+    /// Adds an entry to `queue`. If there is no room, the queue loses it.
     pub(crate) fn submit(&mut self, queue: u32, index: u32) -> Result<(), Full> {
         let entry = Entry {
             index,
@@ -183,7 +183,7 @@ impl Flight {
         }
     }
 
-    /// A range of the last entry of `queue`. Where there is no room for it, the entry is unknown.
+    /// Adds a range to the last entry of `queue`. If there is no room, the entry is unknown.
     pub(crate) fn range(&mut self, queue: u32, clippable: bool, span: Span) -> Result<(), Full> {
         let room = self.ranges < self.max_ranges;
         let Some(into) = self.queues.get_mut(&queue) else {
@@ -214,7 +214,7 @@ impl Flight {
         }
     }
 
-    /// The last entry of `queue` is unknown.
+    /// Makes the last entry of `queue` unknown.
     pub(crate) fn unknown(&mut self, queue: u32) {
         let Self {
             queues,
@@ -237,7 +237,7 @@ impl Flight {
         });
     }
 
-    /// Something that is no entry is in flight in `queue`.
+    /// Puts something that is no entry in flight in `queue`.
     pub(crate) fn lose(&mut self, queue: u32) {
         if self.queue(queue).is_err() {
             self.lost = true;
@@ -247,8 +247,8 @@ impl Flight {
         }
     }
 
-    /// Takes the first `count` entries of a queue out, and tells `each` of what of their outputs was
-    /// written, by what `clip` says of each.
+    /// Removes the first `count` entries of a queue. Calls `each` with what was written of their
+    /// outputs, as `clip` says for each entry.
     fn finish(
         queue: &mut Queue,
         count: usize,
@@ -282,8 +282,8 @@ impl Flight {
         (gone, Unknown(unknown > 0))
     }
 
-    /// Takes all entries of `queue` up to and with the first of number `index` out, and tells `each` of
-    /// what of their outputs was written, by what `clip` says of each. `None` where there is none.
+    /// Removes all entries of `queue` up to the first one with the number `index`, as
+    /// [`Flight::finish`] does. Returns `None` if there is no such entry.
     pub(crate) fn complete(
         &mut self,
         queue: u32,
@@ -302,7 +302,7 @@ impl Flight {
         Some(unknown)
     }
 
-    /// Takes all of `queue` out.
+    /// Removes all that is in flight in `queue`. Calls `each` with all outputs.
     pub(crate) fn abandon(&mut self, queue: u32, each: impl FnMut(Span)) -> Unknown {
         let Some(mut queue) = self.queues.remove(&queue) else {
             return Unknown(false);
@@ -315,7 +315,7 @@ impl Flight {
         Unknown(unknown || queue.lost)
     }
 
-    /// Takes all out.
+    /// Removes all that is in flight. Calls `each` with all outputs.
     pub(crate) fn abandon_all(&mut self, mut each: impl FnMut(Span)) -> Unknown {
         let unknown = self.is_unknown();
         self.for_each(&mut each);
@@ -324,7 +324,7 @@ impl Flight {
         Unknown(unknown)
     }
 
-    /// Tells of all that is in flight and known.
+    /// Calls `each` with all that is in flight and known.
     pub(crate) fn for_each(&self, mut each: impl FnMut(Span)) {
         for output in self
             .queues

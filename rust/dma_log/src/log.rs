@@ -22,12 +22,12 @@ use kernel::{
     sync::Arc, //
 };
 
-/// Why all that is logged is dirty, where the reason is none of the driver's: no room.
+/// The reason for a lack of room, which is none of the driver's.
 const NO_ROOM: u32 = u32::MAX;
 
 /// Shows the events of a log, as a tracepoint does.
 pub trait Trace: Send {
-    /// Shows `event`: of `bytes` bytes from `address` on, for the driver's reason `why`.
+    /// Shows `event`, of `bytes` bytes from `address` on, for the driver's reason `why`.
     fn trace(&self, event: &CStr, why: u32, address: u64, bytes: u64);
 }
 
@@ -36,27 +36,27 @@ impl Trace for () {
     fn trace(&self, _event: &CStr, _why: u32, _address: u64, _bytes: u64) {}
 }
 
-/// What is known of the pages that the device writes; exists while logging is on.
+/// The pages that a device has written or may write, while logging is on.
 ///
-/// Addresses are IOVAs. What lies outside the ranges that the user logs is ignored. Memory is
-/// bounded, and charged to whoever calls; where there is none, or no room, all that is logged is
-/// dirty: none of these can fail.
+/// Addresses are IOVAs. The log ignores what lies outside the ranges that userspace logs. Its
+/// memory is bounded, and charged to the caller. If there is no memory or no room, all that is
+/// logged is dirty. So no method fails.
 ///
-/// Reasons are the driver's own numbers; [`Statistics`] counts them, and the tracepoint
+/// Reasons are the driver's own numbers. [`Statistics`] counts them, and the tracepoint
 /// `vfio_rs_dirty` shows them.
 pub struct Log<T: Trace + ?Sized = dyn Trace> {
     dirty: Set,
     flight: Flight,
     shift: u32,
     statistics: Arc<Statistics>,
-    /// The last rest of the device in which what is in flight was made dirty.
+    /// The last quiesced period for which what is in flight was made dirty.
     rest: Option<u32>,
     trace: T,
 }
 
 /// What the owner of a log does with it.
 impl<T: Trace> Log<T> {
-    /// Logs `logged`, spans of whole pages of `1 << shift` bytes; there are at most `count` of them.
+    /// Begins a log of `logged`: at most `count` spans of whole pages of `1 << shift` bytes.
     pub fn new(
         logged: impl Iterator<Item = Span>,
         count: usize,
@@ -78,16 +78,16 @@ impl<T: Trace> Log<T> {
         Ok(log)
     }
 
-    /// Whether all of `span` is logged.
+    /// Returns whether all of `span` is logged.
     pub fn covers(&self, span: Span) -> bool {
         self.dirty.covers(span)
     }
 
-    /// Tells of all that is dirty in `span` and of all that is in flight there, in a few passes, each
-    /// in order. What is dirty is not dirty any more.
+    /// Reports all that is dirty or in flight in `span`, in a few passes that are each in order.
+    /// What was dirty is clean afterwards.
     ///
-    /// `rest`: the device writes nothing, for the so manieth time. What is in flight is dirty once then,
-    /// and not in flight for as long as it lasts.
+    /// `rest` is the number of the current quiesced period, `None` while DMA is possible. In-flight
+    /// ranges are reported once per quiesced period.
     pub fn report(&mut self, span: Span, rest: Option<u32>, mut each: impl FnMut(Span)) {
         let mut bytes = 0u64;
         let mut tell = |span: Span| {
@@ -111,7 +111,7 @@ impl<T: Trace> Log<T> {
             full |= no_room;
             tell(span);
         } else {
-            // As if it were dirty: it is in order then, and what is there twice is told of once.
+            // Marked as dirty, in-flight ranges come in order, and each page comes once.
             flight.for_each(|in_flight| {
                 if let Some(part) = in_flight.and(span) {
                     let Overflow(no_room) = dirty.mark(part);
@@ -132,7 +132,7 @@ impl<T: Trace> Log<T> {
 
 /// What the driver does with it.
 impl<T: Trace + ?Sized> Log<T> {
-    /// How many bytes a page has, in what is noted here.
+    /// Returns how many bytes a page of the log has.
     pub fn page_size(&self) -> u64 {
         1 << self.shift
     }
@@ -141,7 +141,7 @@ impl<T: Trace + ?Sized> Log<T> {
         self.trace.trace(what, why, address, bytes);
     }
 
-    /// Tells of how much there is.
+    /// Updates the statistics of what is held.
     fn gauge(&self) {
         self.statistics.hold(
             self.flight.entries(),
@@ -150,7 +150,7 @@ impl<T: Trace + ?Sized> Log<T> {
         );
     }
 
-    /// All that is logged is dirty, or will be, for `why`.
+    /// Counts that all is dirty, or will be, for `why`.
     fn count_whole(&self, what: &CStr, why: u32) {
         self.statistics.count_whole((why != NO_ROOM).then_some(why));
         self.trace(what, why, 0, 0);
@@ -163,8 +163,8 @@ impl<T: Trace + ?Sized> Log<T> {
         }
     }
 
-    /// Bytes that the device may have written before now, and does not write any more: they are dirty
-    /// in the next report. A range that wraps ends where the address space does.
+    /// Marks bytes that the device may have written, and does not write any more: the next report
+    /// has them. A range that wraps ends where the address space ends.
     pub fn mark(&mut self, address: u64, len: u64) {
         if let Some(span) = Span::of_len(address, len) {
             self.mark_span(span);
@@ -172,19 +172,19 @@ impl<T: Trace + ?Sized> Log<T> {
         }
     }
 
-    /// All that is logged is dirty in the next report of each part of it.
+    /// Marks all that is logged. The next report of each part has it.
     pub fn mark_all(&mut self, why: u32) {
         self.dirty.mark_all();
         self.count_whole(c"all", why);
         self.gauge();
     }
 
-    /// Begins an entry: something that the device is about to be told to do, with the number `index`
-    /// by which [`Log::complete`] finds it. It is behind all that is in flight in `queue`. An entry
-    /// with no range writes nothing. Where there is no room for it, `queue` loses it ([`Log::lose`]).
+    /// Begins an entry, before the device gets a request. [`Log::complete`] finds the entry by its
+    /// number `index`. It follows all that is in flight in `queue`. An entry without ranges writes
+    /// nothing. If there is no room for the entry, `queue` loses it ([`Log::lose`]).
     ///
-    /// Some memory stays with each number of a queue that was ever given; it is the driver's to see
-    /// to it that there are not more of them than the device has.
+    /// Each number of a queue that was ever given keeps some memory. The driver must not give more
+    /// of them than the device has queues.
     pub fn submit(&mut self, queue: u32, index: u32) -> Entry<'_, T> {
         if self.flight.submit(queue, index).is_err() {
             self.count_whole(c"lost", NO_ROOM);
@@ -199,19 +199,18 @@ impl<T: Trace + ?Sized> Log<T> {
         }
     }
 
-    /// Something unknown is in flight in `queue` that is no entry: all that is logged is dirty in each
-    /// report till [`Log::abandon`], and in the one after.
+    /// Puts something unknown in flight in `queue` that is no entry. All that is logged is dirty in
+    /// each report until [`Log::abandon`], and in the one after it.
     pub fn lose(&mut self, queue: u32, why: u32) {
         self.flight.lose(queue);
         self.count_whole(c"lost", why);
     }
 
-    /// All entries of `queue` from the oldest up to and with the oldest that has the number `index`
-    /// are complete: their ranges become dirty. For each, `clip` is asked with its number how many
-    /// bytes of its clippable ranges, in the order in which they were given, have been written;
-    /// `None` is all.
+    /// Completes all entries of `queue` up to the oldest one with the number `index`: their ranges
+    /// become dirty. For each entry, `clip` returns how many bytes of its clippable ranges were
+    /// written, in the order in which the ranges were added. `None` stands for all.
     ///
-    /// `false`, and nothing is done, where there is no such entry.
+    /// Returns `false`, and changes nothing, if there is no such entry.
     pub fn complete(
         &mut self,
         queue: u32,
@@ -227,8 +226,8 @@ impl<T: Trace + ?Sized> Log<T> {
         true
     }
 
-    /// The device is known not to work on anything in `queue` any more: all that was in flight in it
-    /// becomes dirty.
+    /// Ends all that is in flight in `queue`, since the device does not work on it any more: all of
+    /// it becomes dirty.
     pub fn abandon(&mut self, queue: u32) {
         let Self { dirty, flight, .. } = self;
         let mut full = false;
@@ -236,7 +235,7 @@ impl<T: Trace + ?Sized> Log<T> {
         self.landed(full, unknown);
     }
 
-    /// The same for all queues.
+    /// Ends all that is in flight, as [`Log::abandon`] does for one queue.
     pub fn abandon_all(&mut self) {
         let Self { dirty, flight, .. } = self;
         let mut full = false;
@@ -244,7 +243,7 @@ impl<T: Trace + ?Sized> Log<T> {
         self.landed(full, unknown);
     }
 
-    /// Something is not in flight any more.
+    /// Accounts for what is not in flight any more.
     fn landed(&mut self, full: bool, unknown: Unknown) {
         if full {
             self.count_whole(c"all", NO_ROOM);
@@ -257,18 +256,18 @@ impl<T: Trace + ?Sized> Log<T> {
         self.gauge();
     }
 
-    /// How many entries are in flight in `queue`. What has been lost is not among them.
+    /// Returns how many entries are in flight in `queue`, without what was lost.
     pub fn in_flight(&self, queue: u32) -> usize {
         self.flight.in_queue(queue)
     }
 
-    /// Whether something unknown is in flight in `queue`.
+    /// Returns whether something unknown is in flight in `queue`.
     pub fn is_unknown(&self, queue: u32) -> bool {
         self.flight.is_queue_unknown(queue)
     }
 }
 
-/// Makes dirty what is not in flight any more.
+/// Returns a function that marks what is not in flight any more.
 fn landing<'a>(dirty: &'a mut Set, full: &'a mut bool) -> impl FnMut(Span) + 'a {
     |span| {
         let Overflow(no_room) = dirty.mark(span);
@@ -283,17 +282,17 @@ impl<T: Trace + ?Sized> Drop for Log<T> {
     }
 }
 
-/// An entry to which ranges can be added.
+/// An entry, to which ranges can be added.
 pub struct Entry<'a, T: Trace + ?Sized = dyn Trace> {
     log: &'a mut Log<T>,
-    /// `None` where it is lost already.
+    /// `None` if the entry is lost.
     queue: Option<u32>,
 }
 
 impl<T: Trace + ?Sized> Entry<'_, T> {
-    /// Bytes that the device may write. `clippable`: they are part of an output that it writes from
-    /// its beginning, and that may turn out shorter. A range that wraps ends where the address space
-    /// does. Where there is no room for it the entry is unknown.
+    /// Adds bytes that the device may write. Clippable ranges are parts of one output, which the
+    /// device writes from its beginning and which may be shorter. A range that wraps ends where the
+    /// address space ends. If there is no room for the range, the entry is unknown.
     pub fn range(&mut self, clippable: bool, address: u64, len: u64) {
         let (Some(queue), Some(span)) = (self.queue, Span::of_len(address, len)) else {
             return;
@@ -304,8 +303,8 @@ impl<T: Trace + ?Sized> Entry<'_, T> {
         }
     }
 
-    /// It is not known what the device will write: all that is logged is dirty in each report till the
-    /// entry is complete, and in the one after.
+    /// Makes the entry unknown: all that is logged is dirty in each report until the entry is
+    /// complete, and in the one after it.
     pub fn unknown(&mut self, why: u32) {
         if let Some(queue) = self.queue {
             self.log.flight.unknown(queue);

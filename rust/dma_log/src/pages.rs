@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A set of pages: a bit for each, in chunks that exist where there is a bit.
+//! A set of pages: a bit for each, in chunks that exist only if they have a bit set.
 
 use super::span::Span;
 use kernel::{
@@ -14,26 +14,26 @@ use kernel::{
 /// How many words a chunk has: 4 KiB.
 const WORDS: usize = 512;
 
-/// How many pages a chunk is for, as a power of two.
+/// How many pages a chunk has, as a power of two.
 const CHUNK_SHIFT: u32 = WORDS.ilog2() + u64::BITS.ilog2();
 
 /// `1 << CHUNK_SHIFT` pages.
 ///
 /// # Invariants
 ///
-/// There are [`WORDS`] words; a bit of `used` is set where the word of that number is not 0.
+/// There are [`WORDS`] words. A bit of `used` is set if the word of its number is not 0.
 struct Chunk {
     used: [u64; WORDS / 64],
     words: KVec<u64>,
 }
 
-/// Where a number lies among words: which word, and which bit.
+/// Splits the number of a bit into the number of its word, and the bit in the word.
 fn split(number: usize) -> (usize, u32) {
     // CAST: Below 64.
     (number / 64, (number % 64) as u32)
 }
 
-/// The bits from `first` up to and with `last`, both below 64.
+/// Returns a word with the bits `first` to `last` set. Both are below 64.
 fn bits(first: u32, last: u32) -> u64 {
     (u64::MAX << first) & (u64::MAX >> (63 - last))
 }
@@ -62,7 +62,7 @@ impl Chunk {
         }
     }
 
-    /// Sets the bits from `first` up to and with `last`.
+    /// Sets the bits `first` to `last`.
     fn set(&mut self, first: usize, last: usize) {
         let ((first, low), (last, high)) = (split(first), split(last));
         for word in first..=last {
@@ -76,8 +76,8 @@ impl Chunk {
         }
     }
 
-    /// Clears the bits from `first` up to and with `last`, and tells of those that were set: the
-    /// number of a word, and the bits.
+    /// Clears the bits `first` to `last`. Calls `each` with those that were set: the number of a
+    /// word, and its bits.
     fn take(&mut self, first: usize, last: usize, mut each: impl FnMut(usize, u64)) {
         let ((first, low), (last, high)) = (split(first), split(last));
         let mut next = first;
@@ -90,7 +90,7 @@ impl Chunk {
             };
             let taken = *slot & bits(low, high);
             *slot &= !taken;
-            // INVARIANT: Where none is left, the word is not used.
+            // INVARIANT: If no bit is left, the word is not used.
             let used = *slot != 0;
             self.note(word, used);
             if taken != 0 {
@@ -99,7 +99,7 @@ impl Chunk {
         }
     }
 
-    /// The first word from number `from` on that is not 0.
+    /// Returns the first word from number `from` on that is not 0.
     fn next_used(&self, from: usize) -> Option<usize> {
         let (first, bit) = split(from);
         let mut mask = u64::MAX << bit;
@@ -119,7 +119,7 @@ impl Chunk {
 ///
 /// # Invariants
 ///
-/// No chunk is empty but the one that is being set.
+/// No chunk is empty, except one that is being set.
 pub(crate) struct Pages {
     /// By the number of their first page, without its low bits.
     chunks: RBTree<u64, Chunk>,
@@ -128,11 +128,11 @@ pub(crate) struct Pages {
     shift: u32,
 }
 
-/// There is no memory for another chunk, or no room.
+/// There is no memory or no room for another chunk.
 pub(crate) struct Full;
 
 impl Pages {
-    /// An empty set of pages of `1 << shift` bytes, with room for `max` chunks.
+    /// Returns an empty set of pages of `1 << shift` bytes, with room for `max` chunks.
     pub(crate) fn new(shift: u32, max: usize) -> Self {
         Self {
             chunks: RBTree::new(),
@@ -142,12 +142,12 @@ impl Pages {
         }
     }
 
-    /// How many bytes a chunk is for.
+    /// Returns how many bytes a chunk covers.
     pub(crate) fn chunk_bytes(shift: u32) -> u64 {
         1 << (CHUNK_SHIFT + shift)
     }
 
-    /// How many chunks there are.
+    /// Returns how many chunks there are.
     pub(crate) fn chunks(&self) -> usize {
         self.count
     }
@@ -157,7 +157,7 @@ impl Pages {
         self.count = 0;
     }
 
-    /// The first and the last of the pages in which any of `span` lies.
+    /// Returns the first and the last page that `span` touches.
     fn numbers(&self, span: Span) -> (u64, u64) {
         (span.start() >> self.shift, (span.end() - 1) >> self.shift)
     }
@@ -176,7 +176,7 @@ impl Pages {
         self.chunks.get_mut(&key).ok_or(Full)
     }
 
-    /// Puts all pages in which any of `span` lies in. On error some of them are in.
+    /// Adds all pages that `span` touches. On error, some of them are added.
     pub(crate) fn set(&mut self, span: Span) -> Result<(), Full> {
         let (first, last) = self.numbers(span);
         for key in (first >> CHUNK_SHIFT)..=(last >> CHUNK_SHIFT) {
@@ -186,14 +186,14 @@ impl Pages {
         Ok(())
     }
 
-    /// Takes the pages in which any of `span` lies out, and tells of them: runs of pages, in order,
-    /// as spans of bytes.
+    /// Removes the pages that `span` touches. Calls `each` with them: runs of pages, in order, in
+    /// bytes.
     pub(crate) fn take(&mut self, span: Span, mut each: impl FnMut(Span)) {
         let (first, last) = self.numbers(span);
         let shift = self.shift;
         let mut run: Option<Span> = None;
         let mut found = |page: u64, count: u64| {
-            // A page begins within the address space, its end may be the end of it.
+            // A page begins within the address space. Its end may be the end of the address space.
             let Some(next) = Span::of_len(page << shift, count << shift) else {
                 return;
             };
@@ -225,7 +225,7 @@ impl Pages {
             });
             cursor = if chunk.is_empty() {
                 self.count -= 1;
-                // Behind the last one comes the one before it: that is done.
+                // After the last chunk, the cursor moves to the one before it, which is handled.
                 at.remove_current().0.filter(|at| *at.current().0 > key)
             } else {
                 at.move_next()
@@ -237,7 +237,7 @@ impl Pages {
     }
 }
 
-/// Which bits of chunk `key` are those of the pages from `first` up to and with `last`.
+/// Returns which bits of chunk `key` the pages `first` to `last` have.
 fn part_of(key: u64, first: u64, last: u64) -> (usize, usize) {
     const MASK: u64 = (1 << CHUNK_SHIFT) - 1;
 
@@ -264,7 +264,7 @@ mod tests {
 
     const SHIFT: u32 = 12;
 
-    /// Pages from `first` up to and without `end`.
+    /// Returns the pages from `first` to before `end`.
     fn pages(first: u64, end: u64) -> Span {
         let page = Span::of_len(0, 1).map(|span| span.widen(SHIFT));
         Span::new(first << SHIFT, end << SHIFT)
@@ -332,7 +332,7 @@ mod tests {
         assert_eq!(set.chunks(), 1);
     }
 
-    /// Against a byte for each page.
+    /// Compares with a byte for each page.
     #[test]
     fn random_sets() -> Result {
         const ALL: usize = 3 << CHUNK_SHIFT;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What is dirty of what is logged.
+//! Which of the logged pages are dirty.
 
 use super::{
     pages::Pages,
@@ -14,32 +14,32 @@ use kernel::{
     prelude::*, //
 };
 
-/// How many chunks of pages there are at most: 64 MiB of memory.
+/// The maximum of chunks of pages: 64 MiB of memory.
 const CHUNKS: usize = 16384;
 
-/// For how many spans there is room, beyond those that are logged.
+/// Room for spans, beyond those that are logged.
 const ROOM: usize = 256;
 
-/// What is dirty. Nothing of it gets lost: where there is no room for it, all that is logged is dirty.
+/// What is dirty. Nothing is lost: without room, all that is logged is dirty.
 pub(crate) struct Set {
-    /// What is logged: whole pages.
+    /// What is logged, in whole pages.
     logged: Spans,
-    /// What is dirty as a whole: whole pages, too.
+    /// Large dirty spans, in whole pages.
     wholes: Spans,
-    /// The rest of it, page by page.
+    /// The other dirty pages, one by one.
     pages: Pages,
     shift: u32,
-    /// From how many bytes on something is dirty as a whole.
+    /// The least size in bytes of a span in `wholes`.
     big: u64,
 }
 
-/// All that is logged had to be made dirty, as there was no room, or no memory, for less.
+/// Whether all that is logged had to become dirty, since there was no room or no memory.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Overflow(pub(super) bool);
 
 impl Set {
-    /// Logs `logged`, spans of whole pages of `1 << shift` bytes; there are at most `count` of them.
+    /// Logs `logged`: at most `count` spans of whole pages of `1 << shift` bytes.
     pub(crate) fn new(
         logged: impl Iterator<Item = Span>,
         count: usize,
@@ -58,27 +58,27 @@ impl Set {
         Ok(set)
     }
 
-    /// Whether all of `span` is logged.
+    /// Returns whether all of `span` is logged.
     pub(crate) fn covers(&self, span: Span) -> bool {
         self.logged.covers(span)
     }
 
-    /// What is logged.
+    /// Returns what is logged.
     pub(crate) fn logged(&self) -> impl Iterator<Item = Span> + '_ {
         self.logged.iter()
     }
 
-    /// How many chunks of pages there are.
+    /// Returns how many chunks of pages there are.
     pub(crate) fn chunks(&self) -> usize {
         self.pages.chunks()
     }
 
-    /// The pages in which any of `span` lies are dirty, where they are logged.
+    /// Marks the logged pages that `span` touches.
     pub(crate) fn mark(&mut self, span: Span) -> Overflow {
         let shift = self.shift;
         let mut full = false;
         for part in self.logged.within(span) {
-            // What is logged are whole pages, so this is, too.
+            // Logged spans are whole pages, so this is one, too.
             let part = part.widen(shift);
             if self.wholes.covers(part) {
                 continue;
@@ -97,7 +97,7 @@ impl Set {
         Overflow(full)
     }
 
-    /// All that is logged is dirty.
+    /// Marks all that is logged.
     pub(crate) fn mark_all(&mut self) {
         self.pages.clear();
         self.wholes.clear();
@@ -106,8 +106,8 @@ impl Set {
         }
     }
 
-    /// Tells of what is dirty in `span`, and it is not dirty any more. Of a page that lies in `span` in
-    /// part only that part is told of, and the page stays dirty.
+    /// Calls `each` with what is dirty in `span`, and makes it clean. Of a page that `span` covers
+    /// in part, only that part is reported, and the page stays dirty.
     pub(crate) fn take(&mut self, span: Span, mut each: impl FnMut(Span)) -> Overflow {
         let mut tell = |dirty: Span| {
             if let Some(part) = dirty.and(span) {
@@ -115,9 +115,9 @@ impl Set {
             }
         };
         for dirty in self.wholes.within(span) {
-            // With no room, there may be more in `wholes` than is logged.
+            // Without room, `wholes` may have more than is logged.
             self.logged.within(dirty).for_each(&mut tell);
-            // All of these pages is in `wholes`.
+            // `wholes` has all of these pages.
             self.pages.take(dirty, |_| {});
         }
         if let Some(pages) = span.shrink(self.shift) {
@@ -163,7 +163,7 @@ mod tests {
         Span::new(start, end).ok_or(EINVAL)
     }
 
-    /// Logs pages from the first to the second number of each pair.
+    /// Logs the pages from the first number of each pair to before the second.
     fn logging(logged: &[(u64, u64)]) -> Result<Set> {
         let spans = logged
             .iter()
@@ -171,7 +171,7 @@ mod tests {
         Ok(Set::new(spans, logged.len(), SHIFT)?)
     }
 
-    /// How many bytes of `span` are dirty; they are not any more.
+    /// Returns how many bytes of `span` are dirty, and makes them clean.
     fn taken(set: &mut Set, span: Span) -> u64 {
         let mut bytes = 0;
         let _ = set.take(span, |dirty| bytes += dirty.len());
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_of_is_clean() -> Result {
+    fn what_is_reported_is_clean() -> Result {
         let mut set = logging(&[(0, 1 << 20)])?;
         assert_eq!(set.mark(span(0x5432, 0x5433)?), Overflow(false));
         assert_eq!(taken(&mut set, span(0, 0x5000)?), 0);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_told_of_in_part_stays_dirty() -> Result {
+    fn a_page_reported_in_part_stays_dirty() -> Result {
         let mut set = logging(&[(0, 64)])?;
         assert_eq!(set.mark(span(0x4000, 0x8000)?), Overflow(false));
         assert_eq!(taken(&mut set, span(0x4800, 0x6400)?), 0x1c00);
@@ -224,7 +224,7 @@ mod tests {
         set.mark_all();
         assert_eq!(set.chunks(), 0);
         assert_eq!(taken(&mut set, span(0x1_0000, 0x1_8000)?), 0x8000);
-        // What is marked after a piece was told of is told of the next time.
+        // What is marked after a part was reported is in its next report.
         assert_eq!(set.mark(span(0x1_2000, 0x1_3000)?), Overflow(false));
         assert_eq!(taken(&mut set, span(0x1_8000, 0x2_0000)?), 0x8000);
         assert_eq!(taken(&mut set, span(0x3_0000, 0x4_0000)?), 0x1_0000);
@@ -254,7 +254,7 @@ mod tests {
         Ok(())
     }
 
-    /// Against a byte for each page: what was marked is told of, once, and nothing else.
+    /// Compares with a byte for each page: what was marked is reported once, and nothing else.
     #[test]
     fn random_marks_and_reports() -> Result {
         const ALL: usize = 3 << 15;
@@ -262,10 +262,10 @@ mod tests {
 
         let mut random = Random::new(11);
         let mut set = logging(&LOGGED)?;
-        // So that wholes come up among so few pages, and are split.
+        // So that spans of so few pages are large, and are split.
         set.big = 1000 << SHIFT;
         let mut model = KVVec::from_elem(false, ALL, GFP_KERNEL)?;
-        // CAST: Small, all that are in here.
+        // CAST: Small, and so are all casts in here.
         for round in 0..4000 {
             let first = random.below(ALL as u64 - 1);
             let most = [3, 100, 5000][random.below(3) as usize];

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Ranges of addresses, and sets of them that have room for so many and no more.
+//! Ranges of addresses, and sets of them that have a fixed amount of room.
 
 use kernel::{
     alloc::AllocError,
     prelude::*, //
 };
 
-/// Addresses from `start` up to and without `end`.
+/// The addresses from `start` to before `end`.
 ///
 /// # Invariants
 ///
@@ -19,13 +19,14 @@ pub struct Span {
 }
 
 impl Span {
-    /// `None` where it is empty.
+    /// Returns a span, `None` if it is empty.
     pub fn new(start: u64, end: u64) -> Option<Self> {
         // INVARIANT: Checked.
         (start < end).then_some(Self { start, end })
     }
 
-    /// `len` bytes from `address` on, or as many as the address space has.
+    /// Returns `len` bytes from `address` on, or as many as the address space has. `None` if there
+    /// are none.
     pub fn of_len(address: u64, len: u64) -> Option<Self> {
         Self::new(address, address.saturating_add(len))
     }
@@ -46,12 +47,12 @@ impl Span {
         self.end - self.start
     }
 
-    /// What it has in common with another one.
+    /// Returns what it has in common with another span.
     pub(crate) fn and(self, other: Self) -> Option<Self> {
         Self::new(self.start.max(other.start), self.end.min(other.end))
     }
 
-    /// From the lower start to the higher end: what lies between two that do not touch is in it, too.
+    /// Returns the span from the lower start to the higher end, with what may lie between the two.
     pub(crate) fn join(self, other: Self) -> Self {
         // INVARIANT: Neither gets shorter.
         Self {
@@ -60,13 +61,12 @@ impl Span {
         }
     }
 
-    /// Its first `len` bytes, or all.
+    /// Returns its first `len` bytes, or all.
     pub(crate) fn first(self, len: u64) -> Option<Self> {
         Self::of_len(self.start, len.min(self.len()))
     }
 
-    /// Made longer to multiples of `1 << shift`; where the last one is beyond the address space, to
-    /// its end.
+    /// Extends it to multiples of `1 << shift`, or to the end of the address space.
     pub(crate) fn widen(self, shift: u32) -> Self {
         let size = 1u64 << shift;
         // INVARIANT: The start does not get higher, nor the end lower.
@@ -76,7 +76,7 @@ impl Span {
         }
     }
 
-    /// Made shorter to multiples of `1 << shift`, but for an end that is the address space's.
+    /// Shortens it to multiples of `1 << shift`. An end of the address space stays.
     pub(crate) fn shrink(self, shift: u32) -> Option<Self> {
         let size = 1u64 << shift;
         let end = match self.end {
@@ -89,8 +89,8 @@ impl Span {
 
 /// A set of addresses.
 ///
-/// It never has less in it than was put in and not taken out; it may have more, where it has no room
-/// for what lies between.
+/// It has all that was inserted and not removed. It may have more: without room, what lies between
+/// two spans is inserted, too.
 ///
 /// # Invariants
 ///
@@ -101,10 +101,10 @@ pub(crate) struct Spans {
 }
 
 impl Spans {
-    /// An empty set with room for `max` spans, at least one.
+    /// Returns an empty set with room for `max` spans, at least one.
     pub(crate) fn with_room(max: usize) -> Result<Self, AllocError> {
         let max = max.max(1);
-        // INVARIANT: None, and room for so many.
+        // INVARIANT: There are no spans, and there is room for `max`.
         Ok(Self {
             spans: KVec::with_capacity(max, GFP_KERNEL_ACCOUNT)?,
             max,
@@ -119,12 +119,12 @@ impl Spans {
         self.spans.clear();
     }
 
-    /// The number of the first span that ends at or after `address`.
+    /// Returns the number of the first span that ends at or after `address`.
     fn first_to(&self, address: u64) -> usize {
         self.spans.partition_point(|span| span.end < address)
     }
 
-    /// What of `span` is in the set, in order.
+    /// Returns what of `span` is in the set, in order.
     pub(crate) fn within(&self, span: Span) -> impl Iterator<Item = Span> + '_ {
         let first = self.first_to(span.start);
         self.spans
@@ -135,12 +135,12 @@ impl Spans {
             .filter_map(move |known| known.and(span))
     }
 
-    /// Whether all of `span` is in the set.
+    /// Returns whether all of `span` is in the set.
     pub(crate) fn covers(&self, span: Span) -> bool {
         self.within(span).next() == Some(span)
     }
 
-    /// Takes the spans from number `first` up to and without `end` out.
+    /// Removes the spans from number `first` to before `end`.
     fn drop_between(&mut self, first: usize, end: usize) {
         if let Some(rest) = self.spans.get_mut(first..) {
             let gone = end.saturating_sub(first).min(rest.len());
@@ -150,8 +150,7 @@ impl Spans {
         }
     }
 
-    /// Puts `span` in. Where there is no room, what lies between it and a neighbour, the nearer one,
-    /// gets in with it.
+    /// Inserts `span`. Without room, what lies between it and its nearer neighbor is inserted, too.
     pub(crate) fn insert(&mut self, span: Span) {
         let first = self.first_to(span.start);
         let end = self
@@ -161,13 +160,13 @@ impl Spans {
         let touching = self.spans.get(first..end).unwrap_or_default();
         let joined = touching.iter().fold(span, |all, known| all.join(*known));
         if first < end {
-            // INVARIANT: One in the place of all that it touches.
+            // INVARIANT: One span replaces all that it touches.
             if let Some(slot) = self.spans.get_mut(first) {
                 *slot = joined;
             }
             self.drop_between(first + 1, end);
         } else if self.spans.len() < self.max
-            // INVARIANT: It touches none, and goes where those before it end and those after begin.
+            // INVARIANT: It touches none, and goes between those before it and those after it.
             && self.spans.insert_within_capacity(first, span).is_ok()
         {
         } else {
@@ -175,7 +174,7 @@ impl Spans {
         }
     }
 
-    /// Joins `span`, whose place is `at`, with the neighbour that is nearer.
+    /// Joins `span`, whose place is `at`, with its nearer neighbor.
     fn join_nearest(&mut self, at: usize, span: Span) {
         let gap = |known: Option<&Span>| {
             known.map_or(u64::MAX, |known| {
@@ -190,13 +189,14 @@ impl Spans {
             Some(below) if before <= after => below,
             _ => at,
         };
-        // INVARIANT: It reaches no other neighbour: `span` touches none, and lies before the next.
+        // INVARIANT: It reaches no other neighbor: `span` touches none, and lies before the next.
         if let Some(known) = self.spans.get_mut(nearest) {
             *known = known.join(span);
         }
     }
 
-    /// Takes `span` out. Where that would leave two spans of one and there is no room, it stays in.
+    /// Removes `span`. If that would make two spans of one and there is no room, it stays in the
+    /// set.
     pub(crate) fn remove(&mut self, span: Span) {
         let mut first = self.spans.partition_point(|known| known.end <= span.start);
         let mut end = self
@@ -216,7 +216,7 @@ impl Spans {
                 if self.spans.len() < self.max
                     && self.spans.insert_within_capacity(end, above).is_ok()
                 {
-                    // INVARIANT: Two of one, and what is taken out is between them.
+                    // INVARIANT: Two spans replace one, and what is removed lies between them.
                     if let Some(slot) = self.spans.get_mut(first) {
                         *slot = below;
                     }
@@ -224,7 +224,7 @@ impl Spans {
                 return;
             }
         }
-        // INVARIANT: The two at the ends get shorter, and those between go.
+        // INVARIANT: The two at the ends get shorter, and those between are removed.
         if let (Some(below), Some(slot)) = (below, self.spans.get_mut(first)) {
             *slot = below;
             first += 1;
@@ -336,7 +336,7 @@ mod tests {
         Ok(())
     }
 
-    /// Against a bit for each address, with room enough and without.
+    /// Compares with a bit for each address, with enough room and without.
     #[test]
     fn random_sets() -> Result {
         for (seed, max) in [(1, 64), (2, 3), (3, 1)] {
@@ -364,7 +364,7 @@ mod tests {
                 assert_eq!(found & model, model);
                 assert!(max < 64 || found == model);
                 assert!(all.iter().count() <= max);
-                // What is in it beyond the model stays: the model learns of it.
+                // What the set has beyond the model stays: it is added to the model.
                 model = found;
             }
         }

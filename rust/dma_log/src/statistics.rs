@@ -7,7 +7,7 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// Counters of a device, from its registration on. They are read without a lock, one by one.
+/// Counters of a device since its registration. They are read without a lock, one by one.
 pub struct Statistics {
     reports: Atomic<u64>,
     pages: Atomic<u64>,
@@ -25,7 +25,7 @@ impl Default for Statistics {
 }
 
 impl Statistics {
-    /// How many reasons are told apart: those from the last one on are counted together.
+    /// How many reasons have counters of their own. The last counter is of all others, too.
     pub const REASONS: usize = 64;
 
     /// Returns counters at zero.
@@ -47,56 +47,56 @@ impl Statistics {
         self.whole.get(why).unwrap_or(&self.full)
     }
 
-    /// A report of so many pages.
+    /// Counts a report of `pages` pages.
     pub(crate) fn count_report(&self, pages: u64) {
         self.reports.add(1, Relaxed);
         self.pages.add(pages, Relaxed);
     }
 
-    /// All was dirty, for a reason of the driver's or for want of room.
+    /// Counts that all was dirty, for a reason of the driver's or, if `None`, for lack of room.
     pub(crate) fn count_whole(&self, why: Option<u32>) {
         let counter = why.map_or(&self.full, |why| self.counter(why));
         counter.add(1, Relaxed);
     }
 
-    /// So much is held now.
+    /// Stores how much is held now.
     pub(crate) fn hold(&self, entries: usize, ranges: usize, chunks: usize) {
         self.entries.store(entries, Relaxed);
         self.ranges.store(ranges, Relaxed);
         self.chunks.store(chunks, Relaxed);
     }
 
-    /// How many `REPORT` ioctls were answered.
+    /// Returns how many `REPORT` ioctls were answered.
     pub fn reports(&self) -> u64 {
         self.reports.load(Relaxed)
     }
 
-    /// How many pages they have told of, of the size that the log has, and each time anew.
+    /// Returns how many pages the reports had, in pages of the log. A page counts in each report.
     pub fn pages(&self) -> u64 {
         self.pages.load(Relaxed)
     }
 
-    /// How often something came that made all that is logged dirty, for the driver's reason `why`.
+    /// Returns how often all that is logged became dirty for the driver's reason `why`.
     pub fn whole(&self, why: u32) -> u64 {
         self.counter(why).load(Relaxed)
     }
 
-    /// How often all that is logged was dirty since there was no room, or no memory, to note less.
+    /// Returns how often all that is logged became dirty for lack of room or memory.
     pub fn full(&self) -> u64 {
         self.full.load(Relaxed)
     }
 
-    /// How many entries are in flight.
+    /// Returns how many entries are in flight.
     pub fn entries(&self) -> usize {
         self.entries.load(Relaxed)
     }
 
-    /// How many ranges they have.
+    /// Returns how many ranges they have.
     pub fn ranges(&self) -> usize {
         self.ranges.load(Relaxed)
     }
 
-    /// How many chunks of the map of dirty pages there are, 4 KiB of memory each.
+    /// Returns how many chunks the map of dirty pages has, of 4 KiB of memory each.
     pub fn chunks(&self) -> usize {
         self.chunks.load(Relaxed)
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the tests of this folder share.
+//! A random generator for the tests of this folder.
 
 /// Numbers that look random and are the same in each run (xorshift64).
 pub(crate) struct Random(u64);
@@ -17,7 +17,7 @@ impl Random {
         self.0
     }
 
-    /// Below `limit`, which is not 0.
+    /// Returns a number below `limit`, which is not 0.
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.next() % limit
     }

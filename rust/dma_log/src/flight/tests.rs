@@ -21,7 +21,7 @@ mod cases {
         assert!(flight.range(queue, false, range).is_ok());
     }
 
-    /// Completes, and says how many bytes were written.
+    /// Completes an entry, and returns how many bytes were written.
     fn complete(flight: &mut Flight, queue: u32, index: u32) -> Option<(u64, bool)> {
         let mut bytes = 0;
         let Unknown(unknown) =
@@ -112,7 +112,7 @@ mod cases {
             assert!(flight.range(0, true, span(page << 12, 0x1000)?).is_ok());
         }
         assert_eq!(flight.ranges(), 1);
-        // Not of another kind, nor of another entry.
+        // Ranges of another kind or of another entry stay separate.
         assert!(flight.range(0, false, span(100 << 12, 0x1000)?).is_ok());
         submit(&mut flight, 0, 1, span(101 << 12, 0x1000)?);
         assert_eq!(flight.ranges(), 3);
@@ -120,7 +120,7 @@ mod cases {
     }
 
     #[test]
-    fn the_unknown_is_unknown_till_it_is_complete() -> Result {
+    fn the_unknown_is_unknown_until_it_is_complete() -> Result {
         let mut flight = Flight::new();
         submit(&mut flight, 0, 0, span(0, 8)?);
         submit(&mut flight, 0, 1, span(0x100, 8)?);
@@ -140,7 +140,7 @@ mod cases {
     }
 
     #[test]
-    fn what_is_lost_is_lost_till_the_queue_is_abandoned() -> Result {
+    fn what_is_lost_is_lost_until_the_queue_is_abandoned() -> Result {
         let mut flight = Flight::new();
         flight.lose(0);
         flight.lose(0);
@@ -178,7 +178,7 @@ mod cases {
     /// One entry of the model: its number, how many bytes it writes, and whether it is unknown.
     type Modelled = (u32, u64, bool);
 
-    /// Against lists of entries: four queues with consecutive numbers.
+    /// Compares with lists of entries: four queues with consecutive numbers.
     #[test]
     fn random_flights() -> Result {
         let mut random = Random::new(5);

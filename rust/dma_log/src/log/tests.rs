@@ -19,7 +19,7 @@ mod cases {
         Log::new(logged.into_iter(), 1, 12, statistics, ())
     }
 
-    /// How many bytes are told of between the two addresses.
+    /// Returns how many bytes between the two addresses are reported.
     fn reported(log: &mut Log<()>, start: u64, end: u64) -> u64 {
         let mut bytes = 0;
         if let Some(span) = Span::new(start, end) {
@@ -43,10 +43,10 @@ mod cases {
     }
 
     #[test]
-    fn at_rest_what_is_in_flight_is_dirty_once() -> Result {
+    fn quiesced_what_is_in_flight_is_dirty_once() -> Result {
         fn at_rest(log: &mut Log<()>, rest: u32) -> u64 {
             let mut bytes = 0;
-            // In two halves, as a user may ask.
+            // In two halves, as userspace may ask.
             for (start, end) in [(0, WHOLE / 2), (WHOLE / 2, WHOLE)] {
                 if let Some(span) = Span::new(start, end) {
                     log.report(span, Some(rest), |dirty| bytes += dirty.len());
@@ -59,7 +59,7 @@ mod cases {
         log.submit(0, 2).range(false, WHOLE - 0x1000, 0x1000);
         assert_eq!(at_rest(&mut log, 1), 0x2000);
         assert_eq!(at_rest(&mut log, 1), 0);
-        // It has run meanwhile, and nobody has asked.
+        // The device has run meanwhile, without a report.
         assert_eq!(at_rest(&mut log, 2), 0x2000);
         assert_eq!(at_rest(&mut log, 2), 0);
         assert_eq!(reported(&mut log, 0, WHOLE), 0x2000);
@@ -68,7 +68,7 @@ mod cases {
         assert_eq!(at_rest(&mut log, 3), 0);
         assert_eq!(at_rest(&mut log, 4), WHOLE);
         assert_eq!(at_rest(&mut log, 4), 0);
-        // What ends then is dirty once more.
+        // What completes then is dirty once more.
         assert!(log.complete(0, 1, |_| None));
         assert_eq!(at_rest(&mut log, 4), 0x1000);
         assert!(log.complete(1, 1, |_| None));
@@ -78,7 +78,7 @@ mod cases {
     }
 
     #[test]
-    fn in_flight_elsewhere_is_not_told_of_here() -> Result {
+    fn in_flight_elsewhere_is_not_reported_here() -> Result {
         let mut log = log()?;
         log.submit(0, 1).range(false, 0x5000, 0x4000);
         assert_eq!(reported(&mut log, 0, 0x6000), 0x1000);
@@ -143,17 +143,17 @@ mod cases {
         Ok(())
     }
 
-    /// A device that writes at random what it was told to write, some time between submission and
-    /// completion: no page that it writes is missing in the reports that come after.
+    /// A device writes at random what it was told to write, some time between submission and
+    /// completion: no page that it writes is missing in the later reports.
     #[test]
     fn nothing_written_is_lost() -> Result {
         const QUEUES: usize = 3;
 
         let mut random = Random::new(23);
         let mut log = log()?;
-        // By queue: number and page of what is in flight.
+        // The number and the page of what is in flight, by queue.
         let mut jobs: [KVec<(u32, u64)>; QUEUES] = [const { KVec::new() }; QUEUES];
-        // Written and not told of since, and whether it was told of at all.
+        // The pages that were written and not reported since.
         let mut written: KVec<u64> = KVec::new();
         let mut next = 0;
         for _ in 0..20_000 {
