@@ -104,7 +104,7 @@ u32 acc_link_qm_readl(const struct hisi_qm *qm, u32 offset)
 	return readl(qm->io_base + offset);
 }
 
-void acc_link_qm_writel(const struct hisi_qm *qm, u32 value, u32 offset)
+void acc_link_qm_writel(const struct hisi_qm *qm, u32 offset, u32 value)
 {
 	writel(value, qm->io_base + offset);
 }

@@ -12,8 +12,20 @@ use crate::{
 use core::ptr::NonNull;
 use hisi_acc_hw::{
     context::VftEntry,
-    ids,
-    regs, //
+    generation::{
+        Generation,
+        Window, //
+    },
+    reg::{
+        MigrationWindow,
+        Pf,
+        Reg, //
+    },
+    regs::{
+        self,
+        MigRegionSel,
+        VftReady, //
+    },
 };
 use kernel::{
     bindings as kbindings,
@@ -64,6 +76,17 @@ impl Bound {
         }
         self.works = works;
     }
+
+    /// Returns the migration window of this generation, selected or not.
+    fn window(&self) -> Option<&'static Window> {
+        Generation::of_version(self.qm.version())?.layout().window()
+    }
+
+    /// Returns where the window has a register of a function: [`EINVAL`] if it does not have it.
+    fn window_at(&self, function: u32, reg: Reg<MigrationWindow>) -> Result<Reg<Pf>> {
+        let at = |window: &Window| window.at(function, reg);
+        self.window().and_then(at).ok_or(EINVAL)
+    }
 }
 
 /// A PF's queue manager, as far as a VF's driver may use it.
@@ -79,13 +102,8 @@ pub struct PfQm {
     bound: Mutex<Option<Bound>>,
 }
 
-/// How often and how long registers are polled: `MB_POLL_PERIOD_US`, `MB_POLL_TIMEOUT_US` of
+/// How often a reset looks whether another one is over, and how long: `QM_RESET_WAIT_TIMEOUT` of
 /// drivers/vfio/pci/hisilicon/hisi_acc_vfio_pci.h.
-const POLL_PERIOD: Delta = Delta::from_micros(10);
-const POLL_TIMEOUT: Delta = Delta::from_micros(1000);
-
-/// How often a reset looks whether another one is over, and how long: `QM_RESET_WAIT_TIMEOUT` of the
-/// same header.
 const RESET_PERIOD: Delta = Delta::from_millis(1);
 const RESET_TIMEOUT: Delta = Delta::from_secs(60);
 
@@ -159,39 +177,44 @@ impl PfQm {
         f((*guard).as_mut().ok_or(ENODEV)?)
     }
 
-    /// The hardware version, as `enum qm_hw_ver` of <linux/hisi_acc_qm.h> has it: the PCI revision.
+    /// Returns the hardware version, as `enum qm_hw_ver` of <linux/hisi_acc_qm.h> has it: the PCI
+    /// revision.
     pub fn version(&self) -> Result<u32> {
         self.with(|bound| Ok(bound.qm.version()))
     }
 
-    /// Reads a register of the PF's BAR2: [`EINVAL`] for what is no aligned word in it.
-    pub fn read32(&self, offset: u32) -> Result<u32> {
-        self.with(|bound| bound.qm.read32(offset))
+    /// Reads a register of the PF's BAR2: [`EINVAL`] if the BAR does not have it.
+    pub fn read(&self, reg: impl Into<Reg<Pf>>) -> Result<u32> {
+        self.read_pf(reg.into())
     }
 
-    /// Whether the migration registers of VFs are in the PF's BAR2, see [`PfQm::window_read32`].
+    // Not generic, so that no other module calls C.
+    fn read_pf(&self, reg: Reg<Pf>) -> Result<u32> {
+        self.with(|bound| bound.qm.read(reg))
+    }
+
+    /// Returns whether the migration registers of VFs are in the PF's BAR2, see
+    /// [`PfQm::window_read`].
     pub fn has_window(&self) -> Result<bool> {
         self.with(|bound| {
             // As `hisi_acc_vf_qm_init()` has it: on V3 the register is another one.
-            if bound.qm.version() <= ids::QM_HW_V3 {
+            let Some(window) = bound.window() else {
                 return Ok(false);
-            }
-            let selected = bound.qm.read32(regs::QM_MIG_REGION_SEL)?;
-            Ok(selected & regs::QM_MIG_REGION_EN != 0)
+            };
+            let selected = MigRegionSel(bound.qm.read(window.select)?);
+            Ok(selected.is_window())
         })
     }
 
-    /// Reads a register of function `function` by the PF's migration region, which hardware after V3
-    /// has (`HW_ACC_MIG_PF_CTRL` of hisi_acc_vfio_pci.h): [`EINVAL`] for what is not in it.
-    pub fn window_read32(&self, function: u32, offset: u32) -> Result<u32> {
-        let at = regs::window(function, offset).ok_or(EINVAL)?;
-        self.with(|bound| bound.qm.read32(at))
+    /// Reads a register of function `function` through the migration window in the PF's BAR2
+    /// (`HW_ACC_MIG_PF_CTRL` of hisi_acc_vfio_pci.h): [`EINVAL`] if the window does not have it.
+    pub fn window_read(&self, function: u32, reg: Reg<MigrationWindow>) -> Result<u32> {
+        self.with(|bound| bound.qm.read(bound.window_at(function, reg)?))
     }
 
-    /// Writes one.
-    pub fn window_write32(&self, function: u32, value: u32, offset: u32) -> Result {
-        let at = regs::window(function, offset).ok_or(EINVAL)?;
-        self.with(|bound| bound.qm.write32(value, at))
+    /// Writes such a register.
+    pub fn window_write(&self, function: u32, reg: Reg<MigrationWindow>, value: u32) -> Result {
+        self.with(|bound| bound.qm.write(bound.window_at(function, reg)?, value))
     }
 
     /// Asks the virtual function table (VFT) for the queues of function `function`, 0 being the PF
@@ -204,21 +227,21 @@ impl PfQm {
             let qm = &bound.qm;
             let ready = || {
                 read_poll_timeout(
-                    || qm.read32(regs::QM_VFT_CFG_RDY),
-                    |ready| ready & 1 != 0,
-                    POLL_PERIOD,
-                    POLL_TIMEOUT,
+                    || qm.read(regs::QM_VFT_CFG_RDY).map(VftReady),
+                    |ready| ready.is_done(),
+                    Delta::from_micros(regs::POLL_PERIOD_US),
+                    Delta::from_micros(regs::POLL_TIMEOUT_US),
                 )
             };
             ready()?;
-            qm.write32(regs::QM_VFT_CFG_OP_READ, regs::QM_VFT_CFG_OP_WR)?;
-            qm.write32(regs::QM_VFT_CFG_TYPE_SQC, regs::QM_VFT_CFG_TYPE)?;
-            qm.write32(function, regs::QM_VFT_CFG)?;
-            qm.write32(0, regs::QM_VFT_CFG_RDY)?;
-            qm.write32(1, regs::QM_VFT_CFG_OP_ENABLE)?;
+            qm.write(regs::QM_VFT_CFG_OP_WR, regs::QM_VFT_CFG_OP_READ)?;
+            qm.write(regs::QM_VFT_CFG_TYPE, regs::QM_VFT_CFG_TYPE_SQC)?;
+            qm.write(regs::QM_VFT_CFG, function)?;
+            qm.write(regs::QM_VFT_CFG_RDY, 0)?;
+            qm.write(regs::QM_VFT_CFG_OP_ENABLE, 1)?;
             ready()?;
-            let low = qm.read32(regs::QM_VFT_CFG_DATA_L)?;
-            let high = qm.read32(regs::QM_VFT_CFG_DATA_H)?;
+            let low = qm.read(regs::QM_VFT_CFG_DATA_L)?;
+            let high = qm.read(regs::QM_VFT_CFG_DATA_H)?;
             let entry = VftEntry::from_sqc_vft((u64::from(high) << 32) | u64::from(low));
             Ok(Vft {
                 base: entry.base,

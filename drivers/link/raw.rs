@@ -4,7 +4,10 @@
 
 use crate::bindings;
 use core::ptr::NonNull;
-use hisi_acc_hw::regs;
+use hisi_acc_hw::reg::{
+    Pf,
+    Reg, //
+};
 use kernel::{
     bindings as kbindings,
     prelude::*, //
@@ -50,23 +53,23 @@ impl RawQm {
         unsafe { bindings::acc_link_qm_version(self.qm.as_ptr().cast()) }
     }
 
-    /// [`EINVAL`] for what is no aligned word of the BAR.
-    fn check(&self, offset: u32) -> Result {
-        regs::is_register(offset, self.len)
-            .then_some(())
-            .ok_or(EINVAL)
+    /// Returns the offset of a register: [`EINVAL`] if it is not an aligned word of the BAR.
+    fn offset(&self, reg: Reg<Pf>) -> Result<u32> {
+        reg.is_in(self.len).then_some(reg.offset()).ok_or(EINVAL)
     }
 
-    pub(crate) fn read32(&self, offset: u32) -> Result<u32> {
-        self.check(offset)?;
+    /// Reads a register.
+    pub(crate) fn read(&self, reg: Reg<Pf>) -> Result<u32> {
+        let offset = self.offset(reg)?;
         // SAFETY: Mapped by the type invariant, as just checked.
         Ok(unsafe { bindings::acc_link_qm_readl(self.qm.as_ptr().cast(), offset) })
     }
 
-    pub(crate) fn write32(&self, value: u32, offset: u32) -> Result {
-        self.check(offset)?;
+    /// Writes a register.
+    pub(crate) fn write(&self, reg: Reg<Pf>, value: u32) -> Result {
+        let offset = self.offset(reg)?;
         // SAFETY: Mapped by the type invariant, as just checked.
-        unsafe { bindings::acc_link_qm_writel(self.qm.as_ptr().cast(), value, offset) };
+        unsafe { bindings::acc_link_qm_writel(self.qm.as_ptr().cast(), offset, value) };
         Ok(())
     }
 

@@ -6,7 +6,18 @@ use crate::qm::{
     Qm,
     Report, //
 };
-use hisi_acc_hw::regs;
+use hisi_acc_hw::{
+    generation::{
+        Migration,
+        Window, //
+    },
+    reg::{
+        Function,
+        MigrationWindow,
+        Reg, //
+    },
+    regs, //
+};
 use hisi_acc_link::{
     PfQm,
     Vft, //
@@ -25,7 +36,7 @@ use kernel::{
 /// Where the migration registers of a VF are: its EQC and AEQC, which nothing else shows
 /// (`enum hw_drv_mode` of hisi_acc_vfio_pci.h).
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Control {
+enum Control {
     /// In the upper half of its BAR2 (`HW_ACC_MIG_VF_CTRL`)
     Vf,
     /// In the PF's BAR2; all of the VF's BAR2 is the guest's (`HW_ACC_MIG_PF_CTRL`)
@@ -56,19 +67,29 @@ pub(crate) enum Context {
 }
 
 impl Context {
-    const fn in_vf(self) -> u32 {
+    /// Returns its first register in the VF's BAR2.
+    const fn in_vf(self, layout: &Migration) -> Reg<Function> {
         match self {
-            Self::Eq => regs::QM_EQC_VF_DW0,
-            Self::Aeq => regs::QM_AEQC_VF_DW0,
+            Self::Eq => layout.eqc,
+            Self::Aeq => layout.aeqc,
         }
     }
 
-    const fn in_window(self) -> u32 {
+    /// Returns its first register in the window.
+    const fn in_window(self, window: &Window) -> Reg<MigrationWindow> {
         match self {
-            Self::Eq => regs::QM_EQC_PF_DW0,
-            Self::Aeq => regs::QM_AEQC_PF_DW0,
+            Self::Eq => window.eqc,
+            Self::Aeq => window.aeqc,
         }
     }
+}
+
+/// Where one context of a VF is.
+enum Place {
+    /// In its BAR2, from this register on
+    Bar(Reg<Function>),
+    /// In the window, from this register on
+    Window(Reg<MigrationWindow>),
 }
 
 /// The migration registers of a VF, and its PF's QM.
@@ -77,6 +98,8 @@ pub(crate) struct MigRegs {
     pub(crate) pf: Arc<PfQm>,
     /// Its number as the PF's QM counts functions: the PF is 0
     function: u32,
+    /// Where its generation has them
+    layout: &'static Migration,
     /// Whether they are in the PF's BAR2 ([`Control::Pf`]). Decided each time the VF is opened:
     /// `hisi_qm` writes `QM_MIG_REGION_SEL` when it binds the PF, but not after a reset of the PF, which
     /// may clear it.
@@ -85,20 +108,30 @@ pub(crate) struct MigRegs {
 
 impl MigRegs {
     /// Returns those of a function of `pf`: [`ENODEV`] if the PF is being unbound.
-    pub(crate) fn new(pf: Arc<PfQm>, function: u32) -> Result<Self> {
+    pub(crate) fn new(pf: Arc<PfQm>, function: u32, layout: &'static Migration) -> Result<Self> {
         let control = Control::of(&pf)?;
         Ok(Self {
             pf,
             function,
+            layout,
             in_pf: Atomic::new(control == Control::Pf),
         })
     }
 
     /// Returns where they were when the VF was opened.
-    pub(crate) fn control(&self) -> Control {
+    fn control(&self) -> Control {
         match self.in_pf.load(Relaxed) {
             true => Control::Pf,
             false => Control::Vf,
+        }
+    }
+
+    /// Returns where the part of the VF's BAR2 begins that only the host may reach; `None` if there is
+    /// no such part.
+    pub(crate) fn hidden_from(&self) -> Option<u64> {
+        match self.control() {
+            Control::Vf => Some(self.layout.hidden_from.into()),
+            Control::Pf => None,
         }
     }
 
@@ -128,32 +161,41 @@ impl MigRegs {
         Err(EIO)
     }
 
+    /// Returns where a context is: [`EINVAL`] if it is in the window of a generation that has none.
+    fn place(&self, context: Context) -> Result<Place> {
+        Ok(match self.control() {
+            Control::Vf => Place::Bar(context.in_vf(self.layout)),
+            Control::Pf => {
+                let window = self.layout.window.as_ref().ok_or(EINVAL)?;
+                Place::Window(context.in_window(window))
+            }
+        })
+    }
+
     /// Reads the EQC or AEQC.
     pub(crate) fn read(&self, qm: &Qm<'_>, context: Context) -> Result<XqcWords> {
         self.check(qm.report)?;
-        match self.control() {
-            Control::Vf => qm.read_words(context.in_vf()),
-            Control::Pf => {
-                let mut words = [0; regs::QM_XQC_DWORDS];
-                for (at, word) in (context.in_window()..).step_by(4).zip(&mut words) {
-                    *word = self.pf.window_read32(self.function, at)?;
-                }
-                Ok(words)
-            }
+        let place = self.place(context)?;
+        let mut words = [0; regs::QM_XQC_DWORDS];
+        for (n, word) in (0..).zip(&mut words) {
+            *word = match place {
+                Place::Bar(first) => qm.read(first.word(n))?,
+                Place::Window(first) => self.pf.window_read(self.function, first.word(n))?,
+            };
         }
+        Ok(words)
     }
 
     /// Writes the EQC or AEQC.
     pub(crate) fn write(&self, qm: &Qm<'_>, context: Context, words: &XqcWords) -> Result {
         self.check(qm.report)?;
-        match self.control() {
-            Control::Vf => qm.write_words(context.in_vf(), words),
-            Control::Pf => {
-                for (at, word) in (context.in_window()..).step_by(4).zip(words) {
-                    self.pf.window_write32(self.function, *word, at)?;
-                }
-                Ok(())
+        let place = self.place(context)?;
+        for (n, word) in (0..).zip(words) {
+            match place {
+                Place::Bar(first) => qm.write(first.word(n), *word)?,
+                Place::Window(first) => self.pf.window_write(self.function, first.word(n), *word)?,
             }
         }
+        Ok(())
     }
 }

@@ -3,10 +3,7 @@
 //! The VFIO driver: which devices it drives, how they are opened, and what userspace reaches of them.
 
 use crate::{
-    context::{
-        Control,
-        MigRegs, //
-    },
+    context::MigRegs,
     debug,
     dirty::{
         self,
@@ -26,9 +23,9 @@ use crate::{
 };
 use core::ops::Range;
 use hisi_acc_hw::{
-    ids,
     regs,
-    Engine, //
+    Engine,
+    Generation, //
 };
 use kernel::{
     device::Core,
@@ -115,10 +112,9 @@ fn migratable(pdev: &pci::Device<Core<'_>>, known: bool) -> Result<MigRegs, Refu
     }
     let pf = links::find(vf.pf).ok_or(Refusal::NoLink)?;
     let version = pf.version().map_err(|_| Refusal::LinkLost)?;
-    if version < ids::QM_HW_V3 {
-        return Err(Refusal::Version(version));
-    }
-    MigRegs::new(pf, vf.index.saturating_add(1)).map_err(|_| Refusal::LinkLost)
+    let layout = Generation::of_version(version).and_then(|row| row.layout().migration.as_ref());
+    let layout = layout.ok_or(Refusal::Version(version))?;
+    MigRegs::new(pf, vf.index.saturating_add(1), layout).map_err(|_| Refusal::LinkLost)
 }
 
 /// Decides whether the doorbells of a VF are mediated while it is open now.
@@ -266,12 +262,11 @@ impl vfio::pci::Driver for AccVf {
         watches.then_some(0..u64::from(regs::QM_DOORBELL_SQ_CQ_BASE_V2))
     }
 
-    /// The upper half of BAR2 holds the migration registers, where they are not in the PF's; they are
-    /// not the guest's. A VF that does not migrate shows all of it: nothing that the host relies on
-    /// is there.
-    fn hidden_from(self: Pin<&Self>, index: region::Index, len: u64) -> Option<u64> {
-        let hides = self.mig().is_ok_and(|mig| mig.control() == Control::Vf);
-        (index.as_bar() == Some(BAR2) && hides).then_some(len / 2)
+    /// Hides the part of BAR2 that holds the migration registers, unless the PF's BAR2 holds them. A VF
+    /// that does not migrate shows all of it: nothing that the host relies on is there.
+    fn hidden_from(self: Pin<&Self>, index: region::Index, _len: u64) -> Option<u64> {
+        let mig = self.mig().ok().filter(|_| index.as_bar() == Some(BAR2))?;
+        mig.hidden_from()
     }
 
     /// Resets of the functions of a device go one after another, as the in-tree drivers do it.

@@ -68,7 +68,7 @@ impl<'a> Qm<'a> {
 
 impl Mailbox<'_> {
     fn poll(&self, timeout_us: i64) -> Result<Message> {
-        let offset = usize::try_from(regs::QM_MB_CMD_SEND_BASE)?;
+        let offset = usize::try_from(regs::QM_MB_CMD_SEND_BASE.offset())?;
         read_poll_timeout(
             || Ok(Message::from_raw(self.qm.bar2.try_read128(offset)?)),
             |message| !message.is_busy(),
@@ -102,7 +102,7 @@ impl Mailbox<'_> {
         self.left = None;
         self.qm.bar2.try_write128(
             request.into_raw(),
-            usize::try_from(regs::QM_MB_CMD_SEND_BASE)?,
+            usize::try_from(regs::QM_MB_CMD_SEND_BASE.offset())?,
         )?;
         let answer = self.poll(timeout_us)?;
         self.left = Some(answer);

@@ -112,7 +112,7 @@ fn check_pending(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
     let data = dev.data();
     let pf = &data.mig()?.pf;
     let engine = Engine::of_device(data.device_id).ok_or(EINVAL)?;
-    let core = engine.descriptor().errors.status.offset();
+    let core = engine.descriptor().errors.status;
     let refuse = |what| {
         move |e| {
             // Any other error: the register cannot be read, since the PF is being unbound.
@@ -122,10 +122,10 @@ fn check_pending(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
             e
         }
     };
-    wait_idle(|| pf.read32(regs::QM_ABNORMAL_INT_STATUS)).map_err(refuse("an error of the QM"))?;
+    wait_idle(|| pf.read(regs::QM_ABNORMAL_INT_STATUS)).map_err(refuse("an error of the QM"))?;
     wait_idle(|| qm.read(regs::QM_IFC_INT_STATUS)).map_err(refuse("a message of the PF"))?;
     wait_idle(|| qm.read(regs::QM_IFC_INT_SET_V)).map_err(refuse("a message to the PF"))?;
-    wait_idle(|| pf.read32(core)).map_err(refuse("an error of the engine"))
+    wait_idle(|| pf.read(core)).map_err(refuse("an error of the engine"))
 }
 
 /// Logs that no register can be reached.

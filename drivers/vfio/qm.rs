@@ -4,7 +4,15 @@
 
 use hisi_acc_hw::{
     doorbell::Doorbell,
-    regs, //
+    reg::{
+        Function,
+        Reg, //
+    },
+    regs::{
+        self,
+        CacheWriteBack,
+        VfState, //
+    },
 };
 use kernel::{
     io::{
@@ -22,10 +30,9 @@ pub(crate) const BAR2: u32 = 2;
 /// The BAR of the isolated doorbells.
 pub(crate) const BAR4: u32 = 4;
 
-/// How often and how long a register is polled: `MB_POLL_PERIOD_US`, `MB_POLL_TIMEOUT_US` of
-/// hisi_acc_vfio_pci.h.
-const POLL_PERIOD: Delta = Delta::from_micros(10);
-const POLL_TIMEOUT: Delta = Delta::from_micros(1000);
+/// How often and how long a register is polled.
+const POLL_PERIOD: Delta = Delta::from_micros(regs::POLL_PERIOD_US);
+const POLL_TIMEOUT: Delta = Delta::from_micros(regs::POLL_TIMEOUT_US);
 
 /// How often and how long pending interrupts are waited for: `CHECK_DELAY_TIME`,
 /// `ERROR_CHECK_TIMEOUT` of hisi_acc_vfio_pci.h.
@@ -59,36 +66,19 @@ impl<'a> Qm<'a> {
     }
 
     /// Reads a register.
-    pub(crate) fn read(&self, reg: u32) -> Result<u32> {
-        self.bar2.try_read32(usize::try_from(reg)?)
+    pub(crate) fn read(&self, reg: Reg<Function>) -> Result<u32> {
+        self.bar2.try_read32(usize::try_from(reg.offset())?)
     }
 
-    /// Writes one.
-    pub(crate) fn write(&self, reg: u32, value: u32) -> Result {
-        self.bar2.try_write32(value, usize::try_from(reg)?)
+    /// Writes a register.
+    pub(crate) fn write(&self, reg: Reg<Function>, value: u32) -> Result {
+        self.bar2.try_write32(value, usize::try_from(reg.offset())?)
     }
 
-    /// Reads the words of a context, from `reg` on.
-    pub(crate) fn read_words<const N: usize>(&self, reg: u32) -> Result<[u32; N]> {
-        let mut words = [0; N];
-        for (at, word) in (reg..).step_by(4).zip(&mut words) {
-            *word = self.read(at)?;
-        }
-        Ok(words)
-    }
-
-    /// Writes them.
-    pub(crate) fn write_words<const N: usize>(&self, reg: u32, words: &[u32; N]) -> Result {
-        for (at, word) in (reg..).step_by(4).zip(words) {
-            self.write(at, *word)?;
-        }
-        Ok(())
-    }
-
-    /// Rings a doorbell at `reg`.
-    pub(crate) fn ring(&self, reg: u32, doorbell: Doorbell) -> Result {
+    /// Rings a doorbell in the page at `page`.
+    pub(crate) fn ring(&self, page: u32, doorbell: Doorbell) -> Result {
         self.bar2
-            .try_write64(doorbell.into_raw(), usize::try_from(reg)?)
+            .try_write64(doorbell.into_raw(), usize::try_from(page)?)
     }
 
     /// Whether registers can be reached: those of a VF that has gone, or that its user has put to
@@ -102,7 +92,7 @@ impl<'a> Qm<'a> {
     pub(crate) fn is_ready(&self) -> Result<bool> {
         let state = read_poll_timeout(
             || self.read(regs::QM_VF_STATE),
-            |state| state & 1 == regs::QM_READY || *state == u32::MAX,
+            |state| VfState(*state).is_ready() || *state == u32::MAX,
             POLL_PERIOD,
             POLL_TIMEOUT,
         );
@@ -120,8 +110,8 @@ impl<'a> Qm<'a> {
     pub(crate) fn write_back(&self) -> Result {
         self.write(regs::QM_CACHE_WB_START, 1)?;
         read_poll_timeout(
-            || self.read(regs::QM_CACHE_WB_DONE),
-            |done| done & 1 != 0,
+            || self.read(regs::QM_CACHE_WB_DONE).map(CacheWriteBack),
+            |caches| caches.is_done(),
             POLL_PERIOD,
             POLL_TIMEOUT,
         )?;

@@ -108,7 +108,7 @@ impl AccVf {
     pub(crate) fn match_data(&self) -> Result<Match> {
         let mig = self.mig()?;
         let vft = mig.vft()?;
-        let isolation = mig.pf.read32(regs::QM_QUE_ISO_CFG_V)?;
+        let isolation = mig.pf.read(regs::QM_QUE_ISO_CFG_V)?;
         Ok(Match::current(self.device_id, vft.num, vft.base, isolation))
     }
 }

@@ -1,19 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! PCI identity of the functions. The device IDs are in [`Descriptor`](crate::Descriptor).
-//!
-//! Sources: `include/linux/pci_ids.h` (`PCI_DEVICE_ID_HUAWEI_*`), `enum qm_hw_ver` of
-//! `hisi_acc_qm.h`.
+//! PCI identity of the functions. The device IDs are in [`Descriptor`](crate::Descriptor), the
+//! revisions in [`Layout`](crate::generation::Layout).
 
 /// `PCI_VENDOR_ID_HUAWEI`
 pub const VENDOR_HUAWEI: u16 = 0x19e5;
-
-/// `QM_HW_V2`: the PCI revision of Kunpeng 920, which has no migration registers.
-pub const QM_HW_V2: u32 = 0x21;
-/// `QM_HW_V3`: the PCI revision of Kunpeng 930, the first that migrates.
-pub const QM_HW_V3: u32 = 0x30;
-/// `QM_HW_V5`: the first that can have its migration registers in the PF.
-pub const QM_HW_V5: u32 = 0x51;
 
 /// Returns the number of the auxiliary device that publishes the PF at `devid`, bus and devfn, of a
 /// PCI domain. No two PFs of a host have the same.

@@ -18,6 +18,7 @@ pub mod context;
 pub mod dma;
 pub mod doorbell;
 pub mod engine;
+pub mod generation;
 pub mod ids;
 pub mod mailbox;
 pub mod reg;
@@ -29,3 +30,4 @@ mod words;
 
 // The formats of the engines by their short names: `hisi_acc_hw::zip`.
 pub use engine::*;
+pub use generation::Generation;

@@ -19,14 +19,8 @@ pub enum Pf {}
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum MigrationWindow {}
 
-/// The registers that can be reached through BAR2 of the PF.
-pub trait OfPf {}
-
-impl OfPf for Function {}
-impl OfPf for Pf {}
-
 /// A register of 32 bits of the functions that `S` stands for.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub struct Reg<S> {
     offset: u32,
     space: PhantomData<S>,
@@ -46,10 +40,33 @@ impl<S> Reg<S> {
         self.offset
     }
 
+    /// Returns whether it is an aligned word of a BAR of `len` bytes.
+    pub const fn is_in(self, len: u32) -> bool {
+        match self.offset.checked_add(4) {
+            Some(end) => self.offset % 4 == 0 && end <= len,
+            None => false,
+        }
+    }
+
     /// Returns the register `n` words after this one. It stays at `u32::MAX` instead of wrapping: no
     /// BAR has a whole register there.
     pub const fn word(self, n: u32) -> Self {
         Self::at(self.offset.saturating_add(n.saturating_mul(4)))
+    }
+}
+
+impl<S> Clone for Reg<S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Reg<S> {}
+
+/// The PF is a function, too.
+impl From<Reg<Function>> for Reg<Pf> {
+    fn from(reg: Reg<Function>) -> Self {
+        Self::at(reg.offset)
     }
 }
 
@@ -80,6 +97,18 @@ impl<S> fmt::LowerHex for Reg<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_register_is_an_aligned_word_of_its_bar() {
+        let is_in = |offset, len| Reg::<Pf>::at(offset).is_in(len);
+        assert!(is_in(0, 4));
+        assert!(is_in(0x1ffc, 0x2000));
+        for offset in [1, 2, 3, 0x1ffd, 0x2000, u32::MAX - 3, u32::MAX] {
+            assert!(!is_in(offset, 0x2000), "{offset:#x}");
+        }
+        assert!(!is_in(0, 0));
+        assert!(!is_in(u32::MAX - 3, u32::MAX));
+    }
 
     #[test]
     fn words_follow_each_other() {

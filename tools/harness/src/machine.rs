@@ -6,7 +6,7 @@ use crate::{
     case::{Needs, Topology},
     Result,
 };
-use hisi_acc_hw::Engine;
+use hisi_acc_hw::{Engine, Generation};
 use std::{
     fs::{self, File},
     os::unix::fs::symlink,
@@ -301,7 +301,11 @@ fn board(needs: &Needs) -> String {
 
 /// QEMU's `-device` of the accelerators, and of the ports above them.
 fn accelerators(needs: &Needs) -> Vec<String> {
-    let hw = needs.hw.unwrap_or(3);
+    // Cases whose names mention no generation run on the first that migrates.
+    let first = Generation::migrating()
+        .map(|row| row.layout().number)
+        .next();
+    let hw = needs.hw.or(first).unwrap_or_default();
     let vfs = needs.vfs.unwrap_or(8);
     let mut devices = Vec::new();
     for (n, engine) in Engine::ALL.into_iter().enumerate() {

@@ -5,7 +5,7 @@
  *
  * Devices:
  *   hisi-zip-pf, hisi-sec-pf, hisi-hpre-pf
- *                  PFs with SR-IOV; properties: vfs=N (8), hw=2|3|5 (3), the QM's version. Below
+ *                  PFs with SR-IOV; properties: vfs=N (8), hw=N (3), the generation. Below
  *                  a port their functions are endpoints, on the root bus integrated endpoints
  *   acc-twin-ctl   how tests in the guest talk to the model: text in and out of BAR0. The first
  *                  word is the id of a PF (-device hisi-zip-pf,id=zip), the rest is for its model.
@@ -32,9 +32,8 @@
 
 /* PCI class of the accelerators: a processing accelerator. A guess, no driver looks at it. */
 #define ACC_CLASS 0x1200
-#define QM_HW_V2 0x21
-#define QM_HW_V3 0x30
-#define QM_HW_V5 0x51
+/* The generation of hardware, if hw= names no other */
+#define HW_DEFAULT 3
 
 #define PF_BAR2 (4 * MiB)
 #define VF_BAR2 (64 * KiB)
@@ -197,25 +196,13 @@ static const struct accelerator *accelerator(uint16_t pf_id)
 	g_assert_not_reached();
 }
 
-static uint8_t revision(struct pf *pf)
-{
-	switch (pf->hw) {
-	case 2:
-		return QM_HW_V2;
-	case 5:
-		return QM_HW_V5;
-	default:
-		return QM_HW_V3;
-	}
-}
-
 static bool function_init(struct function *f, struct pf *pf, uint64_t bar2, Error **errp)
 {
 	PCIDevice *pdev = &f->pdev;
 	bool integrated = pci_bus_is_root(pci_get_bus(pdev));
 	uint8_t type = integrated ? PCI_EXP_TYPE_RC_END : PCI_EXP_TYPE_ENDPOINT;
 
-	pci_set_byte(pdev->config + PCI_REVISION_ID, revision(pf));
+	pci_set_byte(pdev->config + PCI_REVISION_ID, twin_revision(pf->hw));
 	memory_region_init_io(&f->bar2, OBJECT(f), &bar2_ops, f, "acc-bar2", bar2);
 	memory_region_init_io(&f->bar4, OBJECT(f), &bar4_ops, f, "acc-bar4", BAR4);
 	if (pcie_cap_init(pdev, CAP_EXP, type, 0, errp) < 0)
@@ -254,13 +241,13 @@ static void pf_realize(PCIDevice *pdev, Error **errp)
 		error_setg(errp, "vfs is 1 to %d", MAX_VFS);
 		return;
 	}
-	if (pf->hw != 2 && pf->hw != 3 && pf->hw != 5) {
-		error_setg(errp, "hw is 2, 3 or 5");
+	if (!twin_revision(pf->hw)) {
+		error_setg(errp, "the model knows no hw=%u", pf->hw);
 		return;
 	}
 	f->pf = pf;
 	pf->functions[0] = f;
-	pf->twin = twin_new(acc->engine.pf_id, revision(pf), pf->vfs, (struct twin_bus) {
+	pf->twin = twin_new(acc->engine.pf_id, twin_revision(pf->hw), pf->vfs, (struct twin_bus) {
 		.opaque = pf, .read = bus_read, .write = bus_write, .msi = bus_msi,
 	});
 	pf->bh = qemu_bh_new(run, pf);
@@ -371,7 +358,7 @@ static void function_reset(DeviceState *dev)
 
 static const Property pf_properties[] = {
 	DEFINE_PROP_UINT32("vfs", struct pf, vfs, 8),
-	DEFINE_PROP_UINT32("hw", struct pf, hw, 3),
+	DEFINE_PROP_UINT32("hw", struct pf, hw, HW_DEFAULT),
 };
 
 static void function_class(ObjectClass *klass, uint16_t device)
@@ -380,7 +367,7 @@ static void function_class(ObjectClass *klass, uint16_t device)
 
 	pci->vendor_id = 0x19e5;
 	pci->device_id = device;
-	pci->revision = QM_HW_V3;
+	pci->revision = twin_revision(HW_DEFAULT);
 	pci->class_id = ACC_CLASS;
 	pci->config_write = config_write;
 	device_class_set_legacy_reset(DEVICE_CLASS(klass), function_reset);

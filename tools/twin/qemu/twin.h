@@ -26,6 +26,8 @@ struct twin_engine {
 
 /* Describes engine @n; false if there are fewer. */
 bool twin_engine(size_t n, struct twin_engine *engine);
+/* The PCI revision of a hardware generation by its number (hw=3); 0 if there is none. */
+uint8_t twin_revision(uint32_t number);
 /* @device: the PF's; @revision: PCI's, which is the QM's version. NULL: no such device. */
 struct twin *twin_new(uint16_t device, uint8_t revision, uint32_t vfs, struct twin_bus bus);
 uint64_t twin_read(struct twin *twin, uint32_t function, uint8_t bar, uint64_t offset,

@@ -3,7 +3,7 @@
 //! The machine that the tests run on: PCI functions, their drivers, modules, the kernel's log.
 
 use crate::{vfio::Mapping, Driver, Result};
-use hisi_acc_hw::{ids, Descriptor, Engine};
+use hisi_acc_hw::{generation::Migration, ids, Descriptor, Engine, Generation};
 use std::{
     ffi::CString,
     fs::{self, File, OpenOptions},
@@ -437,10 +437,22 @@ pub fn pf() -> Result<Function> {
     ZIP.pf()
 }
 
-/// Whether the accelerators are V5: the revision of the PF says it.
-pub fn is_v5() -> Result<bool> {
-    let revision = read(pf()?.path().join("revision"))?;
-    Ok(revision == format!("{:#04x}", ids::QM_HW_V5))
+/// Returns the generation of the accelerators, which the revision of the PF says.
+pub fn generation() -> Result<Generation> {
+    let text = read(pf()?.path().join("revision"))?;
+    let revision = u8::from_str_radix(text.trim_start_matches("0x"), 16)?;
+    Generation::of_revision(revision).ok_or_else(|| format!("unknown revision {text}").into())
+}
+
+/// Returns where the accelerators have their migration registers.
+pub fn migration() -> Result<&'static Migration> {
+    let migration = generation()?.layout().migration.as_ref();
+    migration.ok_or_else(|| "no generation that migrates".into())
+}
+
+/// Returns whether the PF of this generation has a window for them.
+pub fn has_window() -> Result<bool> {
+    Ok(generation()?.layout().window().is_some())
 }
 
 /// So many VFs of the ZIP.

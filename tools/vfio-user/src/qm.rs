@@ -15,6 +15,7 @@ use hisi_acc_hw::{
     context::{EqcDw6, SqcDw3, Xqc, CQE_SIZE, EQE_SIZE, XQC_SIZE},
     doorbell::{Doorbell, Kind},
     mailbox::Command,
+    reg::{Function, Reg},
     regs,
 };
 use std::sync::atomic::{fence, Ordering};
@@ -323,11 +324,11 @@ impl Qm {
     }
 
     /// A register, and writing one.
-    pub fn read(&self, register: u32) -> u32 {
+    pub fn read(&self, register: Reg<Function>) -> u32 {
         self.registers.read(register)
     }
 
-    pub fn write(&self, register: u32, value: u32) {
+    pub fn write(&self, register: Reg<Function>, value: u32) {
         self.registers.write(register, value);
     }
 

@@ -4,7 +4,7 @@
 //!
 //! All calls come under one lock of the machine's (QEMU's BQL).
 
-use acc_twin::{Bus, Engine, Fault, Kind, Twin};
+use acc_twin::{Bus, Engine, Fault, Generation, Kind, Twin};
 use std::{
     cell::RefCell,
     ffi::{c_int, c_void},
@@ -116,6 +116,12 @@ pub unsafe extern "C" fn twin_engine(n: usize, to: *mut TwinEngine) -> bool {
     // SAFETY: By the safety requirement.
     unsafe { to.write(TwinEngine { name, pf, vf }) };
     true
+}
+
+/// Returns the PCI revision of a hardware generation by its number (`hw=3`); 0 if there is none.
+#[no_mangle]
+pub extern "C" fn twin_revision(number: u32) -> u8 {
+    Generation::of_number(number).map_or(0, |row| row.layout().revision)
 }
 
 /// A new device with `vfs` virtual functions, by the PF's device ID and its PCI revision; null

@@ -5,10 +5,7 @@
 //! zip/zip_main.c, `sec_cap_query_info` of sec2/sec_main.c, `hpre_cap_query_info` of
 //! hpre/hpre_main.c), shown as registers.
 
-use crate::{
-    engine,
-    kind::{Generation, Kind},
-};
+use crate::{engine, kind::Kind};
 
 /// Queues of the whole device (`QM_TOTAL_QP_NUM_CAP`).
 pub const TOTAL_QUEUES: u32 = 0x400;
@@ -27,7 +24,7 @@ const FIRST: u32 = 0x3124;
 
 /// A capability register, `None` where `offset` is none.
 pub fn read(kind: Kind, offset: u32, is_pf: bool) -> Option<u32> {
-    if kind.generation == Generation::V2 {
+    if !kind.generation.layout().capabilities {
         return None;
     }
     Some(match offset {
@@ -62,7 +59,7 @@ pub fn read(kind: Kind, offset: u32, is_pf: bool) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hisi_acc_hw::Engine;
+    use hisi_acc_hw::{Engine, Generation};
 
     #[test]
     fn offsets_of_the_tables() {

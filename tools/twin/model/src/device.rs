@@ -8,7 +8,7 @@ use crate::{
     dfx::{self, Dfx},
     fault::Faults,
     function::Function,
-    kind::{Generation, Kind},
+    kind::Kind,
     ledger::Ledger,
     pf::{self, PfRegs},
     BAR2, BAR4, DOORBELL_PAGE,
@@ -16,16 +16,23 @@ use crate::{
 use hisi_acc_hw::{
     context::Xqc,
     doorbell::Kind as Ring,
+    generation::{Messages, Migration},
     mailbox::{Command, Message},
-    regs,
+    reg::{Function as Own, Reg},
+    regs::{self, MigRegionSel},
 };
+use std::ops::Range;
 
-/// `QM_MIG_REGION_OFFSET`: on V5 the registers of all functions, in the PF's BAR2
-const WINDOW: u32 = 0x18_0000;
-/// `QM_MIG_REGION_SIZE`: of each function
-const WINDOW_SIZE: u32 = 0x2000;
-/// Functions in the window: a PF and 63 VFs
-const WINDOW_END: u32 = WINDOW + 64 * WINDOW_SIZE;
+/// `QM_DFX_FUNS_ACTIVE_ST`
+const QM_DFX_FUNS_ACTIVE_ST: Reg<Own> = Reg::at(0x200);
+/// The high half of `QM_PF2VF_VF_R`
+const QM_PF2VF_VF_R_H: Reg<Own> = regs::QM_PF2VF_VF_R.word(1);
+/// The mailbox: 16 bytes
+const MAILBOX: Range<u32> =
+    regs::QM_MB_CMD_SEND_BASE.offset()..regs::QM_MB_CMD_SEND_BASE.word(4).offset();
+/// Its first half, and the second one
+const MAILBOX_LOW: u32 = MAILBOX.start;
+const MAILBOX_HIGH: u32 = MAILBOX.start + 8;
 /// `QM_MB_BUSY_SHIFT`
 const MAILBOX_BUSY: u32 = 1 << 13;
 
@@ -203,10 +210,11 @@ impl Twin {
     }
 
     fn count_access(&mut self, f: usize, bar: u8, offset: u64, write: bool) {
-        let hidden = self.kind.generation == Generation::V3
-            && f != 0
-            && bar == BAR2
-            && offset >= u64::from(regs::QM_MIG_VF_BASE);
+        let is_hidden = |migration: &Migration| {
+            migration.window.is_none() && offset >= migration.hidden_from.into()
+        };
+        let migration = self.kind.generation.layout().migration.as_ref();
+        let hidden = f != 0 && bar == BAR2 && migration.is_some_and(is_hidden);
         self.count(f, write, hidden);
         self.ledger.register(f, write, bar, offset);
     }
@@ -221,28 +229,25 @@ impl Twin {
         self.ledger.add(f, key, 1);
     }
 
-    /// Where an offset of the PF's BAR2 is in the window of V5: of which function, and at what
-    /// offset of its registers. A window that is not selected (`QM_MIG_REGION_SEL`) is of nobody.
+    /// Returns the function that the window shows at an offset of the PF's BAR2, and the offset in
+    /// the registers of that function. A window that is not selected shows no function.
     fn window(&self, f: usize, offset: u32) -> Option<(usize, u32)> {
-        if f != 0
-            || self.kind.generation != Generation::V5
-            || !(WINDOW..WINDOW_END).contains(&offset)
-        {
+        if f != 0 {
             return None;
         }
-        let selected =
-            pf::plain(&self.functions, regs::QM_MIG_REGION_SEL) & regs::QM_MIG_REGION_EN != 0;
-        let of = ((offset - WINDOW) / WINDOW_SIZE) as usize;
-        let of = if selected { of } else { usize::MAX };
-        Some((of, (offset - WINDOW) % WINDOW_SIZE))
+        let window = self.kind.generation.layout().window()?;
+        let (of, at) = window.function_at(offset)?;
+        let selected = MigRegionSel(pf::plain(&self.functions, window.select)).is_window();
+        Some((if selected { of as usize } else { usize::MAX }, at))
     }
 
-    /// The context's word that is at an offset: on V3 in the function's own registers, on V5 in the
-    /// PF's window only.
+    /// Returns the word of a context that is at an offset: in the PF's window only if the generation
+    /// has one, else in the VF's own registers.
     fn context_word(&self, f: usize, offset: u32, window: bool) -> Option<Context> {
-        let (eqc, aeqc) = match (self.kind.generation, window) {
-            (Generation::V3, false) if f != 0 => (regs::QM_EQC_VF_DW0, regs::QM_AEQC_VF_DW0),
-            (Generation::V5, true) => (regs::QM_EQC_PF_DW0, regs::QM_AEQC_PF_DW0),
+        let migration = self.kind.generation.layout().migration.as_ref()?;
+        let (eqc, aeqc) = match (&migration.window, window) {
+            (None, false) if f != 0 => (migration.eqc.offset(), migration.aeqc.offset()),
+            (Some(window), true) => (window.eqc.offset(), window.aeqc.offset()),
             _ => return None,
         };
         let word = |base: u32| {
@@ -300,7 +305,7 @@ impl Twin {
             let busy = self.functions.iter().any(|f| f.current.is_some());
             return Some(u32::from(!busy));
         }
-        let plain = |offset| pf::plain(&self.functions, offset);
+        let plain = |offset| pf::plain(&self.functions, Reg::at(offset));
         let selected = dfx::selector(offset).map_or(0, plain);
         let clear = plain(dfx::CNT_CLR_CE) & 1 != 0;
         self.dfx.read(offset, selected, clear)
@@ -324,7 +329,8 @@ impl Twin {
             Some(Context::Aeq(n)) => return function.aeq.context.word(n),
             None => {}
         }
-        match offset {
+        let has_messages = self.kind.generation.layout().messages == Messages::Registers;
+        match Reg::<Own>::at(offset) {
             regs::QM_VF_EQ_INT_MASK => function.eq.mask,
             regs::QM_VF_AEQ_INT_MASK => function.aeq.mask,
             regs::QM_VF_EQ_INT_SOURCE => u32::from(function.eq.pending),
@@ -333,23 +339,20 @@ impl Twin {
             regs::QM_IFC_INT_MASK => function.message_mask,
             regs::QM_IFC_INT_SET_V => function.message_set,
             regs::QM_CACHE_WB_DONE => function.written_back,
-            // QM_DFX_FUNS_ACTIVE_ST
-            0x200 => u32::from(function.current.is_some() || !function.active.is_empty()),
-            0x300..=0x30f => {
-                let shift = 8 * (offset - 0x300);
+            QM_DFX_FUNS_ACTIVE_ST => {
+                u32::from(function.current.is_some() || !function.active.is_empty())
+            }
+            _ if MAILBOX.contains(&offset) => {
+                let shift = 8 * (offset - MAILBOX.start);
                 let value = (function.mailbox.into_raw() >> shift) as u32;
-                if offset == 0x300 && function.mailbox_polls != 0 {
+                if offset == MAILBOX.start && function.mailbox_polls != 0 {
                     function.mailbox_polls -= 1;
                     return value | MAILBOX_BUSY;
                 }
                 value
             }
-            _ if self.kind.generation == Generation::V5 && offset == regs::QM_PF2VF_VF_R => {
-                function.received as u32
-            }
-            _ if self.kind.generation == Generation::V5 && offset == regs::QM_PF2VF_VF_R + 4 => {
-                (function.received >> 32) as u32
-            }
+            regs::QM_PF2VF_VF_R if has_messages => function.received as u32,
+            QM_PF2VF_VF_R_H if has_messages => (function.received >> 32) as u32,
             _ => function.plain.get(&offset).copied().unwrap_or(0),
         }
     }
@@ -396,8 +399,8 @@ impl Twin {
             regs::QM_DOORBELL_SQ_CQ_BASE_V2 => self.doorbell(bus, f, value, None),
             regs::QM_DOORBELL_EQ_AEQ_BASE_V2 => self.doorbell(bus, f, value, None),
             // The machine hands the 16 bytes over as two halves, low first.
-            0x300 if size == 8 => function.mailbox_low = value,
-            0x308 if size == 8 => {
+            MAILBOX_LOW if size == 8 => function.mailbox_low = value,
+            MAILBOX_HIGH if size == 8 => {
                 let raw = u128::from(function.mailbox_low) | (u128::from(value) << 64);
                 self.mailbox(bus, f, Message::from_raw(raw));
             }
@@ -443,7 +446,8 @@ impl Twin {
             Some(Context::Aeq(n)) => return load(&mut function.aeq, n),
             None => {}
         }
-        match offset {
+        let has_messages = self.kind.generation.layout().messages == Messages::Registers;
+        match Reg::<Own>::at(offset) {
             regs::QM_VF_EQ_INT_MASK => {
                 function.eq.mask = value & 1;
                 self.raise(bus, f, Ring::Eq);
@@ -467,8 +471,9 @@ impl Twin {
                     self.functions[f].written_back = u32::from(!stuck);
                 }
             }
-            regs::QM_CACHE_WB_DONE | regs::QM_IFC_INT_STATUS | 0x200 | 0x300..=0x30f => {}
-            regs::QM_VF2PF_VF_W if self.kind.generation == Generation::V5 => {
+            regs::QM_CACHE_WB_DONE | regs::QM_IFC_INT_STATUS | QM_DFX_FUNS_ACTIVE_ST => {}
+            _ if MAILBOX.contains(&offset) => {}
+            regs::QM_VF2PF_VF_W if has_messages => {
                 function.sent = u64::from(value);
             }
             _ => {

@@ -106,9 +106,9 @@ impl Function {
         let mut plain = BTreeMap::new();
         // Guess: the state after reset is "not ready", since that is how the C driver tells a VF
         // that no driver has set up (`qm_wait_dev_not_ready()`).
-        plain.insert(regs::QM_VF_STATE, regs::QM_NOT_READY);
+        plain.insert(regs::QM_VF_STATE.offset(), regs::QM_NOT_READY);
         // QM_SUPPORT_DB_ISOLATION: bit 0 of 0x30. Doorbells of SQ and CQ are in BAR4.
-        plain.insert(regs::QM_QUE_ISO_CFG_V, 1);
+        plain.insert(regs::QM_QUE_ISO_CFG_V.offset(), 1);
         Self {
             plain,
             mailbox: Message::from_raw(0),

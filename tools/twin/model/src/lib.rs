@@ -40,8 +40,8 @@ pub mod work;
 
 pub use bus::{Bus, Fault};
 pub use device::Twin;
-pub use hisi_acc_hw::Engine;
-pub use kind::{Generation, Kind};
+pub use hisi_acc_hw::{Engine, Generation};
+pub use kind::Kind;
 pub use ledger::Ledger;
 
 /// The QM's registers, engine's registers on the PF.
@@ -52,9 +52,9 @@ pub const BAR4: u8 = 4;
 /// BAR2 of the PF: 4 MiB, so that the engine's registers at 0x301000 are in it.
 pub const PF_BAR2_SIZE: u64 = 4 << 20;
 /// BAR2 of a VF: 64 KiB, on V3 the upper half being the migration registers (hisi_acc_vfio_pci.h).
-pub const VF_BAR2_SIZE: u64 = 64 << 10;
+pub const VF_BAR2_SIZE: u64 = hisi_acc_hw::regs::VF_BAR2_SIZE;
 /// A queue's doorbell page in BAR4 (`QM_QP_DB_INTERVAL` of qm.c).
-pub const DOORBELL_PAGE: u64 = 64 << 10;
+pub const DOORBELL_PAGE: u64 = hisi_acc_hw::regs::QM_QP_DB_INTERVAL;
 /// BAR4 of each function: a page for each queue of the device.
 pub const BAR4_SIZE: u64 = DOORBELL_PAGE * caps::TOTAL_QUEUES as u64;
 

@@ -2,47 +2,54 @@
 
 //! What only the PF has: the VFT, messages to and from VFs, errors.
 
-use crate::{
-    engine,
-    function::Function,
-    kind::{Generation, Kind},
+use crate::{engine, function::Function, kind::Kind};
+use hisi_acc_hw::{
+    context::VftEntry,
+    generation::{Generation, Messages},
+    reg::{Pf, Reg},
+    regs,
 };
-use hisi_acc_hw::{context::VftEntry, reg::Reg, regs};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::Range};
 
 /// Which functions a PF message goes to (`QM_IFC_SEND_ALL_VFS`).
 const ALL_VFS: u32 = 0x7f;
 
 /// `QM_ABNORMAL_INT_SOURCE`
-const QM_ABNORMAL_INT_SOURCE: u32 = 0x10_0000;
+const QM_ABNORMAL_INT_SOURCE: Reg<Pf> = Reg::at(0x10_0000);
 /// `QM_ABNORMAL_INT_MASK`: a 1 holds the error back
-const QM_ABNORMAL_INT_MASK: u32 = 0x10_0004;
+const QM_ABNORMAL_INT_MASK: Reg<Pf> = Reg::at(0x10_0004);
 /// `QM_ABNORMAL_INT_SET`
-const QM_ABNORMAL_INT_SET: u32 = 0x10_000c;
+const QM_ABNORMAL_INT_SET: Reg<Pf> = Reg::at(0x10_000c);
 /// `QM_MEM_START_INIT`: the VFT is to be written after it (`qm_set_sqc_cqc_vft()`)
-const QM_MEM_START_INIT: u32 = 0x10_0040;
+const QM_MEM_START_INIT: Reg<Pf> = Reg::at(0x10_0040);
 /// `QM_MEM_INIT_DONE`
-const QM_MEM_INIT_DONE: u32 = 0x10_0044;
+const QM_MEM_INIT_DONE: Reg<Pf> = Reg::at(0x10_0044);
 /// `QM_IFC_READY_STATUS`: 64 bits, who has not taken a message yet
-const QM_IFC_READY_STATUS: u32 = 0x10_0128;
+const QM_IFC_READY_STATUS: Reg<Pf> = Reg::at(0x10_0128);
+/// Its high half
+const QM_IFC_READY_STATUS_H: Reg<Pf> = QM_IFC_READY_STATUS.word(1);
 /// `QM_IFC_INT_SET_P`
-const QM_IFC_INT_SET_P: u32 = 0x10_0130;
+const QM_IFC_INT_SET_P: Reg<Pf> = Reg::at(0x10_0130);
 /// `QM_IFC_INT_CFG`
-const QM_IFC_INT_CFG: u32 = 0x10_0134;
+const QM_IFC_INT_CFG: Reg<Pf> = Reg::at(0x10_0134);
 /// `QM_IFC_INT_SOURCE_P`: 64 bits, who has sent one; write 1 to take it
-const QM_IFC_INT_SOURCE_P: u32 = 0x10_0138;
+const QM_IFC_INT_SOURCE_P: Reg<Pf> = Reg::at(0x10_0138);
+/// Its high half
+const QM_IFC_INT_SOURCE_P_H: Reg<Pf> = QM_IFC_INT_SOURCE_P.word(1);
 /// `QM_DEV_DB_DROP`: 64 bits, whose doorbells are dropped (V5)
-const QM_DEV_DB_DROP: u32 = 0x10_0250;
+const QM_DEV_DB_DROP: Reg<Pf> = Reg::at(0x10_0250);
 /// `QM_FUNC_AXI_ERR_ST0`: 64 bits, write 1 to clear (V5). Nothing sets them here.
-const QM_FUNC_AXI_ERR_ST0: u32 = 0x10_0280;
+const QM_FUNC_AXI_ERR_ST0: Reg<Pf> = Reg::at(0x10_0280);
+/// Its high half
+const QM_FUNC_AXI_ERR_ST0_H: Reg<Pf> = QM_FUNC_AXI_ERR_ST0.word(1);
 /// `QM_PF2VF_PF_W`: 64 bits, the message to VFs (V5)
-const QM_PF2VF_PF_W: u32 = 0x10_4700;
+const QM_PF2VF_PF_W: Reg<Pf> = Reg::at(0x10_4700);
 /// `QM_VF2PF_PF_R`: 32 bits for each function, its message (V5)
-const QM_VF2PF_PF_R: u32 = 0x10_4800;
+const VF2PF_PF_R: Range<u32> = 0x10_4800..0x10_4900;
 /// `QM_SQC_VFT_VALID`
 const VFT_VALID: u64 = 1 << 44;
 /// `ACC_MASTER_TRANS_RETURN`
-const ACC_MASTER_TRANS_RETURN: u32 = 0x30_0150;
+const ACC_MASTER_TRANS_RETURN: Reg<Pf> = Reg::at(0x30_0150);
 /// `ACC_MASTER_TRANS_RETURN_RW`: no access is on its way
 const ACC_MASTER_TRANS_RETURN_RW: u32 = 3;
 
@@ -86,9 +93,9 @@ impl Errors {
     }
 }
 
-/// The half of a 64-bit register that is at an offset.
-fn half(offset: u32, register: u32, value: u64) -> u32 {
-    if offset == register {
+/// Returns the half of a 64-bit register that `reg` is.
+fn half(reg: Reg<Pf>, low: Reg<Pf>, value: u64) -> u32 {
+    if reg == low {
         value as u32
     } else {
         (value >> 32) as u32
@@ -96,10 +103,10 @@ fn half(offset: u32, register: u32, value: u64) -> u32 {
 }
 
 /// Returns a register of the PF that does nothing but keep what is written to it.
-pub fn plain(functions: &[Function], offset: u32) -> u32 {
+pub fn plain(functions: &[Function], reg: Reg<Pf>) -> u32 {
     functions
         .first()
-        .and_then(|pf| pf.plain.get(&offset))
+        .and_then(|pf| pf.plain.get(&reg.offset()))
         .copied()
         .unwrap_or(0)
 }
@@ -128,14 +135,14 @@ fn take(functions: &mut [Function], bits: u64) {
 /// not masked.
 fn tell_vfs(generation: Generation, functions: &mut [Function]) -> Vec<usize> {
     let whom = plain(functions, QM_IFC_INT_CFG) & ALL_VFS;
-    let high = u64::from(plain(functions, QM_PF2VF_PF_W + 4));
+    let high = u64::from(plain(functions, QM_PF2VF_PF_W.word(1)));
     let message = u64::from(plain(functions, QM_PF2VF_PF_W)) | (high << 32);
     let mut interrupted = Vec::new();
     for (vf, function) in functions.iter_mut().enumerate().skip(1) {
         if whom != ALL_VFS && whom as usize != vf {
             continue;
         }
-        if generation == Generation::V5 {
+        if generation.layout().messages == Messages::Registers {
             function.received = message;
         }
         function.message_status = 1;
@@ -163,14 +170,14 @@ pub fn tell_pf(functions: &mut [Function], f: usize, set: u32) -> bool {
 
 /// Returns whether a function's doorbells are dropped (`qm_fun_db_ctrl()`, `qm_dev_db_ctrl()`).
 pub fn drops_doorbells(generation: Generation, functions: &[Function], f: usize) -> bool {
-    if generation != Generation::V5 {
+    if !generation.layout().drops_doorbells {
         return false;
     }
     let own = functions
         .get(f)
-        .and_then(|function| function.plain.get(&regs::QM_FUN_DB_DROP))
+        .and_then(|function| function.plain.get(&regs::QM_FUN_DB_DROP.offset()))
         .is_some_and(|drop| drop & 1 != 0);
-    let half = plain(functions, QM_DEV_DB_DROP + 4 * (f as u32 / 32));
+    let half = plain(functions, QM_DEV_DB_DROP.word(f as u32 / 32));
     own || half & (1 << (f % 32)) != 0
 }
 
@@ -201,29 +208,31 @@ impl PfRegs {
     /// written.
     pub fn read(&self, functions: &[Function], offset: u32) -> Option<u32> {
         let errors = &self.kind.accelerator.descriptor().errors;
-        let v5 = self.kind.generation == Generation::V5;
-        Some(match offset {
+        let layout = self.kind.generation.layout();
+        let has_messages = layout.messages == Messages::Registers;
+        let reg = Reg::at(offset);
+        Some(match reg {
             QM_ABNORMAL_INT_SOURCE => self.qm_errors.source,
             QM_ABNORMAL_INT_MASK => self.qm_errors.mask,
             regs::QM_ABNORMAL_INT_STATUS => self.qm_errors.status(false),
             QM_ABNORMAL_INT_SET => 0,
-            _ if offset == errors.source.offset() => self.engine_errors.source,
-            _ if offset == errors.mask.offset() => self.engine_errors.mask,
-            _ if offset == errors.status.offset() => self.engine_errors.status(errors.mask_enables),
+            _ if reg == errors.source => self.engine_errors.source,
+            _ if reg == errors.mask => self.engine_errors.mask,
+            _ if reg == errors.status => self.engine_errors.status(errors.mask_enables),
             QM_MEM_INIT_DONE | regs::QM_VFT_CFG_RDY => 1,
-            QM_IFC_READY_STATUS | 0x10_012c => half(
-                offset,
+            QM_IFC_READY_STATUS | QM_IFC_READY_STATUS_H => half(
+                reg,
                 QM_IFC_READY_STATUS,
                 bits(functions, |f| f.message_status & 1 != 0),
             ),
-            QM_IFC_INT_SOURCE_P | 0x10_013c => half(
-                offset,
+            QM_IFC_INT_SOURCE_P | QM_IFC_INT_SOURCE_P_H => half(
+                reg,
                 QM_IFC_INT_SOURCE_P,
                 bits(functions, |f| f.message_set & 1 != 0),
             ),
-            QM_FUNC_AXI_ERR_ST0 | 0x10_0284 if v5 => 0,
-            QM_VF2PF_PF_R..0x10_4900 if v5 => {
-                let f = ((offset - QM_VF2PF_PF_R) / 4) as usize;
+            QM_FUNC_AXI_ERR_ST0 | QM_FUNC_AXI_ERR_ST0_H if has_messages => 0,
+            _ if has_messages && VF2PF_PF_R.contains(&offset) => {
+                let f = ((offset - VF2PF_PF_R.start) / 4) as usize;
                 functions.get(f).map_or(0, |f| f.sent as u32)
             }
             ACC_MASTER_TRANS_RETURN => ACC_MASTER_TRANS_RETURN_RW,
@@ -240,14 +249,15 @@ impl PfRegs {
         value: u32,
     ) -> Option<Vec<usize>> {
         let errors = &self.kind.accelerator.descriptor().errors;
-        match offset {
+        let reg = Reg::at(offset);
+        match reg {
             QM_ABNORMAL_INT_SOURCE => self.qm_errors.clear(value),
             QM_ABNORMAL_INT_MASK => self.qm_errors.mask = value,
             QM_ABNORMAL_INT_SET => self.qm_errors.source |= value,
-            _ if offset == errors.source.offset() => self.engine_errors.clear(value),
-            _ if offset == errors.mask.offset() => self.engine_errors.mask = value,
-            _ if Some(offset) == errors.set.map(Reg::offset) => self.engine_errors.source |= value,
-            _ if offset == errors.status.offset() => {}
+            _ if reg == errors.source => self.engine_errors.clear(value),
+            _ if reg == errors.mask => self.engine_errors.mask = value,
+            _ if Some(reg) == errors.set => self.engine_errors.source |= value,
+            _ if reg == errors.status => {}
             regs::QM_ABNORMAL_INT_STATUS | QM_MEM_INIT_DONE | ACC_MASTER_TRANS_RETURN => {}
             QM_MEM_START_INIT if value & 1 != 0 => self.vft.clear(),
             regs::QM_VFT_CFG_OP_ENABLE => self.vft_access(functions, value),
@@ -257,7 +267,7 @@ impl PfRegs {
             }
             QM_IFC_INT_SET_P => {}
             QM_IFC_INT_SOURCE_P => take(functions, u64::from(value)),
-            0x10_013c => take(functions, u64::from(value) << 32),
+            QM_IFC_INT_SOURCE_P_H => take(functions, u64::from(value) << 32),
             _ => return None,
         }
         Some(Vec::new())
@@ -307,8 +317,10 @@ impl PfRegs {
         if plain(functions, regs::QM_VFT_CFG_OP_WR) == regs::QM_VFT_CFG_OP_READ {
             let raw = self.vft.get(&key).copied().unwrap_or(0);
             if let Some(pf) = functions.first_mut() {
-                pf.plain.insert(regs::QM_VFT_CFG_DATA_L, raw as u32);
-                pf.plain.insert(regs::QM_VFT_CFG_DATA_H, (raw >> 32) as u32);
+                pf.plain
+                    .insert(regs::QM_VFT_CFG_DATA_L.offset(), raw as u32);
+                pf.plain
+                    .insert(regs::QM_VFT_CFG_DATA_H.offset(), (raw >> 32) as u32);
             }
         } else {
             let low = plain(functions, regs::QM_VFT_CFG_DATA_L);

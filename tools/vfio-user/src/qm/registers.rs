@@ -10,6 +10,7 @@ use crate::{
 use hisi_acc_hw::{
     doorbell::{Doorbell, Kind},
     mailbox::{Command, Message},
+    reg::{Function, Reg},
     regs,
 };
 use std::{
@@ -23,7 +24,7 @@ use vmm_sys_util::eventfd::EventFd;
 /// MSI vectors of a VF (0x311c, rounded up to a power of two).
 const VECTORS: usize = 4;
 /// A queue's page in BAR4 (`QM_QP_DB_INTERVAL`).
-const DOORBELL_PAGE: u64 = 0x1_0000;
+const DOORBELL_PAGE: u64 = regs::QM_QP_DB_INTERVAL;
 
 /// A BAR: what of it can be mapped is; the rest is written by `write()`.
 pub struct Bar {
@@ -78,7 +79,7 @@ impl Bar {
     }
 
     /// Where a register is mapped.
-    fn register(&self, reg: u32) -> *mut u32 {
+    fn register(&self, reg: Reg<Function>) -> *mut u32 {
         let at = self.at(reg.into(), 4);
         at.expect("registers other than doorbells are mapped")
             .cast()
@@ -109,7 +110,7 @@ impl Bar {
     fn mailbox_read(&self) -> Message {
         // SAFETY: Mapped.
         let read = |reg| unsafe { self.register(reg).read_volatile() };
-        let word = |n: u32| u128::from(read(regs::QM_MB_CMD_SEND_BASE + 4 * n));
+        let word = |n: u32| u128::from(read(regs::QM_MB_CMD_SEND_BASE.word(n)));
         Message::from_raw(word(0) | (word(1) << 32) | (word(2) << 64) | (word(3) << 96))
     }
 }
@@ -163,18 +164,18 @@ impl Registers {
         let fds: Vec<_> = interrupts.iter().map(AsRawFd::as_raw_fd).collect();
         device.set_msi(&fds)?;
         Ok(Self {
-            bar2: Bar::new(device, 2, 0x8000)?,
+            bar2: Bar::new(device, 2, regs::QM_MIG_VF_BASE.into())?,
             bar4: Bar::new(device, 4, queues as u64 * DOORBELL_PAGE)?,
             interrupts,
         })
     }
 
-    pub fn read(&self, reg: u32) -> u32 {
+    pub fn read(&self, reg: Reg<Function>) -> u32 {
         // SAFETY: Mapped.
         unsafe { self.bar2.register(reg).read_volatile() }
     }
 
-    pub fn write(&self, reg: u32, value: u32) {
+    pub fn write(&self, reg: Reg<Function>, value: u32) {
         // SAFETY: Mapped.
         unsafe { self.bar2.register(reg).write_volatile(value) };
     }

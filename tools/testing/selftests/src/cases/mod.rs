@@ -28,6 +28,7 @@ mod upstream;
 
 use crate::support;
 use acc_vfio_user::{ensure, host, Driver, Result};
+use hisi_acc_hw::{generation::Layout, Generation};
 
 pub use dirty::dies::serve as victim;
 pub use needs::needs;
@@ -318,9 +319,9 @@ const TRACKED: &[(&str, RemarkCase)] = &[
     ("dirty.qemu_precopy", dirty::qemu::qemu_precopy),
 ];
 
-/// Suites whose cases run on accelerators of both generations: those of V5 with `:v5` behind the
-/// name, in guests of their own.
-const BOTH_GENERATIONS: &[&str] = &[
+/// Suites whose cases run on accelerators of each generation that migrates: those of a later one than
+/// the first with its name behind theirs (`:v5`), in guests of their own.
+const EACH_GENERATION: &[&str] = &[
     "twin.",
     "migration.",
     "beside_c.",
@@ -336,8 +337,8 @@ const BOTH_GENERATIONS: &[&str] = &[
     "debugfs.",
 ];
 
-/// Cases of these that run on V3 only: what differs between the generations plays no part in them.
-const ON_V3: &[&str] = &[
+/// Cases of these that run on the first generation only, V3: what differs between the generations plays no part in them.
+const ON_THE_FIRST: &[&str] = &[
     "dirty.qemu_",
     "dirty.hostile_many_vfs",
     "dirty.off_is_free",
@@ -366,14 +367,28 @@ const ON_V3: &[&str] = &[
     "reset.aer",
 ];
 
-/// Whether a case runs on V5 too.
-fn on_v5(name: &str) -> bool {
+/// Returns the generations that migrate, but for the first, which names do not mention.
+fn later() -> impl Iterator<Item = &'static Layout> {
+    Generation::migrating().skip(1).map(Generation::layout)
+}
+
+/// Returns a case's name without the generation, and the generation if the name has a later one.
+fn split_generation(name: &str) -> (&str, Option<&'static Layout>) {
+    let suffix = |layout: &'static Layout| {
+        let either = name.strip_suffix(layout.name)?.strip_suffix(':')?;
+        Some((either, Some(layout)))
+    };
+    later().find_map(suffix).unwrap_or((name, None))
+}
+
+/// Returns whether a case runs on later generations, too.
+fn on_later(name: &str) -> bool {
     let fits = |suites: &[&str]| suites.iter().any(|suite| name.starts_with(suite));
-    fits(BOTH_GENERATIONS) && !fits(ON_V3)
+    fits(EACH_GENERATION) && !fits(ON_THE_FIRST)
 }
 
 /// The names of all cases; those that run with either driver have it behind a colon, and those of
-/// V5 that.
+/// a later generation that.
 pub fn names() -> Vec<String> {
     let plain = PLAIN.iter().map(|(name, _)| (*name).to_owned());
     let both = BOTH
@@ -389,11 +404,14 @@ pub fn names() -> Vec<String> {
         .flat_map(|name| [format!("{name}:rust"), format!("{name}:c")]);
     let ours = RUST_REMARKS.iter().map(|(name, _)| format!("{name}:rust"));
     let either: Vec<String> = plain.chain(both).chain(ours).collect();
-    let v5 = either.iter().filter(|name| on_v5(name));
-    let v5: Vec<String> = v5.map(|name| format!("{name}:v5")).collect();
+    let again = later().flat_map(|layout| {
+        let names = either.iter().filter(|name| on_later(name));
+        names.map(|name| format!("{name}:{}", layout.name))
+    });
+    let again: Vec<String> = again.collect();
     either
         .into_iter()
-        .chain(v5)
+        .chain(again)
         .chain(upstream::programs::names())
         .chain(debug::provoke::names())
         .collect()
@@ -404,15 +422,19 @@ type Found = Box<dyn Fn() -> Result<String>>;
 
 /// A case by its name.
 pub fn find(name: &str) -> Option<Found> {
-    let Some(either) = name.strip_suffix(":v5") else {
+    let (either, Some(layout)) = split_generation(name) else {
         return find_either(name);
     };
-    if !on_v5(either) {
+    if !on_later(either) {
         return None;
     }
     let case = find_either(either)?;
     Some(Box::new(move || {
-        ensure!(host::is_v5()?, "the accelerators of this guest are not V5");
+        ensure!(
+            host::generation()?.layout().number == layout.number,
+            "the accelerators of this guest are not {}",
+            layout.name
+        );
         case()
     }))
 }

@@ -114,8 +114,8 @@ pub fn needs(name: &str) -> String {
     if name.split(':').nth(1) == Some("c") {
         needs += C_LOCK_CYCLE;
     }
-    if name.ends_with(":v5") {
-        needs += "\thw=5";
+    if let (_, Some(layout)) = super::split_generation(name) {
+        needs += &format!("\thw={}", layout.number);
     }
     if LONG.iter().any(|suite| name.starts_with(suite)) && !CHOSEN.contains(&name) {
         needs += "\tlong";

@@ -10,6 +10,7 @@ use crate::twin::Access;
 use hisi_acc_hw::{
     context::XQC_SIZE,
     doorbell::{Doorbell, Kind},
+    generation::Migration,
     mailbox::{Command, Message},
     regs, Engine,
 };
@@ -69,28 +70,44 @@ struct Whole {
 
 /// Names of registers. The words of contexts, the mailbox and doorbells are not here.
 const NAMES: &[(u32, &str)] = &[
-    (regs::QM_VF_AEQ_INT_SOURCE, "QM_VF_AEQ_INT_SOURCE"),
-    (regs::QM_VF_AEQ_INT_MASK, "QM_VF_AEQ_INT_MASK"),
-    (regs::QM_VF_EQ_INT_SOURCE, "QM_VF_EQ_INT_SOURCE"),
-    (regs::QM_VF_EQ_INT_MASK, "QM_VF_EQ_INT_MASK"),
-    (regs::QM_IFC_INT_SOURCE_V, "QM_IFC_INT_SOURCE_V"),
-    (regs::QM_IFC_INT_MASK, "QM_IFC_INT_MASK"),
-    (regs::QM_IFC_INT_STATUS, "QM_IFC_INT_STATUS"),
-    (regs::QM_IFC_INT_SET_V, "QM_IFC_INT_SET_V"),
-    (regs::QM_QUE_ISO_CFG_V, "QM_QUE_ISO_CFG_V"),
-    (regs::QM_PAGE_SIZE, "QM_PAGE_SIZE"),
-    (regs::QM_VF_STATE, "QM_VF_STATE"),
-    (regs::QM_CACHE_WB_START, "QM_CACHE_WB_START"),
-    (regs::QM_CACHE_WB_DONE, "QM_CACHE_WB_DONE"),
-    (regs::QM_ABNORMAL_INT_STATUS, "QM_ABNORMAL_INT_STATUS"),
-    (regs::QM_MIG_REGION_SEL, "QM_MIG_REGION_SEL"),
-    (regs::QM_VFT_CFG_OP_ENABLE, "QM_VFT_CFG_OP_ENABLE"),
-    (regs::QM_VFT_CFG_OP_WR, "QM_VFT_CFG_OP_WR"),
-    (regs::QM_VFT_CFG_TYPE, "QM_VFT_CFG_TYPE"),
-    (regs::QM_VFT_CFG, "QM_VFT_CFG"),
-    (regs::QM_VFT_CFG_DATA_L, "QM_VFT_CFG_DATA_L"),
-    (regs::QM_VFT_CFG_DATA_H, "QM_VFT_CFG_DATA_H"),
-    (regs::QM_VFT_CFG_RDY, "QM_VFT_CFG_RDY"),
+    (regs::QM_VF_AEQ_INT_SOURCE.offset(), "QM_VF_AEQ_INT_SOURCE"),
+    (regs::QM_VF_AEQ_INT_MASK.offset(), "QM_VF_AEQ_INT_MASK"),
+    (regs::QM_VF_EQ_INT_SOURCE.offset(), "QM_VF_EQ_INT_SOURCE"),
+    (regs::QM_VF_EQ_INT_MASK.offset(), "QM_VF_EQ_INT_MASK"),
+    (regs::QM_IFC_INT_SOURCE_V.offset(), "QM_IFC_INT_SOURCE_V"),
+    (regs::QM_IFC_INT_MASK.offset(), "QM_IFC_INT_MASK"),
+    (regs::QM_IFC_INT_STATUS.offset(), "QM_IFC_INT_STATUS"),
+    (regs::QM_IFC_INT_SET_V.offset(), "QM_IFC_INT_SET_V"),
+    (regs::QM_QUE_ISO_CFG_V.offset(), "QM_QUE_ISO_CFG_V"),
+    (regs::QM_PAGE_SIZE.offset(), "QM_PAGE_SIZE"),
+    (regs::QM_VF_STATE.offset(), "QM_VF_STATE"),
+    (regs::QM_CACHE_WB_START.offset(), "QM_CACHE_WB_START"),
+    (regs::QM_CACHE_WB_DONE.offset(), "QM_CACHE_WB_DONE"),
+    (
+        regs::QM_ABNORMAL_INT_STATUS.offset(),
+        "QM_ABNORMAL_INT_STATUS",
+    ),
+    (regs::QM_MIG_REGION_SEL.offset(), "QM_MIG_REGION_SEL"),
+    (regs::QM_VFT_CFG_OP_ENABLE.offset(), "QM_VFT_CFG_OP_ENABLE"),
+    (regs::QM_VFT_CFG_OP_WR.offset(), "QM_VFT_CFG_OP_WR"),
+    (regs::QM_VFT_CFG_TYPE.offset(), "QM_VFT_CFG_TYPE"),
+    (regs::QM_VFT_CFG.offset(), "QM_VFT_CFG"),
+    (regs::QM_VFT_CFG_DATA_L.offset(), "QM_VFT_CFG_DATA_L"),
+    (regs::QM_VFT_CFG_DATA_H.offset(), "QM_VFT_CFG_DATA_H"),
+    (regs::QM_VFT_CFG_RDY.offset(), "QM_VFT_CFG_RDY"),
+];
+
+/// Registers whose bit 0 says that something is done.
+const DONE: [u32; 2] = [
+    regs::QM_CACHE_WB_DONE.offset(),
+    regs::QM_VFT_CFG_RDY.offset(),
+];
+
+/// Registers that show what is pending.
+const PENDING: [u32; 3] = [
+    regs::QM_ABNORMAL_INT_STATUS.offset(),
+    regs::QM_IFC_INT_STATUS.offset(),
+    regs::QM_IFC_INT_SET_V.offset(),
 ];
 
 /// Returns the name of an engine's status register.
@@ -101,13 +118,15 @@ fn engine_status(offset: u32) -> Option<&'static str> {
 }
 
 /// The mailbox: 16 bytes.
-const MAILBOX: std::ops::Range<u32> = regs::QM_MB_CMD_SEND_BASE..regs::QM_MB_CMD_SEND_BASE + 16;
+const MAILBOX: std::ops::Range<u32> =
+    regs::QM_MB_CMD_SEND_BASE.offset()..regs::QM_MB_CMD_SEND_BASE.word(4).offset();
 
-/// The context of which an offset is a word: `EQC` or `AEQC`, and which word.
-fn context_word(offset: u32, way: Way) -> Option<(&'static str, u32)> {
-    let (eqc, aeqc) = match way {
-        Way::Bar => (regs::QM_EQC_VF_DW0, regs::QM_AEQC_VF_DW0),
-        Way::Window => (regs::QM_EQC_PF_DW0, regs::QM_AEQC_PF_DW0),
+/// Returns the context of which an offset is a word, `EQC` or `AEQC`, and which word.
+fn context_word(offset: u32, way: Way, layout: &Migration) -> Option<(&'static str, u32)> {
+    let (eqc, aeqc) = match (way, &layout.window) {
+        (Way::Bar, _) => (layout.eqc.offset(), layout.aeqc.offset()),
+        (Way::Window, Some(window)) => (window.eqc.offset(), window.aeqc.offset()),
+        (Way::Window, None) => return None,
     };
     [("EQC", eqc), ("AEQC", aeqc)]
         .into_iter()
@@ -116,16 +135,15 @@ fn context_word(offset: u32, way: Way) -> Option<(&'static str, u32)> {
 }
 
 impl Whole {
-    fn new(access: &Access) -> Option<Self> {
+    fn new(access: &Access, layout: &Migration) -> Option<Self> {
         let (mut function, mut way) = (access.function, Way::Bar);
         let mut offset = u32::try_from(access.offset).ok()?;
-        // The window has room for the PF and 63 VFs.
-        let window =
-            regs::QM_MIG_REGION_OFFSET..regs::QM_MIG_REGION_OFFSET + 64 * regs::QM_MIG_REGION_SIZE;
-        if function == 0 && access.bar == 2 && window.contains(&offset) {
-            way = Way::Window;
-            function = (offset - window.start) / regs::QM_MIG_REGION_SIZE;
-            offset = (offset - window.start) % regs::QM_MIG_REGION_SIZE;
+        let window = layout.window.as_ref();
+        if function == 0 && access.bar == 2 {
+            if let Some(shown) = window.and_then(|window| window.function_at(offset)) {
+                way = Way::Window;
+                (function, offset) = shown;
+            }
         }
         Some(Self {
             function,
@@ -160,11 +178,9 @@ impl Whole {
         !self.write
             && match self.offset {
                 _ if self.is_mailbox() => Message::from_raw(self.value).is_busy(),
-                regs::QM_VF_STATE => bit,
-                regs::QM_CACHE_WB_DONE | regs::QM_VFT_CFG_RDY => !bit,
-                regs::QM_ABNORMAL_INT_STATUS | regs::QM_IFC_INT_STATUS | regs::QM_IFC_INT_SET_V => {
-                    self.value != 0
-                }
+                offset if offset == regs::QM_VF_STATE.offset() => bit,
+                offset if DONE.contains(&offset) => !bit,
+                offset if PENDING.contains(&offset) => self.value != 0,
                 offset => engine_status(offset).is_some() && self.value != 0,
             }
     }
@@ -175,14 +191,14 @@ impl Whole {
         self.says_wait() && key(self) == key(next)
     }
 
-    fn line(&self, subject: u32) -> Line {
+    fn line(&self, subject: u32, layout: &Migration) -> Line {
         let function = match self.function {
             0 => "pf".to_owned(),
             f if f == subject => "vf".to_owned(),
             f => format!("vf{f}"),
         };
         let verb = if self.write { "write" } else { "read" };
-        let context = context_word(self.offset, self.way);
+        let context = context_word(self.offset, self.way, layout);
         let (name, usual) = self.name(context);
         let mut what = format!("{function} {verb} {name}");
         if self.width != usual {
@@ -207,7 +223,7 @@ impl Whole {
         match (self.bar, self.offset, name, context) {
             (2, _, Some(name), _) => (name.to_owned(), 4),
             (2, _, None, Some((name, word))) => (format!("{name} word {word}"), 4),
-            (2, regs::QM_MB_CMD_SEND_BASE, ..) => ("mailbox".to_owned(), 16),
+            (2, offset, ..) if offset == MAILBOX.start => ("mailbox".to_owned(), 16),
             (2, regs::QM_DOORBELL_SQ_CQ_BASE_V2 | regs::QM_DOORBELL_EQ_AEQ_BASE_V2, ..) => {
                 ("doorbell".to_owned(), 8)
             }
@@ -248,10 +264,10 @@ impl Whole {
 }
 
 /// The lines of what a driver does to migrate VF `subject` (1 is the first).
-pub fn lines(accesses: &[Access], subject: u32) -> Vec<Line> {
+pub fn lines(accesses: &[Access], subject: u32, layout: &Migration) -> Vec<Line> {
     let mut wholes: Vec<Whole> = Vec::new();
     for access in accesses {
-        let Some(next) = Whole::new(access) else {
+        let Some(next) = Whole::new(access, layout) else {
             continue;
         };
         let is_joined = wholes.last_mut().is_some_and(|last| last.join(&next));
@@ -264,13 +280,14 @@ pub fn lines(accesses: &[Access], subject: u32) -> Vec<Line> {
         .iter()
         .zip(next)
         .filter(|(whole, next)| !next.is_some_and(|next| whole.is_polled_by(next)))
-        .map(|(whole, _)| whole.line(subject))
+        .map(|(whole, _)| whole.line(subject, layout))
         .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use hisi_acc_hw::Generation;
 
     fn access(function: u32, write: bool, offset: u64, width: u32, value: u64) -> Access {
         Access {
@@ -283,8 +300,12 @@ mod tests {
         }
     }
 
+    fn v5() -> &'static Migration {
+        Generation::V5.layout().migration.as_ref().unwrap()
+    }
+
     fn shown(accesses: &[Access]) -> Vec<String> {
-        lines(accesses, 1).iter().map(Line::shown).collect()
+        lines(accesses, 1, v5()).iter().map(Line::shown).collect()
     }
 
     #[test]
@@ -328,7 +349,7 @@ mod tests {
             access(1, false, 0x8004, 4, 7),
             access(1, true, 0x2000, 8, 0x18_0000_2000),
         ];
-        let lines = lines(&accesses, 1);
+        let lines = lines(&accesses, 1, v5());
         assert!(lines[0].is_same(&lines[2]) && lines[0].way != lines[2].way);
         assert_eq!(
             lines[1].shown(),

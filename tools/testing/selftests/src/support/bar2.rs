@@ -8,12 +8,20 @@ use acc_vfio_user::{
     vfio::{Device, Region},
     Result,
 };
+use hisi_acc_hw::{generation::Migration, regs};
 
 pub const PAGE: u64 = 4096;
 
 /// Where the hidden part begins.
 pub fn edge() -> Result<u64> {
-    Ok(if host::is_v5()? { 0x1_0000 } else { 0x8000 })
+    Ok(match host::migration()? {
+        Migration {
+            window: None,
+            hidden_from,
+            ..
+        } => u64::from(*hidden_from),
+        _ => regs::VF_BAR2_SIZE,
+    })
 }
 
 /// The model's word that nobody touched the migration registers.

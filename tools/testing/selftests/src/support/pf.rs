@@ -4,7 +4,7 @@
 
 use crate::support::crypto;
 use acc_vfio_user::{ensure, host, vfio::Device, Result};
-use hisi_acc_hw::regs;
+use hisi_acc_hw::regs::{self, MigRegionSel};
 use std::{
     sync::atomic::{AtomicBool, Ordering},
     thread,
@@ -51,13 +51,13 @@ pub fn answered(devices: &[Device], f: impl FnOnce() -> Result<()>) -> Result<()
 /// Whether the PF has the migration registers of its VFs in its window (V5).
 pub fn window() -> Result<bool> {
     let selected = host::pf()?.register(2, regs::QM_MIG_REGION_SEL.into())?;
-    Ok(host::is_v5()? && selected & regs::QM_MIG_REGION_EN != 0)
+    Ok(host::has_window()? && MigRegionSel(selected).is_window())
 }
 
 /// After a reset of the PF: on V5 its driver does not select the window anew, which the model forgets
 /// (G12), unless the PF is bound anew.
 pub fn window_again() -> Result<()> {
-    if host::is_v5()? && !window()? {
+    if host::has_window()? && !window()? {
         crypto::unbind(host::ZIP)?;
         host::ZIP.bound_pf()?;
         ensure!(window()?, "the PF is bound anew and has no window");

@@ -121,7 +121,8 @@ impl Ready {
             .logged(f)
             .map_err(|e| format!("{}: {e}", arc.name()))?;
         let subject = if arc.is_target() { 2 } else { 1 };
-        run.arcs.push((arc, lines(&accesses, subject)));
+        run.arcs
+            .push((arc, lines(&accesses, subject, host::migration()?)));
         Ok(result)
     }
 
@@ -195,7 +196,7 @@ fn migrated(set_up: &SetUp, driver: Driver) -> Result<Run> {
 
 /// Returns the set-ups in which both drivers are compared.
 fn set_ups() -> Result<Vec<SetUp>> {
-    let is_v5 = host::is_v5()?;
+    let is_v5 = host::has_window()?;
     let of = |accelerator: Accelerator, precopy, work| SetUp {
         accelerator,
         precopy,
@@ -227,7 +228,7 @@ pub fn accesses() -> Result<()> {
             text += &count(&c, &ours);
         }
     }
-    for id in sequence::to_be_seen(host::is_v5()?).difference(&seen) {
+    for id in sequence::to_be_seen(host::has_window()?).difference(&seen) {
         text += &format!("{id} shows nowhere\n");
     }
     ensure!(text.is_empty(), "{text}");
@@ -346,7 +347,7 @@ fn save_one(driver: Driver) -> Result<(Ready, Vec<u8>)> {
         accelerator: host::ZIP,
         precopy: true,
         work: Work::Unread,
-        is_v5: host::is_v5()?,
+        is_v5: host::has_window()?,
     };
     let ready = set_up(&state, driver)?;
     let mut run = Run {

@@ -16,7 +16,9 @@ use acc_vfio_user::{
     vfio::{power::Sleep, state},
     Driver, Result,
 };
-use hisi_acc_hw::{context::VftEntry, mailbox::Command, regs, stream};
+use hisi_acc_hw::{
+    context::VftEntry, generation::Window, mailbox::Command, reg::Reg, regs, stream,
+};
 use std::{
     fs,
     io::{self, Write},
@@ -69,18 +71,21 @@ fn registers(pair: &Pair) -> Result<[Vec<u8>; 2]> {
             0,
         ]),
     ];
-    let context = |in_vf: u32, in_window: u32| -> Result<Vec<u32>> {
-        let of_vf1 = regs::QM_MIG_REGION_OFFSET + regs::QM_MIG_REGION_SIZE;
-        let v5 = host::is_v5()?;
+    let migration = host::migration()?;
+    // Of the first VF, wherever the generation has it.
+    let context = |in_vf: Reg<_>, in_window: fn(&Window) -> Reg<_>| -> Result<Vec<u32>> {
         (0..regs::QM_XQC_DWORDS as u32)
-            .map(|n| match v5 {
-                true => pf.register(2, (of_vf1 + in_window + 4 * n).into()),
-                false => pair.bench.vfs[0].register(2, (in_vf + 4 * n).into()),
+            .map(|n| match &migration.window {
+                Some(window) => {
+                    let at = window.at(1, in_window(window).word(n));
+                    pf.register(2, at.ok_or("no room in the window")?.into())
+                }
+                None => pair.bench.vfs[0].register(2, in_vf.word(n).into()),
             })
             .collect()
     };
-    let eqc = context(regs::QM_EQC_VF_DW0, regs::QM_EQC_PF_DW0)?;
-    let aeqc = context(regs::QM_AEQC_VF_DW0, regs::QM_AEQC_PF_DW0)?;
+    let eqc = context(migration.eqc, |window| window.eqc)?;
+    let aeqc = context(migration.aeqc, |window| window.aeqc)?;
     let [sqc, cqc] = [Command::SqcBt, Command::CqcBt].map(|command| qm.query(command));
     let state = [
         words(

@@ -19,7 +19,7 @@ use std::{
 
 const PAGE: usize = 4096;
 /// A register in the page
-const REGISTER: u32 = regs::QM_VF_STATE;
+const REGISTER: u32 = regs::QM_VF_STATE.offset();
 
 /// Reads the register through a mapping of the page.
 fn touch(page: &Mapping) {

@@ -46,7 +46,7 @@ fn looks(device: &Device, mapping: &Mapping, asleep: Option<Sleep>) -> Result<()
     let region = device.region(2)?;
     ensure!(region.size == edge()?, "BAR2 has {:#x} bytes", region.size);
     refuses(device, &region)?;
-    let e = touch(mapping, regs::QM_VF_STATE)?;
+    let e = touch(mapping, regs::QM_VF_STATE.offset())?;
     let wanted = if asleep.is_some() { libc::EFAULT } else { 0 };
     ensure!(e == wanted, "what is mapped: errno {e}, not {wanted}");
     // In low power that wakes it for a moment.

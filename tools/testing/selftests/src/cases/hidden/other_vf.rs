@@ -7,7 +7,7 @@ use crate::{
     support::pair::Pair,
 };
 use acc_vfio_user::{
-    ensure,
+    ensure, host,
     migrate::{self, Quiet},
     Driver, Result,
 };
@@ -29,7 +29,7 @@ pub fn other_vf(driver: Driver) -> Result<()> {
         .twin
         .logged(|| migrate::save(&pair.source, true, &mut Quiet))?;
     let after = mask()?;
-    let lines = lines(&accesses, 1);
+    let lines = lines(&accesses, 1, host::migration()?);
     ensure!(lines.len() > 40, "{} accesses", lines.len());
     let elsewhere: Vec<String> = lines
         .iter()

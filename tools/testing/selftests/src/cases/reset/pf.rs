@@ -113,7 +113,7 @@ pub fn function(driver: Driver) -> Result<()> {
 
 /// Each is reset, can be set up, and migrates; it does not where its migration registers are gone.
 fn again(pair: &mut Pair, vfs: Vec<Vf>) -> Result<()> {
-    let moved = host::is_v5()? && !window()?;
+    let moved = host::has_window()? && !window()?;
     for vf in vfs {
         // After a reset of the PF: what of the VFs' configuration a guest's driver restores by itself.
         vf.device.reset()?;

@@ -14,7 +14,7 @@ use acc_vfio_user::{
     vfio::Device,
     Driver, Result,
 };
-use hisi_acc_hw::{ids, regs};
+use hisi_acc_hw::regs;
 use std::fs;
 
 /// Types of functions (`PCI_EXP_TYPE_ENDPOINT`, `PCI_EXP_TYPE_RC_END`).
@@ -91,11 +91,7 @@ pub fn pf(driver: Driver) -> Result<()> {
     let mut bench = Bench::new(&[])?;
     let pf = host::pf()?;
     fs::write(pf.path().join("sriov_numvfs"), "0")?;
-    let revision = if host::is_v5()? {
-        ids::QM_HW_V5
-    } else {
-        ids::QM_HW_V3
-    };
+    let revision = host::generation()?.layout().revision;
     let works = |device: &Device, _: &mut Bench| -> Result<()> {
         device.set_bus_master(true)?;
         let bar = device.region(2)?;
@@ -111,7 +107,7 @@ pub fn pf(driver: Driver) -> Result<()> {
         let config = device.region(7)?;
         let mut byte = [0];
         device.read_at(&config, 8, &mut byte)?;
-        ensure!(byte[0] == revision as u8, "revision {:#x}", byte[0]);
+        ensure!(byte[0] == revision, "revision {:#x}", byte[0]);
         Ok(())
     };
     let why = "it is no virtual function";

@@ -10,21 +10,21 @@ use acc_vfio_user::{
     vfio::{state, Device},
     Driver, Result,
 };
-use hisi_acc_hw::{ids, regs};
+use hisi_acc_hw::{
+    regs::{self, MigRegionSel},
+    Generation,
+};
 use std::io::Write;
 
 /// V2 has none: its VFs are what vfio-pci makes of them.
 pub fn v2() -> Result<()> {
     let mut bench = Bench::new(&[])?;
-    let revision = host::read(host::pf()?.path().join("revision"))?;
-    ensure!(
-        revision == format!("{:#04x}", ids::QM_HW_V2),
-        "the PF's revision is {revision}"
-    );
+    let generation = host::generation()?;
+    ensure!(generation == Generation::V2, "the PF is {generation:?}");
     let vf = bench.vfs[0].clone();
     let why = format!(
         "hardware version {:#x} has no migration registers",
-        ids::QM_HW_V2
+        generation.layout().revision
     );
     refused::refused_for(Driver::Rust, &vf, &mut bench, &why, refused::does_jobs)
 }
@@ -32,24 +32,22 @@ pub fn v2() -> Result<()> {
 /// Has the PF say where the migration registers of its VFs are. On V3 that register means nothing.
 fn select(pf: &Function, window: bool) -> Result<()> {
     let at = u64::from(regs::QM_MIG_REGION_SEL);
-    let others = pf.register(2, at)? & !regs::QM_MIG_REGION_EN;
-    pf.set_register(
-        2,
-        at,
-        others | if window { regs::QM_MIG_REGION_EN } else { 0 },
-    )
+    let selected = MigRegionSel(pf.register(2, at)?).with_window(window);
+    pf.set_register(2, at, selected.0)
 }
 
 /// Whether userspace sees the lower half of BAR2 only, and reaches no more of it.
 fn is_half(device: &Device) -> Result<bool> {
     let region = device.region(2)?;
-    let hidden = errno(device.read_at(&region, regs::QM_MIG_VF_BASE.into(), &mut [0; 4]));
+    let half = u64::from(host::migration()?.hidden_from);
+    let hidden = errno(device.read_at(&region, half, &mut [0; 4]));
     ensure!(
-        (region.size, hidden) == (0x8000, libc::EINVAL) || (region.size, hidden) == (0x10000, 0),
+        (region.size, hidden) == (half, libc::EINVAL)
+            || (region.size, hidden) == (regs::VF_BAR2_SIZE, 0),
         "BAR2 has {:#x} bytes, and reading behind the half has errno {hidden}",
         region.size
     );
-    Ok(region.size == 0x8000)
+    Ok(region.size == half)
 }
 
 /// V5 has them in the PF while that says so. What it says is looked at when a VF is opened; while the VF
@@ -65,7 +63,7 @@ pub fn window() -> Result<()> {
     let log = host::log_after(mark)?;
     for line in ["the migration registers moved", "and has no queues"] {
         ensure!(
-            log.contains(line) == host::is_v5()?,
+            log.contains(line) == host::has_window()?,
             "'{line}' is in the log, or is not"
         );
     }
@@ -73,7 +71,7 @@ pub fn window() -> Result<()> {
 }
 
 fn moving(pf: &Function) -> Result<()> {
-    let v5 = host::is_v5()?;
+    let v5 = host::has_window()?;
     let wanted = if v5 { libc::EIO } else { 0 };
     // The error of going there; where it fails the state stays.
     let goes = |device: &Device, what: &str, to: u32| -> Result<()> {

@@ -102,12 +102,12 @@ pub fn ledger() -> Result<()> {
     let mailbox = regs::QM_MB_CMD_SEND_BASE;
     let doorbell = regs::QM_DOORBELL_SQ_CQ_BASE_V2;
     let mut registers: Vec<String> = (0..4)
-        .map(|n| format!("read 2 {:#x} {COMMANDS}", mailbox + 4 * n))
+        .map(|n| format!("read 2 {:#x} {COMMANDS}", mailbox.word(n)))
         .chain([
             format!("read 2 {:#x} 3", regs::QM_VF_STATE),
             format!("write 2 {:#x} 1", regs::QM_PAGE_SIZE),
             format!("write 2 {mailbox:#x} {COMMANDS}"),
-            format!("write 2 {:#x} {COMMANDS}", mailbox + 8),
+            format!("write 2 {:#x} {COMMANDS}", mailbox.word(2)),
             format!("write 2 {:#x} 1", regs::QM_DOORBELL_EQ_AEQ_BASE_V2),
             // Queue 0's page of BAR4
             format!("write 4 {doorbell:#x} 3"),
