@@ -341,8 +341,9 @@ static uint32_t vf_config_read(PCIDevice *pdev, uint32_t addr, int len)
 	uint32_t value = pci_default_read_config(pdev, addr, len);
 	struct function *f = (struct function *)pdev;
 
-	if (f->pf && f->pf->twin)
-		twin_config_read(f->pf->twin, f->number);
+	/* What a root port makes of Request Retry Status, with and without software visibility. */
+	if (f->pf && f->pf->twin && !twin_config_read(f->pf->twin, f->number))
+		return addr == PCI_VENDOR_ID ? 0xffff0001 : ~0U >> (32 - 8 * len);
 	return addr == PCI_COMMAND ? value & ~PCI_COMMAND_MEMORY : value;
 }
 

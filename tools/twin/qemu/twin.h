@@ -37,8 +37,8 @@ void twin_write(struct twin *twin, uint32_t function, uint8_t bar, uint64_t offs
 /* Carries out what is due at @now (ns); returns when to come again, UINT64_MAX for never. */
 uint64_t twin_run(struct twin *twin, uint64_t now);
 void twin_reset(struct twin *twin, uint32_t function);
-/* The configuration space of @function is read. */
-void twin_config_read(struct twin *twin, uint32_t function);
+/* The configuration space of @function is read; returns whether it answers. */
+bool twin_config_read(struct twin *twin, uint32_t function);
 /* A request of a test; returns the length of the answer, which twin_answer() shows. */
 size_t twin_control(struct twin *twin, const uint8_t *request, size_t len);
 uint64_t twin_answer(struct twin *twin, uint64_t offset);

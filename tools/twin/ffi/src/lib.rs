@@ -210,8 +210,8 @@ pub unsafe extern "C" fn twin_reset(handle: *mut Handle, function: u32) {
 ///
 /// `handle` must come from [`twin_new`].
 #[no_mangle]
-pub unsafe extern "C" fn twin_config_read(handle: *mut Handle, function: u32) {
-    with(handle, |twin, _| twin.ledger.config_read(function as usize));
+pub unsafe extern "C" fn twin_config_read(handle: *mut Handle, function: u32) -> bool {
+    with(handle, |twin, _| twin.config_read(function as usize))
 }
 
 /// A request of a test; returns the length of the answer.

@@ -26,6 +26,7 @@
 //!   - `lose-msi N`, `double-msi N`
 //!   - `dma-hole ADDRESS LENGTH`: DMA to there fails
 //!   - `gone on|off`: its registers read all ones
+//!   - `reset-hold on|off`: after a reset its configuration space has no answer until this order ends
 //!   - `silent-load on|off`: loading the context of an event queue asks for no interrupt for the
 //!     events that are in the queue already (the alternative of guess G9)
 
@@ -107,6 +108,7 @@ impl Twin {
                 faults.hole = at..at.saturating_add(number(len)?);
             }
             ["gone", on] => faults.gone = switch(on)?,
+            ["reset-hold", on] => faults.reset_held = switch(on)?,
             ["silent-load", on] => faults.silent_load = switch(on)?,
             // Not kept, and nothing to clear: the state of registers, now.
             ["message-pending", on] => {

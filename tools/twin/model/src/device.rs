@@ -197,6 +197,17 @@ impl Twin {
         }
     }
 
+    /// The configuration space of a function is read. Returns whether the function is ready: until then
+    /// after a reset, a read has no answer (PCIe r6.0, 2.3.1, Request Retry Status).
+    pub fn config_read(&mut self, f: usize) -> bool {
+        let held = self.faults.get(f).is_some_and(|faults| faults.reset_held);
+        let ready = !(held && self.ledger.is_in_reset(f));
+        if ready {
+            self.ledger.config_read(f);
+        }
+        ready
+    }
+
     /// Carries out what is due at `now` (nanoseconds); says when to come again.
     pub fn run(&mut self, bus: &mut dyn Bus, now: u64) -> Option<u64> {
         self.report_errors(bus);

@@ -63,6 +63,8 @@ pub struct Faults {
     pub hole: Range<u64>,
     /// Registers read all ones, writes go nowhere, no DMA, no interrupts
     pub gone: bool,
+    /// After a reset the function is not ready until this order ends
+    pub reset_held: bool,
     /// A loaded context of an event queue asks for no interrupt for the events it has already
     pub silent_load: bool,
 }

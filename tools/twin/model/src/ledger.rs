@@ -97,6 +97,11 @@ impl Ledger {
         }
     }
 
+    /// Returns whether the driver of a function still waits for a reset to end.
+    pub fn is_in_reset(&self, function: usize) -> bool {
+        self.unread.contains(&function)
+    }
+
     fn resets_go_on(&mut self, function: usize, ended: bool) {
         // No test needs more, and a guest may run for long.
         if self.resets.len() < RESETS {

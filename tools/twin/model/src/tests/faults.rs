@@ -261,6 +261,21 @@ fn a_device_that_is_gone() {
 }
 
 #[test]
+fn a_reset_that_does_not_end() {
+    let mut twin = Twin::new(Kind::ZIP, 1);
+    order(&mut twin, "reset-hold on");
+    assert!(twin.config_read(1), "there was no reset");
+    twin.reset(1);
+    assert!(!twin.config_read(1));
+    assert!(!twin.config_read(1));
+    assert!(twin.config_read(0), "another function");
+    assert_eq!(twin.ledger.resets_to_text(), "vf1 reset\n");
+    order(&mut twin, "reset-hold off");
+    assert!(twin.config_read(1));
+    assert_eq!(twin.ledger.resets_to_text(), "vf1 reset\nvf1 ended\n");
+}
+
+#[test]
 fn what_is_not_understood_is_refused() {
     let mut twin = Twin::new(Kind::ZIP, 1);
     for request in [
@@ -275,6 +290,7 @@ fn what_is_not_understood_is_refused() {
         "fault vf1 mailbox-error NONE",
         "fault vf1 mailbox-hold NONE",
         "fault vf1 hold-jobs",
+        "fault vf1 reset-hold",
         "ledger pages",
         "ledger pages vf9",
     ] {
