@@ -50,7 +50,7 @@ use std::{
 
 pub(crate) const PAGE: u64 = 0x1000;
 /// How many entries the rings have.
-pub(crate) const DEPTH: u16 = 8;
+pub(crate) const DEPTH: u16 = 32;
 /// Where the tables and the event rings are.
 pub(crate) const SQCS: u64 = 0x1_0000;
 pub(crate) const CQCS: u64 = 0x2_0000;
@@ -193,6 +193,16 @@ impl Vf {
 
     /// Completes the request in a slot, as the engine does: writes the SQE back, and the CQE.
     pub(crate) fn complete(&self, queue: u16, slot: u16, phase: bool, produced: u32) {
+        self.write_back(queue, slot, produced);
+        let mut cqe = [0; CQE_SIZE];
+        cqe[8..10].copy_from_slice(&slot.to_le_bytes());
+        cqe[10..12].copy_from_slice(&queue.to_le_bytes());
+        cqe[14] = u8::from(phase);
+        self.write(cq(queue) + u64::from(slot) * CQE_SIZE as u64, &cqe);
+    }
+
+    /// Writes the SQE in a slot back, if it is mapped.
+    pub(crate) fn write_back(&self, queue: u16, slot: u16, produced: u32) {
         let at = sq(queue) + u64::from(slot) * 128;
         let mut bytes = [0; 128];
         if self.read(at, &mut bytes).is_ok() {
@@ -200,11 +210,6 @@ impl Vf {
             sqe.complete(0, 64, produced);
             self.write(at, &sqe.to_bytes());
         }
-        let mut cqe = [0; CQE_SIZE];
-        cqe[8..10].copy_from_slice(&slot.to_le_bytes());
-        cqe[10..12].copy_from_slice(&queue.to_le_bytes());
-        cqe[14] = u8::from(phase);
-        self.write(cq(queue) + u64::from(slot) * CQE_SIZE as u64, &cqe);
     }
 }
 

@@ -184,27 +184,89 @@ fn what_is_in_a_slot_is_believed_only_if_it_was_submitted() -> Result {
 }
 
 #[test]
+fn of_two_requests_in_one_slot_neither_is_clipped() -> Result {
+    const LAST: u16 = DEPTH - 1;
+
+    let mut bench = Bench::logging()?;
+    let place = |bench: &Bench, slot| {
+        let at = OUT + u64::from(slot) * 4 * PAGE;
+        bench.vf.place(0, slot, at, 4 * PAGE as u32);
+    };
+    for slot in 0..LAST {
+        place(&bench, slot);
+    }
+    bench.submit(0, LAST);
+    for slot in 0..LAST {
+        bench.vf.complete(0, slot, true, 4 * PAGE as u32);
+    }
+    // The guest acknowledges late, and the engine has written the second request back.
+    place(&bench, LAST);
+    place(&bench, 0);
+    bench.submit(0, 1);
+    bench.vf.write_back(0, 0, 100);
+    bench.consume(0, 1);
+    bench.vf.complete(0, LAST, true, 100);
+    bench.vf.complete(0, 0, false, 100);
+    bench.consume(0, 1);
+    let all = u64::from(LAST) * 4 * PAGE;
+    let last = OUT + all;
+    let all = pages(&[(OUT, all), (last, 100), (sq(0), PAGE), (cq(0), 1)]);
+    assert_eq!(bench.report(), all);
+    assert_eq!(bench.report(), pages(&[]));
+    Ok(())
+}
+
+#[test]
+fn what_is_no_data_is_not_clipped() -> Result {
+    let mut bench = Bench::logging()?;
+    bench.vf.place(0, 0, OUT, 4 * PAGE as u32);
+    // The address of a context, which the engine may write as a whole.
+    let context: u64 = OUT + 64 * PAGE;
+    bench.vf.write(sq(0) + 22 * 4, &context.to_le_bytes());
+    bench.submit(0, 1);
+    let before = bench.report();
+    bench.vf.complete(0, 0, true, 100);
+    bench.consume(0, 1);
+    bench.report();
+    bench.vf.place(0, 1, OUT, 4 * PAGE as u32);
+    bench.vf.write(sq(0) + 128 + 22 * 4, &context.to_le_bytes());
+    bench.submit(0, 2);
+    bench.vf.complete(0, 1, true, 100);
+    bench.consume(0, 2);
+    let (Report::Pages(before), Report::Pages(after)) = (before, bench.report()) else {
+        panic!("all is dirty");
+    };
+    assert!(before.iter().any(|page| *page > context));
+    let clipped: Vec<_> = before.difference(&after).copied().collect();
+    assert_eq!(clipped, [1, 2, 3].map(|page| OUT + page * PAGE));
+    Ok(())
+}
+
+#[test]
 fn requests_go_over_the_end_of_the_ring() -> Result {
+    const FIRST: u16 = DEPTH - 2;
+    const SECOND: u16 = DEPTH - 1;
+
     let mut bench = Bench::new()?;
-    bench.vf.make(0, 6, 6);
+    bench.vf.make(0, FIRST, FIRST);
     bench.start()?;
     let out = |slot: u16| OUT + u64::from(slot) * PAGE;
-    for slot in [6, 7, 0, 1] {
+    for slot in [FIRST, SECOND, 0, 1] {
         bench.vf.place(0, slot, out(slot), 16);
     }
     bench.submit(0, 2);
     let of = |slots: &[u16]| {
-        let mut ranges = vec![(sq(0), 1), (cq(0), 1)];
+        let mut ranges = vec![(sq(0), PAGE), (cq(0), 1)];
         ranges.extend(slots.iter().map(|slot| (out(*slot), 16)));
         pages(&ranges)
     };
-    assert_eq!(bench.report(), of(&[6, 7, 0, 1]));
+    assert_eq!(bench.report(), of(&[FIRST, SECOND, 0, 1]));
     // The completion of slot 0 is of the ring's next round.
-    bench.vf.complete(0, 6, true, 16);
-    bench.vf.complete(0, 7, true, 16);
-    bench.vf.complete(0, 0, true, 16);
+    for slot in [FIRST, SECOND, 0] {
+        bench.vf.complete(0, slot, true, 16);
+    }
     bench.consume(0, 1);
-    assert_eq!(bench.report(), of(&[6, 7, 0, 1]));
+    assert_eq!(bench.report(), of(&[FIRST, SECOND, 0, 1]));
     assert_eq!(bench.report(), of(&[1]));
     Ok(())
 }

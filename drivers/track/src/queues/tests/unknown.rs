@@ -173,7 +173,14 @@ fn a_queue_that_is_not_understood_is_unknown_only_when_it_is_used() -> Result {
     bench.submit(1, 1);
     assert_eq!(bench.report(), Report::All);
     bench.stop();
-    // It is not idle either if its tails differ.
+    // It is not idle if the last doorbell had another tail than the contexts have.
+    bench.vf.touched.set(true);
+    bench.start()?;
+    assert_eq!(bench.times(Reason::Before), 1);
+    assert_eq!(bench.report(), Report::All);
+    bench.stop();
+    bench.queues.lose();
+    // Nor if its tails differ.
     cqc.set_tail(1);
     bench.vf.put_contexts(1, &sqc, &cqc);
     bench.vf.touched.set(true);
