@@ -193,7 +193,9 @@ impl MigRegs {
         for (n, word) in (0..).zip(words) {
             match place {
                 Place::Bar(first) => qm.write(first.word(n), *word)?,
-                Place::Window(first) => self.pf.window_write(self.function, first.word(n), *word)?,
+                Place::Window(first) => {
+                    self.pf.window_write(self.function, first.word(n), *word)?
+                }
             }
         }
         Ok(())
