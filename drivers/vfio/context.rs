@@ -33,13 +33,12 @@ use kernel::{
     }, //
 };
 
-/// Where the migration registers of a VF are: its EQC and AEQC, which nothing else shows
-/// (`enum hw_drv_mode` of hisi_acc_vfio_pci.h).
+/// Where the migration registers of a VF are (`enum hw_drv_mode` of hisi_acc_vfio_pci.h).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Control {
-    /// In the upper half of its BAR2 (`HW_ACC_MIG_VF_CTRL`)
+    /// In the upper half of its BAR2 (`HW_ACC_MIG_VF_CTRL`).
     Vf,
-    /// In the PF's BAR2; all of the VF's BAR2 is the guest's (`HW_ACC_MIG_PF_CTRL`)
+    /// In the PF's BAR2; all of the VF's BAR2 is the guest's (`HW_ACC_MIG_PF_CTRL`).
     Pf,
 }
 
@@ -60,9 +59,9 @@ pub(crate) type XqcWords = [u32; regs::QM_XQC_DWORDS];
 /// A context that only the migration registers show.
 #[derive(Clone, Copy)]
 pub(crate) enum Context {
-    /// The event queue's
+    /// The event queue's.
     Eq,
-    /// The asynchronous event queue's
+    /// The asynchronous event queue's.
     Aeq,
 }
 
@@ -86,19 +85,19 @@ impl Context {
 
 /// Where one context of a VF is.
 enum Place {
-    /// In its BAR2, from this register on
+    /// In its BAR2, from this register on.
     Bar(Reg<Function>),
-    /// In the window, from this register on
+    /// In the window, from this register on.
     Window(Reg<MigrationWindow>),
 }
 
 /// The migration registers of a VF, and its PF's QM.
 pub(crate) struct MigRegs {
-    /// The QM of its PF
+    /// The QM of its PF.
     pub(crate) pf: Arc<PfQm>,
-    /// Its number as the PF's QM counts functions: the PF is 0
+    /// Its number as the PF's QM counts functions: the PF is 0.
     function: u32,
-    /// Where its generation has them
+    /// Where its generation has them.
     layout: &'static Migration,
     /// Whether they are in the PF's BAR2 ([`Control::Pf`]). Decided each time the VF is opened:
     /// `hisi_qm` writes `QM_MIG_REGION_SEL` when it binds the PF, but not after a reset of the PF, which

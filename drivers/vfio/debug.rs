@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a VF shows in debugfs: the files of hisi-acc-vfio-pci, by the same names
-//! (`Documentation/ABI/testing/debugfs-hisi-migration` of the kernel), and `dirty_tracking`.
+//! The files of a VF in debugfs. Those of hisi-acc-vfio-pci have the same names
+//! (`Documentation/ABI/testing/debugfs-hisi-migration` of the kernel). `dirty_tracking` is this
+//! driver's own.
 
 use crate::{
     qm::Qm,
@@ -54,24 +55,25 @@ pub(crate) const DIRECTORY: Directory<AccVf> = Directory {
     ],
 };
 
-/// Shows something of the registers of a VF that is open and set up: [`EINVAL`] where it is not.
+/// Shows something of the registers of a VF: [`EINVAL`] if it is not open, or if the guest driver
+/// has not set it up.
 fn with_qm(view: &View<'_, AccVf>, show: impl FnOnce(&AccVf, &Qm<'_>) -> Result) -> Result {
-    // Registers are reached while a user has the device open.
+    // Registers can be reached only while userspace has the device open.
     let dev = view.open().ok_or(EINVAL)?;
     let qm = AccVf::qm(&dev)?;
-    // The error says that no register can be reached: nothing can be shown then, either.
+    // An error says that no register can be reached. Then nothing can be shown, either.
     if !qm.is_ready().unwrap_or(false) {
         return Err(EINVAL);
     }
     show(&dev.data(), &qm)
 }
 
-/// The state that a migration would save now.
+/// Shows the state that a migration would save now.
 fn dev_data(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
     with_qm(view, |vf, qm| {
         let head = vf.match_data()?;
-        // The bases of the context tables come by the mailbox, which is the guest's while the VF
-        // works. (C asks all the same.)
+        // Only the mailbox has the bases of the context tables, and it is the guest's while the VF
+        // works. The C driver uses it nevertheless.
         let works = matches!(view.state(), State::Running | State::PreCopy);
         let mig = vf.mig()?;
         let state = if works {
@@ -81,7 +83,7 @@ fn dev_data(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
         };
         hex_dump(seq, c"Dev Data:", &head.to_bytes());
         hex_dump(seq, c"Dev Data:", &Stream::state_bytes(&state));
-        // C's line: QM_READY is 0.
+        // The C driver prints the constant QM_READY, 0, here.
         seq_print!(seq, "guest driver load: {}\n", regs::QM_READY);
         let size = hisi_acc_hw::stream::STREAM_SIZE;
         seq_print!(seq, "data size: {}\n", size);
@@ -92,7 +94,7 @@ fn dev_data(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
     })
 }
 
-/// What the last migration moved: [`EAGAIN`] where there was none.
+/// Shows what the last migration moved: [`EAGAIN`] if there was none.
 fn migf_data(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
     let stream = view.last_stream().ok_or(EAGAIN)?;
     hex_dump(seq, c"Mig Data:", stream);
@@ -100,7 +102,8 @@ fn migf_data(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
     Ok(())
 }
 
-/// Whether the mailbox is there: a device that has gone reads all ones.
+/// Shows whether the mailbox can be reached: [`EINVAL`] if not, since a device that was removed
+/// reads all ones.
 fn cmd_state(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
     with_qm(view, |_, qm| {
         if !qm.is_there()? {
@@ -111,8 +114,8 @@ fn cmd_state(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
     })
 }
 
-/// What DMA logging has come to since the driver was bound: what it told of, and for which reasons all
-/// memory counted as written.
+/// Shows what DMA logging has done since the driver was bound: how much it reported, and for which
+/// reasons all memory was dirty.
 fn dirty_tracking(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
     let statistics = view.device().dirty_statistics();
     seq_print!(seq, "reports: {}\n", statistics.reports());

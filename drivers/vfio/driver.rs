@@ -87,7 +87,7 @@ impl kernel::fmt::Display for Refusal {
 }
 
 impl Refusal {
-    /// Says it in one line: a warning if the host has to be changed for the VF to migrate.
+    /// Logs it in one line: a warning if a change of the host could make the VF migrate.
     fn report(&self, pdev: &pci::Device) {
         match self {
             Self::NoGroup | Self::SharedGroup(_) => {
@@ -146,12 +146,13 @@ const DIRTY_TRACKING: Attribute<AccVf> = Attribute {
     store: Some(store_mode),
 };
 
+/// Shows the mode.
 fn show_mode(dev: &Device<AccVf>, text: &mut Text<'_>) -> Result {
     let mode = dev.data().policy.lock().mode;
     writeln!(text, "{}", mode.name()).map_err(|_| EIO)
 }
 
-/// [`EINVAL`] for another word, [`EBUSY`] while the VF is open.
+/// Sets the mode: [`EINVAL`] for another word, [`EBUSY`] while the VF is open.
 fn store_mode(dev: &Device<AccVf>, bytes: &[u8]) -> Result {
     let mode = Mode::parse(bytes).ok_or(EINVAL)?;
     let data = dev.data();
@@ -228,7 +229,7 @@ impl vfio::pci::Driver for AccVf {
         data.queues.lock().close();
     }
 
-    /// Doorbells, where what the VF writes is tracked: those of BAR2, and all of BAR4.
+    /// If its writes are tracked, mediates the doorbells: those of BAR2, and all of BAR4.
     fn mediated(self: Pin<&Self>, index: region::Index, len: u64) -> Option<Range<u64>> {
         if !self.policy.lock().mediates {
             return None;
@@ -251,12 +252,12 @@ impl vfio::pci::Driver for AccVf {
         dirty::written(dev, index, &access, log);
     }
 
-    /// Descriptors, where what it writes is tracked.
+    /// Reads requests, if its writes are tracked.
     fn reads_dma(self: Pin<&Self>) -> bool {
         self.migrates() && policy::POSSIBLE && self.policy.lock().mode != Mode::Off
     }
 
-    /// The page of the mailbox.
+    /// Watches the page of the mailbox.
     fn watched(self: Pin<&Self>, index: region::Index, _len: u64) -> Option<Range<u64>> {
         let watches = index.as_bar() == Some(BAR2) && self.policy.lock().mediates;
         watches.then_some(0..u64::from(regs::QM_DOORBELL_SQ_CQ_BASE_V2))
@@ -269,7 +270,8 @@ impl vfio::pci::Driver for AccVf {
         mig.hidden_from()
     }
 
-    /// Resets of the functions of a device go one after another, as the in-tree drivers do it.
+    /// Waits for the interlock: functions of a device are reset one after another, as the in-tree
+    /// drivers do it.
     fn reset_prepare(self: Pin<&Self>) {
         if let Ok(mig) = self.mig() {
             let begun = mig.pf.reset_begin().is_ok();

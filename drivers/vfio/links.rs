@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The PFs' queue managers there are: an auxiliary driver that binds what `hisi_acc_link` publishes.
+//! The QMs of the PFs: an auxiliary driver that binds what `hisi_acc_link` publishes.
 
 use hisi_acc_link::{
     PfQm,
@@ -21,17 +21,17 @@ use kernel::{
 };
 
 global_lock! {
-    // SAFETY: Initialised by `init`, before the drivers that use it are registered.
+    // SAFETY: Initialized by `init`, before the drivers that use it are registered.
     unsafe(uninit) static LINKS: Mutex<KVec<Arc<PfQm>>> = KVec::new();
 }
 
-/// To be called once, before the module's drivers are registered.
+/// Initializes the list. To be called once, before the module's drivers are registered.
 pub(crate) fn init() {
     // SAFETY: Called once, by the module's init.
     unsafe { LINKS.init() };
 }
 
-/// The queue manager of `pf`, `None` where nobody publishes it.
+/// Returns the QM of `pf`, `None` if it is not published.
 pub(crate) fn find<Ctx: DeviceContext>(pf: &pci::Device<Ctx>) -> Option<Arc<PfQm>> {
     LINKS.lock().iter().find(|qm| qm.is_of(pf)).cloned()
 }
@@ -67,7 +67,7 @@ impl auxiliary::Driver for LinkDriver {
         let mut links = LINKS.lock();
         links.retain(|qm| !Arc::ptr_eq(qm, &this.0));
         if links.is_empty() {
-            // Statics are not dropped with the module: the memory goes here.
+            // Statics are not dropped with the module, so the memory is freed here.
             *links = KVec::new();
         }
     }

@@ -43,13 +43,13 @@ use kernel::{
 /// when this is dropped.
 pub(crate) struct Mailbox<'a> {
     qm: &'a Qm<'a>,
-    /// What stood there before the first command
+    /// What stood there before the first command.
     found: Option<Message>,
-    /// What the last command left there; `None` if it did not end
+    /// What the last command left there; `None` if it did not end.
     left: Option<Message>,
-    /// The guest driver waits for no answer
+    /// The guest driver waits for no answer.
     replaced: bool,
-    /// Over the whole series: two of them would take each other's commands for the guest's
+    /// Over the whole series: two of them would take each other's commands for the guest's.
     _ours: Guard<'a, (), MutexBackend>,
 }
 
@@ -88,7 +88,8 @@ impl Mailbox<'_> {
         !found.has_failed() && found.answer() != Answer::Unknown
     }
 
-    /// Puts nothing back: the VF's state is about to be replaced, so nobody waits for an answer.
+    /// Puts nothing back: the VF's state is about to be replaced, so no guest driver waits for an
+    /// answer.
     pub(crate) fn replace(&mut self) {
         self.replaced = true;
     }
@@ -130,12 +131,12 @@ impl Mailbox<'_> {
         Ok(answer)
     }
 
-    /// Gives a command: [`ETIMEDOUT`] where it is not carried out in time, [`EIO`] where it fails.
+    /// Gives a command: [`ETIMEDOUT`] if it is not finished in time, [`EIO`] if it fails.
     pub(crate) fn command(&mut self, cmd: Command, base: u64) -> Result {
         self.give(cmd, base, false).map(|_| ())
     }
 
-    /// Gives a command that answers with an address.
+    /// Gives a command that answers with an address, and returns the answer.
     pub(crate) fn query(&mut self, cmd: Command) -> Result<u64> {
         Ok(self.give(cmd, 0, true)?.base)
     }
@@ -153,7 +154,7 @@ impl Mailbox<'_> {
                     Err(EIO)
                 }
             }
-            // A failure of this driver's would be taken for the guest's.
+            // The guest driver would take a failure of this driver's command for its own.
             Answer::Status if !found.has_failed() => match self.left {
                 Some(left) if left.has_failed() => self.query(Command::SqcVftV2).map(|_| ()),
                 _ => Ok(()),

@@ -4,7 +4,7 @@
 //!
 //! The sequences of register accesses and mailbox commands are those of `hisi_acc_vf_stop_device()`,
 //! `vf_qm_state_save()`, `vf_qm_load_data()` and `hisi_acc_vf_start_device()` of
-//! hisi_acc_vfio_pci.c, but for the differences in `Documentation/driver-api/sequence.rst`.
+//! hisi_acc_vfio_pci.c, except for the differences in `Documentation/driver-api/sequence.rst`.
 
 use crate::{
     qm::{
@@ -57,7 +57,7 @@ use vfio::{
 /// The [`Operations`] of a VF.
 pub(crate) struct Migration;
 
-/// Compares incoming match data with the target's own.
+/// Compares incoming match data with those of the target.
 struct MatchCheck(Match);
 
 impl Check for MatchCheck {
@@ -71,7 +71,7 @@ impl Check for MatchCheck {
     }
 }
 
-/// The PF, which was not reset since.
+/// Is cut when the PF is reset.
 struct PfLifeline(Watch);
 
 impl Lifeline for PfLifeline {
@@ -80,7 +80,7 @@ impl Lifeline for PfLifeline {
     }
 }
 
-/// The reason, for the kernel's own formatting.
+/// Shows why a stream is refused, with the kernel's formatting.
 struct Shown(stream::Error);
 
 impl kernel::fmt::Display for Shown {
@@ -89,8 +89,7 @@ impl kernel::fmt::Display for Shown {
     }
 }
 
-/// Rings the doorbells of all submission queues, which makes a stopped function go on
-/// (`vf_qm_fun_reset()`).
+/// Rings the doorbells of all SQs, which makes a stopped function continue (`vf_qm_fun_reset()`).
 fn kick(qm: &Qm<'_>, queues: u32) -> Result {
     for queue in 0..queues {
         qm.ring(
@@ -106,8 +105,8 @@ fn kick(qm: &Qm<'_>, queues: u32) -> Result {
     Ok(())
 }
 
-/// Whether errors or messages are pending, which would be lost or stand for a state that cannot be
-/// saved (`hisi_acc_check_int_state()`).
+/// Checks that no error and no message is pending: [`EBUSY`] if one is. It would be lost, or stand
+/// for a state that cannot be saved (`hisi_acc_check_int_state()`).
 fn check_pending(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
     let data = dev.data();
     let pf = &data.mig()?.pf;
@@ -154,13 +153,13 @@ fn reach(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
 impl Operations<AccVf> for Migration {
     const STREAM_MAX: usize = stream::STREAM_SIZE;
 
-    /// With P2P: a VF that migrates is alone in its IOMMU group, so that only devices of the same guest
-    /// reach it, and a paused one does no DMA. See Documentation/driver-api/driver.rst.
+    /// With P2P: a VF that migrates is alone in its IOMMU group, so only devices of the same guest
+    /// reach it, and a paused VF does no DMA. See Documentation/driver-api/driver.rst.
     fn flags(data: Pin<&AccVf>) -> Option<Flags> {
         data.migrates().then_some(Flags::PRE_COPY.and(Flags::P2P))
     }
 
-    /// PAUSE: what the engine works on is done, nothing more is fetched.
+    /// PAUSE: the engine completes what it works on, and fetches nothing more.
     fn quiesce(dev: &Vf<'_>) -> Result {
         let qm = AccVf::qm(dev)?;
         let ready = is_ready(dev, &qm)?;
@@ -168,13 +167,13 @@ impl Operations<AccVf> for Migration {
         let paused = qm.mailbox().command(Command::PauseQm, 0);
         paused.or_else(|e| {
             dev_warn_ratelimited!(dev, "cannot stop: the QM does not pause ({:?})\n", e);
-            // It may be paused all the same.
+            // The QM may be paused nevertheless.
             Self::unquiesce(dev)?;
             Err(e)
         })
     }
 
-    /// Nothing is pending, and nothing in the caches that memory does not have.
+    /// Checks that nothing is pending, and writes the caches back to memory.
     fn stop(dev: &Vf<'_>) -> Result {
         let qm = AccVf::qm(dev)?;
         let ready = is_ready(dev, &qm)?;
@@ -182,12 +181,12 @@ impl Operations<AccVf> for Migration {
         qm.write_back().inspect_err(|_| {
             dev_warn_ratelimited!(dev, "cannot stop: the caches are not written back\n");
         })?;
-        // Not before: of a VF that cannot be reached nothing is known.
+        // Not earlier: if the VF cannot be reached, its state is unknown.
         dev.data().known.lock().ready = ready;
         Ok(())
     }
 
-    /// A stopped function is a paused one that nobody touches.
+    /// Does nothing: a stopped function is a paused one that nothing accesses.
     fn start(_dev: &Vf<'_>) -> Result {
         Ok(())
     }
@@ -199,10 +198,10 @@ impl Operations<AccVf> for Migration {
         }
         let queues = data.mig()?.vft()?.num;
         let qm = AccVf::qm(dev)?;
-        // The VF would stay paused.
+        // If no register can be reached, the VF would stay paused.
         reach(dev, &qm)?;
-        // Not `open_messages()`, which `load` does: a message that came meanwhile is the guest's to
-        // take. (C does it here too, and forgets the message.)
+        // Not `open_messages()`, which `load` calls: the guest must get a message that came
+        // meanwhile. The C driver does it here, too, and forgets the message.
         kick(&qm, queues)
     }
 
@@ -227,7 +226,7 @@ impl Operations<AccVf> for Migration {
         reach(dev, &qm)?;
         let state = read_state(data.mig()?, &qm)?;
         if !state.has_queues() {
-            // A target takes such a stream for that of a VF without a driver.
+            // A target would take such a stream for that of a VF without a guest driver.
             dev_warn_ratelimited!(dev, "cannot save: the VF is set up, and has no queues\n");
             return Err(EIO);
         }
@@ -263,7 +262,7 @@ impl Operations<AccVf> for Migration {
         data.queues.lock().lose();
         if let Err(e) = write_state(mig, &qm, &stream.head, &state) {
             dev_warn_ratelimited!(dev, "the state cannot be loaded ({:?}): reset\n", e);
-            // What is half loaded cannot work: better nothing than a mixture.
+            // A state that is loaded in part cannot work: a reset is better than a mixture.
             dev.reset().inspect_err(|e| {
                 dev_warn_ratelimited!(dev, "the reset fails ({:?})\n", e);
             })?;
@@ -273,7 +272,7 @@ impl Operations<AccVf> for Migration {
         Ok(())
     }
 
-    /// A reset of the PF takes the state of its VFs with it.
+    /// Ends with a reset of the PF, which takes the state of its VFs with it.
     fn lifeline(dev: &Vf<'_>) -> Result<Option<Arc<dyn Lifeline>>> {
         let data = dev.data();
         let mig = data.mig()?;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The module's parameter, which module! cannot have: it is a word. See dirty/policy.rs. */
+/* The module's parameter. It is a word, which module! does not support. See policy.rs. */
 #include <linux/module.h>
 #include <linux/moduleparam.h>
 #include <linux/sysfs.h>
 
 #include "param.h"
 
-/* In the order of `Mode` of dirty/policy.rs. */
+/* In the order of `Mode` of policy.rs. */
 static const char * const modes[] = { "auto", "on", "off" };
 static unsigned int mode;
 

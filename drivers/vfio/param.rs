@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The module's parameter, which is in C: `param.c`.
+//! The module's parameter, which C implements (`param.c`).
 
 use core::ffi::c_uint;
 
@@ -8,7 +8,7 @@ unsafe extern "C" {
     safe fn hisi_acc_vfio_rs_dirty_tracking() -> c_uint;
 }
 
-/// The number of the word that `dirty_tracking` is, in the order of `param.c`.
+/// Returns the number of the parameter's word, in the order of `param.c`.
 pub(crate) fn dirty_tracking() -> c_uint {
     hisi_acc_vfio_rs_dirty_tracking()
 }

@@ -10,11 +10,11 @@ use kernel::page::PAGE_SIZE;
 /// When tracking is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// If the IOMMU has no dirty bits
+    /// If the IOMMU has no dirty bits.
     Auto,
-    /// If it is possible
+    /// If it is possible.
     On,
-    /// Never
+    /// Never.
     Off,
 }
 
@@ -53,9 +53,9 @@ pub(crate) const POSSIBLE: bool = PAGE_SIZE as u64 <= QM_DOORBELL_SQ_CQ_BASE_V2 
 /// The policy of a VF.
 pub(crate) struct Policy {
     pub(crate) mode: Mode,
-    /// The VF is open: its doorbells are either mapped or not, and the mode cannot change
+    /// The VF is open: its doorbells are either mapped or not, and the mode cannot change.
     pub(crate) open: bool,
-    /// Its doorbells are mediated
+    /// Its doorbells are mediated.
     pub(crate) mediates: bool,
 }
 

@@ -39,19 +39,19 @@ const POLL_TIMEOUT: Delta = Delta::from_micros(regs::POLL_TIMEOUT_US);
 pub(crate) const STATUS_PERIOD: Delta = Delta::from_micros(100);
 pub(crate) const STATUS_TIMEOUT: Delta = Delta::from_micros(100 * 100);
 
-/// Takes what is to be said of a VF.
+/// Shows what happens to a VF: the tracepoint and the log.
 pub(crate) trait Report {
     /// Shows a command of the driver to the mailbox, and its result, in the tracepoint.
     fn command(&self, command: u32, base: u64, result: Result);
 
-    /// Logs a warning, unless there were many.
+    /// Logs a warning, rate-limited.
     fn warn(&self, text: kernel::fmt::Arguments<'_>);
 }
 
 /// The QM of an open VF. Its mailbox is [`Qm::mailbox`].
 pub(crate) struct Qm<'a> {
     pub(crate) bar2: Bar<'a>,
-    /// Held over each series of commands that the driver gives
+    /// Held over each series of commands that the driver gives.
     pub(crate) commands: &'a Mutex<()>,
     pub(crate) report: &'a dyn Report,
 }
@@ -81,13 +81,13 @@ impl<'a> Qm<'a> {
             .try_write64(doorbell.into_raw(), usize::try_from(page)?)
     }
 
-    /// Whether registers can be reached: those of a VF that has gone, or that its user has put to
-    /// sleep (D3hot), read all ones, which no mailbox does.
+    /// Returns whether registers can be reached. The mailbox of a VF that was removed, or that
+    /// userspace has put to sleep (D3hot), reads all ones, which no mailbox does otherwise.
     pub(crate) fn is_there(&self) -> Result<bool> {
         Ok(self.read(regs::QM_MB_CMD_SEND_BASE)? != u32::MAX)
     }
 
-    /// Returns whether the VF's driver has set it up, which it gets a moment for, as in
+    /// Returns whether the guest driver has set the VF up, which gets a moment to do so, as in
     /// `qm_wait_dev_not_ready()`: [`EIO`] if no register can be reached.
     pub(crate) fn is_ready(&self) -> Result<bool> {
         let state = read_poll_timeout(
@@ -106,7 +106,7 @@ impl<'a> Qm<'a> {
         }
     }
 
-    /// Writes the cached SQ and CQ contexts back to the guest's memory.
+    /// Writes the cached SQCs and CQCs back to guest memory.
     pub(crate) fn write_back(&self) -> Result {
         self.write(regs::QM_CACHE_WB_START, 1)?;
         read_poll_timeout(
@@ -118,15 +118,14 @@ impl<'a> Qm<'a> {
         Ok(())
     }
 
-    /// Lets messages from the PF in, and forgets one that is pending (`qm_dev_cmd_init()`).
+    /// Unmasks messages from the PF, and forgets one that is pending (`qm_dev_cmd_init()`).
     pub(crate) fn open_messages(&self) -> Result {
         self.write(regs::QM_IFC_INT_SOURCE_V, 1)?;
         self.write(regs::QM_IFC_INT_MASK, 0)
     }
 }
 
-/// Polls a status register until it shows nothing pending: [`EBUSY`] where it goes on to show
-/// something.
+/// Polls a status register until nothing is pending: [`EBUSY`] if something stays pending.
 pub(crate) fn wait_idle(read: impl FnMut() -> Result<u32>) -> Result {
     let status = read_poll_timeout(read, |status| *status == 0, STATUS_PERIOD, STATUS_TIMEOUT);
     match status {

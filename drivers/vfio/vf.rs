@@ -44,28 +44,28 @@ pub(crate) struct Known {
     /// The guest driver had set the VF up when it was stopped, or the stream says so. Then the VF must
     /// be restarted explicitly.
     pub(crate) ready: bool,
-    /// A reset of the VF holds the PF's interlock
+    /// A reset of the VF holds the PF's interlock.
     pub(crate) resetting: bool,
 }
 
 /// A VF.
 #[pin_data]
 pub(crate) struct AccVf {
-    /// Its PCI device ID, which says which engine it is of
+    /// Its PCI device ID, which says which engine it is of.
     pub(crate) device_id: u16,
     mig: Option<MigRegs>,
     #[pin]
     pub(crate) known: Mutex<Known>,
-    /// Held over each series of commands that the driver gives to the VF's mailbox
+    /// Held over each series of commands that the driver gives to the VF's mailbox.
     #[pin]
     mailbox: Mutex<()>,
-    /// Leaf
+    /// Leaf.
     #[pin]
     pub(crate) policy: Mutex<Policy>,
-    /// Held over reads of guest memory
+    /// Held over reads of guest memory.
     #[pin]
     pub(crate) queues: Mutex<Queues>,
-    /// The VF was reset, and `queues` does not have it yet
+    /// The VF was reset, and `queues` does not have it yet.
     pub(crate) queues_lost: Atomic<bool>,
 }
 

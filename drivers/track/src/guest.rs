@@ -17,15 +17,15 @@ pub type XqcWords = [u32; regs::QM_XQC_DWORDS];
 /// What a VF says of the contexts of its queues.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Contexts {
-    /// The answer to `QM_MB_CMD_SQC_BT`: the address of the SQCs, 0 if there are none
+    /// The answer to `QM_MB_CMD_SQC_BT`: the address of the SQCs, 0 if there are none.
     pub sqc: u64,
-    /// The answer to `QM_MB_CMD_CQC_BT`
+    /// The answer to `QM_MB_CMD_CQC_BT`.
     pub cqc: u64,
-    /// How many queues the VF has, by the PF's VFT
+    /// How many queues the VF has, by the PF's VFT.
     pub num: u32,
-    /// The EQC
+    /// The EQC.
     pub eqc: XqcWords,
-    /// The AEQC
+    /// The AEQC.
     pub aeqc: XqcWords,
 }
 

@@ -40,13 +40,13 @@ const NO_QUEUE: u32 = 0x1_0000;
 /// A queue pair.
 #[derive(Clone, Copy, Default)]
 struct Queue {
-    /// The index of the SQ's last doorbell, with or without a log
+    /// The index of the SQ's last doorbell, with or without a log.
     noted: Option<u16>,
-    /// Where SQEs and CQEs are; `None` if the queue is not set up, or not understood
+    /// Where SQEs and CQEs are; `None` if the queue is not set up, or not understood.
     ring: Option<Ring>,
-    /// Where new requests begin
+    /// Where new requests begin.
     tail: Option<u16>,
-    /// The ticket of the last request that was submitted
+    /// The ticket of the last request that was submitted.
     last: Option<u32>,
 }
 
@@ -74,9 +74,9 @@ impl Queue {
 /// Why the log does not have all that is in flight.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lost {
-    /// Logging has just begun: what was written before is not reported
+    /// Logging has just begun: what was written before is not reported.
     Started,
-    /// The VF was reset, or its state was loaded: rings and tables are forgotten
+    /// The VF was reset, or its state was loaded: rings and tables are forgotten.
     Reset,
 }
 
@@ -92,11 +92,11 @@ pub struct Queues {
     slots: Slots,
     tables: Tables,
     /// `tables`, and the rings and tails of the queues, are those of the hardware, unless the guest has
-    /// touched the mailbox since
+    /// touched the mailbox since.
     valid: bool,
-    /// The log does not have all that is in flight
+    /// The log does not have all that is in flight.
     lost: Option<Lost>,
-    /// Something was written whose effect is unknown
+    /// Something was written whose effect is unknown.
     odd: bool,
 }
 

@@ -8,25 +8,25 @@ use kernel::fmt;
 /// A reason why all memory is dirty. The log's statistics count it by its number.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Reason {
-    /// An SQE, or a queue's contexts, are not understood
+    /// An SQE, or a queue's contexts, are not understood.
     Why(Why),
-    /// The guest may have used the mailbox
+    /// The guest may have used the mailbox.
     Mailbox,
-    /// The VF was reset, or its state was loaded
+    /// The VF was reset, or its state was loaded.
     Reset,
-    /// The contexts of the queues cannot be asked for
+    /// The contexts of the queues cannot be asked for.
     NoContexts,
-    /// A queue has no contexts that are understood
+    /// A queue has no contexts that are understood.
     NoRing,
-    /// A request was in flight when logging began
+    /// A request was in flight when logging began.
     Before,
-    /// It is unknown where the new requests of a queue begin
+    /// It is unknown where the new requests of a queue begin.
     NoTail,
-    /// The SQEs of a queue cannot be read
+    /// The SQEs of a queue cannot be read.
     Unreadable,
-    /// A doorbell names a queue that the VF does not have
+    /// A doorbell names a queue that the VF does not have.
     NoQueue,
-    /// A write to the doorbells was none that a driver makes
+    /// A write to the doorbells was none that a driver makes.
     OddWrite,
 }
 

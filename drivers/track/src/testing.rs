@@ -85,9 +85,9 @@ fn parts(address: u64, len: usize) -> impl Iterator<Item = (u64, Range<usize>)> 
 pub(crate) struct Vf {
     memory: RefCell<BTreeMap<u64, [u8; PAGE as usize]>>,
     pub(crate) touched: Cell<bool>,
-    /// The guest reaches the mailbox again while its contexts are read, so many times
+    /// The guest reaches the mailbox again while its contexts are read, so many times.
     pub(crate) touches: Cell<u32>,
-    /// The answer to [`Guest::contexts`]
+    /// The answer to [`Guest::contexts`].
     pub(crate) contexts: Cell<Result<Option<Contexts>>>,
     pub(crate) engine: Cell<Option<Engine>>,
 }
@@ -256,7 +256,7 @@ pub(crate) struct Logged {
 #[derive(PartialEq, Eq, Debug)]
 pub(crate) enum Report {
     All,
-    /// The first byte of each dirty page
+    /// The first byte of each dirty page.
     Pages(BTreeSet<u64>),
 }
 

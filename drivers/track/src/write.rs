@@ -13,18 +13,18 @@ use hisi_acc_hw::{
 /// Where doorbells are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Doorbells {
-    /// In BAR2, those of all queues in one place
+    /// In BAR2, those of all queues in one place.
     Shared,
-    /// In BAR4, those of each queue in a window of its own
+    /// In BAR4, those of each queue in a window of its own.
     Isolated,
 }
 
 /// What a write to a mediated part is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Write {
-    /// A doorbell as a driver rings it
+    /// A doorbell as a driver rings it.
     Doorbell(Doorbell),
-    /// Anything else: what the hardware does with it is unknown
+    /// Anything else: what the hardware does with it is unknown.
     Unknown,
 }
 
