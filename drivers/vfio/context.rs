@@ -100,8 +100,8 @@ pub(crate) struct MigRegs {
     /// Where its generation has them.
     layout: &'static Migration,
     /// Whether they are in the PF's BAR2 ([`Control::Pf`]). Decided each time the VF is opened:
-    /// `hisi_qm` writes `QM_MIG_REGION_SEL` when it binds the PF, but not after a reset of the PF, which
-    /// may clear it.
+    /// `hisi_qm` writes `QM_MIG_REGION_SEL` when it binds the PF, but not after a reset of the PF,
+    /// which may clear it.
     in_pf: Atomic<bool>,
 }
 
@@ -125,8 +125,8 @@ impl MigRegs {
         }
     }
 
-    /// Returns where the part of the VF's BAR2 begins that only the host may reach; `None` if there is
-    /// no such part.
+    /// Returns where the part of the VF's BAR2 begins that only the host may reach; `None` if there
+    /// is no such part.
     pub(crate) fn hidden_from(&self) -> Option<u64> {
         match self.control() {
             Control::Vf => Some(self.layout.hidden_from.into()),

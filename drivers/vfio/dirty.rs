@@ -119,8 +119,8 @@ pub(crate) fn open(data: &AccVf) -> Result {
     data.queues.lock().open(num)
 }
 
-/// Handles a write of userspace to a mediated part, before the hardware gets it. There is no log while
-/// logging is off.
+/// Handles a write of userspace to a mediated part, before the hardware gets it. There is no log
+/// while logging is off.
 pub(crate) fn written(dev: &Vf<'_>, index: region::Index, access: &Access, log: Option<&mut Log>) {
     let of = |doorbells| Write::of(doorbells, access.offset, access.size, access.value);
     let write = match index.as_bar() {
@@ -164,7 +164,8 @@ impl Logging<AccVf> for Tracking {
     }
 
     fn reset(data: Pin<&AccVf>, _log: Option<&mut Log>) {
-        // The lock of the queues is not taken: it is held over accesses of the device and of memory.
+        // The lock of the queues is not taken: it is held over accesses of the device and of
+        // memory.
         data.queues_lost.store(true, Release);
     }
 }

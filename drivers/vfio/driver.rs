@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The VFIO driver: which devices it drives, how they are opened, and what userspace reaches of them.
+//! The VFIO driver: which devices it drives, how they are opened, and what userspace reaches of
+//! them.
 
 use crate::{
     context::MigRegs,
@@ -98,8 +99,8 @@ impl Refusal {
     }
 }
 
-/// Returns the migration registers of a VF, or why it does not migrate. The driver's table has its ID
-/// if it is `known`.
+/// Returns the migration registers of a VF, or why it does not migrate. The driver's table has its
+/// ID if it is `known`.
 fn migratable(pdev: &pci::Device<Core<'_>>, known: bool) -> Result<MigRegs, Refusal> {
     let vf = VirtualFunction::of(pdev).ok_or(Refusal::NotVirtual)?;
     if !known {
@@ -131,7 +132,8 @@ fn decide_tracking(dev: &OpenDevice<'_, AccVf>) -> Result {
         policy.open(wanted && possible);
         policy.mediates
     };
-    // Not under the policy's lock, which is taken while memory is read, under the lock of the queues.
+    // Not under the policy's lock, which is taken while memory is read, under the lock of the
+    // queues.
     let opened = match mediates {
         true => dirty::open(&data),
         false => Ok(()),
@@ -263,8 +265,8 @@ impl vfio::pci::Driver for AccVf {
         watches.then_some(0..u64::from(regs::QM_DOORBELL_SQ_CQ_BASE_V2))
     }
 
-    /// Hides the part of BAR2 that holds the migration registers, unless the PF's BAR2 holds them. A VF
-    /// that does not migrate shows all of it: nothing that the host relies on is there.
+    /// Hides the part of BAR2 that holds the migration registers, unless the PF's BAR2 holds them.
+    /// A VF that does not migrate shows all of it: nothing that the host relies on is there.
     fn hidden_from(self: Pin<&Self>, index: region::Index, _len: u64) -> Option<u64> {
         let mig = self.mig().ok().filter(|_| index.as_bar() == Some(BAR2))?;
         mig.hidden_from()

@@ -16,8 +16,8 @@
 //! - [`links`]: the PFs' queue managers, as `hisi_acc_link` publishes them;
 //! - [`driver`]: the VFIO driver.
 //!
-//! The in-tree driver drives the PF all the time. Lock order: the VFIO layer's (`vfio::migration`), then
-//! those of [`vf::AccVf`], then `hisi_acc_link`'s.
+//! The in-tree driver drives the PF all the time. Lock order: the VFIO layer's (`vfio::migration`),
+//! then those of [`vf::AccVf`], then `hisi_acc_link`'s.
 
 mod context;
 mod debug;

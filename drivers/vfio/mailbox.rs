@@ -8,14 +8,15 @@
 //! between the guest's command and its poll changes what the guest reads. Therefore [`Mailbox`]
 //! puts back what the guest driver can tell apart:
 //!
-//! - after a command that answers in the mailbox, the same command is given again ([`Answer::Value`]);
+//! - after a command that answers in the mailbox, the same command is given again
+//!   ([`Answer::Value`]);
 //! - after any other command that succeeded, a success is left there, of whatever command;
 //! - a failure cannot be brought back for sure. While the guest runs, the caller looks at what it
 //!   found ([`Mailbox::is_restorable`]) and gives no command then.
 //!
-//! A command that the guest writes between this driver's look and its command would be lost. While the
-//! guest runs, the caller excludes it from the mailbox ([`OpenDevice::exclude`]); in a state change
-//! userspace has stopped the vCPUs.
+//! A command that the guest writes between this driver's look and its command would be lost. While
+//! the guest runs, the caller excludes it from the mailbox ([`OpenDevice::exclude`]); in a state
+//! change userspace has stopped the vCPUs.
 //!
 //! [`OpenDevice::exclude`]: vfio::pci::OpenDevice::exclude
 

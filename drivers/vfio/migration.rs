@@ -2,9 +2,10 @@
 
 //! What the migration states mean for a VF of the accelerators.
 //!
-//! The sequences of register accesses and mailbox commands are those of `hisi_acc_vf_stop_device()`,
-//! `vf_qm_state_save()`, `vf_qm_load_data()` and `hisi_acc_vf_start_device()` of
-//! hisi_acc_vfio_pci.c, except for the differences in `Documentation/driver-api/sequence.rst`.
+//! The sequences of register accesses and mailbox commands are those of
+//! `hisi_acc_vf_stop_device()`, `vf_qm_state_save()`, `vf_qm_load_data()` and
+//! `hisi_acc_vf_start_device()` of hisi_acc_vfio_pci.c, except for the differences in
+//! `Documentation/driver-api/sequence.rst`.
 
 use crate::{
     qm::{

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Whether the writes of a VF are tracked. The parameter of the module and the attribute of the VF, both
-//! named `dirty_tracking`, say so.
+//! Whether the writes of a VF are tracked. The parameter of the module and the attribute of the VF,
+//! both named `dirty_tracking`, say so.
 
 use crate::param;
 use hisi_acc_hw::regs::QM_DOORBELL_SQ_CQ_BASE_V2;

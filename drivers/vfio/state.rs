@@ -79,8 +79,8 @@ pub(crate) fn write_state(mig: &MigRegs, qm: &Qm<'_>, head: &Match, state: &Stat
     qm.open_messages()
 }
 
-/// Requests the interrupts of pending events again, on the target: a doorbell that leaves the head of an
-/// event queue where it is does so (`vf_qm_xeqc_save()`).
+/// Requests the interrupts of pending events again, on the target: a doorbell that leaves the head
+/// of an event queue where it is does so (`vf_qm_xeqc_save()`).
 pub(crate) fn ring_events(qm: &Qm<'_>, state: &State) -> Result {
     for (kind, context) in [(Kind::Eq, &state.eqc), (Kind::Aeq, &state.aeqc)] {
         let [head, ..] = context;

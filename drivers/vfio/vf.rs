@@ -41,8 +41,8 @@ pub(crate) type Vf<'a> = OpenDevice<'a, AccVf>;
 /// What is known of a VF while it is used.
 #[derive(Default)]
 pub(crate) struct Known {
-    /// The guest driver had set the VF up when it was stopped, or the stream says so. Then the VF must
-    /// be restarted explicitly.
+    /// The guest driver had set the VF up when it was stopped, or the stream says so. Then the VF
+    /// must be restarted explicitly.
     pub(crate) ready: bool,
     /// A reset of the VF holds the PF's interlock.
     pub(crate) resetting: bool,
@@ -103,8 +103,8 @@ impl AccVf {
         self.mig.as_ref().ok_or(ENOTTY)
     }
 
-    /// Returns the match data of the VF as it is now. The PF says how many queues the VF has, since the
-    /// guest can change the VF's own registers.
+    /// Returns the match data of the VF as it is now. The PF says how many queues the VF has, since
+    /// the guest can change the VF's own registers.
     pub(crate) fn match_data(&self) -> Result<Match> {
         let mig = self.mig()?;
         let vft = mig.vft()?;

@@ -34,11 +34,12 @@ pub trait Guest: Memory {
     /// Returns the VF's engine, `None` if it is unknown.
     fn engine(&self) -> Option<Engine>;
 
-    /// Returns whether the guest may have used the mailbox since [`Guest::contexts`] last succeeded.
+    /// Returns whether the guest may have used the mailbox since [`Guest::contexts`] last
+    /// succeeded.
     fn touched(&self) -> bool;
 
     /// Asks the VF for the contexts of its queues, while the guest cannot reach the registers. The
-    /// contexts that the VF caches are in memory when this returns. `None` if the guest driver is gone:
-    /// its tables are stale.
+    /// contexts that the VF caches are in memory when this returns. `None` if the guest driver is
+    /// gone: its tables are stale.
     fn contexts(&self) -> Result<Option<Contexts>>;
 }

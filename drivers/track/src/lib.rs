@@ -2,10 +2,10 @@
 
 //! What a HiSilicon accelerator VF writes to its guest's memory, by its doorbells.
 //!
-//! For hosts whose IOMMU has no dirty bits. `Documentation/driver-api/dirty-tracking.rst` explains why
-//! no page is lost. The logic sees the VF and the guest through one small trait, [`Guest`], and enters
-//! what it learns in a [`dma_log::Log`]. So it is compiled into the module `hisi_acc_vfio_rs`, and on
-//! the host, where `tools/hostkernel` stands for the kernel's crate.
+//! For hosts whose IOMMU has no dirty bits. `Documentation/driver-api/dirty-tracking.rst` explains
+//! why no page is lost. The logic sees the VF and the guest through one small trait, [`Guest`], and
+//! enters what it learns in a [`dma_log::Log`]. So it is compiled into the module
+//! `hisi_acc_vfio_rs`, and on the host, where `tools/hostkernel` stands for the kernel's crate.
 //!
 //! - [`Write`]: what a write to a mediated part is;
 //! - [`Queues`]: what is known of the queues, and what a doorbell means for them;

@@ -33,8 +33,8 @@ use hisi_acc_hw::{
 };
 use kernel::prelude::*;
 
-/// The queue of a log for what belongs to no queue of the VF. A doorbell has 12 bits for the number of
-/// its queue.
+/// The queue of a log for what belongs to no queue of the VF. A doorbell has 12 bits for the number
+/// of its queue.
 const NO_QUEUE: u32 = 0x1_0000;
 
 /// A queue pair.
@@ -51,8 +51,9 @@ struct Queue {
 }
 
 impl Queue {
-    /// Returns whether nothing is in flight, by the contexts, or by `rest` if these are not understood.
-    /// The guest may still have to consume completions. Their phase tells them from later ones.
+    /// Returns whether nothing is in flight, by the contexts, or by `rest` if these are not
+    /// understood. The guest may still have to consume completions. Their phase tells them from
+    /// later ones.
     fn is_idle(&self, rest: Rest) -> bool {
         match (self.ring, rest) {
             (Some(ring), _) => ring.is_idle() && self.tail.is_some(),
@@ -62,9 +63,9 @@ impl Queue {
         }
     }
 
-    /// Returns the ticket of the last request that was submitted before now. If the request completes
-    /// during this read, its phase is misjudged and it stays in flight for one extra ring cycle. That is
-    /// safe.
+    /// Returns the ticket of the last request that was submitted before now. If the request
+    /// completes during this read, its phase is misjudged and it stays in flight for one extra ring
+    /// cycle. That is safe.
     fn begun(&self, guest: &impl Guest, ring: &Ring) -> Option<u32> {
         let last = before(self.noted.unwrap_or(ring.sq_tail), ring.depth)?;
         Some(completion(guest, ring, last)?.next_ticket(last))
@@ -91,8 +92,8 @@ pub struct Queues {
     queues: KVVec<Queue>,
     slots: Slots,
     tables: Tables,
-    /// `tables`, and the rings and tails of the queues, are those of the hardware, unless the guest has
-    /// touched the mailbox since.
+    /// `tables`, and the rings and tails of the queues, are those of the hardware, unless the guest
+    /// has touched the mailbox since.
     valid: bool,
     /// The log does not have all that is in flight.
     lost: Option<Lost>,
@@ -101,7 +102,8 @@ pub struct Queues {
 }
 
 impl Queues {
-    /// Begins with nothing known of `num` queues, when the VF is opened: [`ENOMEM`] if there is no memory.
+    /// Begins with nothing known of `num` queues, when the VF is opened: [`ENOMEM`] if there is no
+    /// memory.
     pub fn open(&mut self, num: u32) -> Result {
         let num = usize::try_from(num)?;
         *self = Self {
@@ -143,8 +145,8 @@ impl Queues {
         }
     }
 
-    /// Handles a write of the guest to a mediated part, before the hardware gets it. There is no log
-    /// while logging is off.
+    /// Handles a write of the guest to a mediated part, before the hardware gets it. There is no
+    /// log while logging is off.
     pub fn written(&mut self, guest: &impl Guest, write: &Write, log: Option<&mut Log>) {
         match (write, log) {
             (Write::Doorbell(doorbell), None) => self.note(doorbell),
@@ -187,8 +189,8 @@ impl Queues {
         }
     }
 
-    /// Makes sure that the rings are known. If the guest has had a chance to use the mailbox, they are
-    /// not, and all memory may be dirty: a mailbox command can dump contexts anywhere.
+    /// Makes sure that the rings are known. If the guest has had a chance to use the mailbox, they
+    /// are not, and all memory may be dirty: a mailbox command can dump contexts anywhere.
     fn settle(&mut self, guest: &impl Guest, log: &mut Log) {
         if self.valid && !guest.touched() {
             return;
@@ -287,8 +289,8 @@ impl Queues {
         }
     }
 
-    /// Makes dirty what the completions that the guest has consumed are of, up to `head`, before the
-    /// hardware gets the doorbell.
+    /// Makes dirty what the completions that the guest has consumed are of, up to `head`, before
+    /// the hardware gets the doorbell.
     fn consumed(&mut self, guest: &impl Guest, log: &mut Log, number: u16, head: u16) {
         self.settle(guest, log);
         let Some(queue) = self.get(number) else {

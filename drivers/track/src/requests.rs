@@ -46,9 +46,9 @@ pub(crate) fn unknown(log: &mut Log, number: u16, last: Option<u32>, reason: Rea
     }
 }
 
-/// Puts the requests from `first` to before `tail` in flight: the SQEs, which the engine writes back,
-/// the places of their CQEs, and their outputs. Returns the ticket of the last one, `None` if there is
-/// none. After an error, the requests that are not in flight yet are unknown.
+/// Puts the requests from `first` to before `tail` in flight: the SQEs, which the engine writes
+/// back, the places of their CQEs, and their outputs. Returns the ticket of the last one, `None` if
+/// there is none. After an error, the requests that are not in flight yet are unknown.
 pub(crate) fn decode(
     guest: &impl Guest,
     log: &mut Log,
@@ -83,7 +83,8 @@ pub(crate) fn decode(
             .read(address, there.as_flattened_mut())
             .map_err(|_| Reason::Unreadable)?;
         for ((index, sqe), there) in (index..next).zip(batch.chunks_exact(size)).zip(&*there) {
-            // While a request of the same index is in flight, either of the two may be written back.
+            // While a request of the same index is in flight, either of the two may be written
+            // back.
             let alone = log.in_flight(u32::from(number)) < usize::from(ring.depth);
             let identity = dma::identity(engine, sqe, true).filter(|_| alone);
             slots.put(number, index, ring.depth, identity);

@@ -2,13 +2,14 @@
 
 //! Which request is in which slot of a ring.
 //!
-//! The engine writes an SQE back with what it has produced. The guest may put another request into the
-//! slot as soon as it sees the completion, before it acknowledges it. So what is read from the slot then
-//! is believed only if it is the request that was submitted there.
+//! The engine writes an SQE back with what it has produced. The guest may put another request into
+//! the slot as soon as it sees the completion, before it acknowledges it. So what is read from the
+//! slot then is believed only if it is the request that was submitted there.
 
 use kernel::prelude::*;
 
-/// The requests of all queues: [`identity()`](hisi_acc_hw::dma::identity) by slot, 0 if it is unknown.
+/// The requests of all queues: [`identity()`](hisi_acc_hw::dma::identity) by slot, 0 if it is
+/// unknown.
 #[derive(Default)]
 pub(crate) struct Slots(KVVec<KVVec<u64>>);
 

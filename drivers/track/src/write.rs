@@ -29,8 +29,8 @@ pub enum Write {
 }
 
 impl Write {
-    /// Returns what a write of `size` bytes at `offset` of the BAR is. A doorbell is eight bytes in one
-    /// access, at the one place that its kind has (`qm_db_v2()`).
+    /// Returns what a write of `size` bytes at `offset` of the BAR is. A doorbell is eight bytes in
+    /// one access, at the one place that its kind has (`qm_db_v2()`).
     pub fn of(doorbells: Doorbells, offset: u64, size: u8, value: u64) -> Self {
         let (window, offset) = match doorbells {
             Doorbells::Shared => (None, offset),

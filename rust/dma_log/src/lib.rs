@@ -9,8 +9,8 @@
 //! - [`Statistics`]: what it has done so far;
 //! - [`Trace`]: where its events go.
 //!
-//! The code that owns a log has a `Log<T>` of its own [`Trace`], and makes reports from it. It lends the
-//! log to the driver as a [`Log`] of any [`Trace`], which cannot be reported or made.
+//! The code that owns a log has a `Log<T>` of its own [`Trace`], and makes reports from it. It
+//! lends the log to the driver as a [`Log`] of any [`Trace`], which cannot be reported or made.
 
 mod fifo;
 mod flight;

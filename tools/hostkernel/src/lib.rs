@@ -2,9 +2,10 @@
 
 //! The part of the kernel's Rust API that the crates of pure logic use, on the host.
 //!
-//! `rust/dma_log` and `drivers/track` are compiled into the kernel modules against the kernel's crate
-//! of this name, and on the host against this one. Names, types and semantics are those of the kernel,
-//! for what these crates need and no more: a call that is missing here does not compile on the host.
+//! `rust/dma_log` and `drivers/track` are compiled into the kernel modules against the kernel's
+//! crate of this name, and on the host against this one. Names, types and semantics are those of
+//! the kernel, for what these crates need and no more: a call that is missing here does not compile
+//! on the host.
 //!
 //! Everything is safe code over the standard library. Allocation flags have no meaning here.
 

@@ -114,7 +114,8 @@ impl<K: Ord + Clone, V> CursorMut<'_, K, V> {
         Some(Self { key, ..self })
     }
 
-    /// Removes the node. The cursor moves to the next node; after the last one to the one before it.
+    /// Removes the node. The cursor moves to the next node; after the last one to the one before
+    /// it.
     pub fn remove_current(self) -> (Option<Self>, RBTreeNode<K, V>) {
         let before = self.tree.0.range(..&self.key).next_back();
         let before = before.map(|(key, _)| key.clone());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests of the queues, over a VF in memory: requests that are understood. [`unknown`] has the others.
+//! Tests of the queues, over a VF in memory: requests that are understood. [`unknown`] has the
+//! others.
 
 mod unknown;
 
