@@ -24,9 +24,9 @@ need() {
 need CONFIG_RUST "it was built without Rust, and its headers have no metadata to build against"
 need CONFIG_VFIO_PCI_CORE "VFIO for PCI devices is off"
 need CONFIG_CRYPTO_DEV_HISI_QM "the drivers of the accelerators' PFs are off"
-need CONFIG_CRYPTO_DEV_HISI_ZIP "hisi_acc_link asks each of the three PF drivers"
-need CONFIG_CRYPTO_DEV_HISI_SEC2 "hisi_acc_link asks each of the three PF drivers"
-need CONFIG_CRYPTO_DEV_HISI_HPRE "hisi_acc_link asks each of the three PF drivers"
+for option in $(grep -oE 'CRYPTO_DEV_HISI_[A-Z0-9]+' "$TOP/Kconfig" | sort -u); do
+	need "CONFIG_$option" "hisi_acc_link asks the driver of each PF"
+done
 need CONFIG_AUXILIARY_BUS "the link to the PF is an auxiliary device"
 missing=()
 for file in lib{core,ffi,bindings,uapi,build_error,pin_init,kernel}.rmeta \

@@ -5,9 +5,15 @@
 
 #![allow(dead_code)]
 
+#[path = "../../drivers/vfio/qm.rs"]
+mod qm;
+
+use hisi_acc_hw::regs;
+use hisi_acc_link::PfQm;
 use kernel::{
     device::Bound,
     pci,
+    prelude::*,
     sync::aref::ARef, //
 };
 use vfio::pci::{
@@ -83,4 +89,35 @@ fn open_outlives_callback<D: Driver>(dev: &OpenDevice<'_, D>) -> &'static pci::D
 fn open_is_sent<D: Driver>(dev: OpenDevice<'static, D>) {
     fn send(_: impl Send) {}
     send(dev)
+}
+
+fn registers(qm: &qm::Qm<'_>, pf: &PfQm) -> Result {
+    qm.write(regs::QM_PAGE_SIZE, qm.read(regs::QM_VF_STATE)?)?;
+    pf.read(regs::QM_ABNORMAL_INT_STATUS)?;
+    pf.read(regs::QM_QUE_ISO_CFG_V)?;
+    let word = pf.window_read(1, regs::QM_EQC_PF_DW0)?;
+    pf.window_write(1, regs::QM_EQC_PF_DW0, word)
+}
+
+// A VF does not have the registers of its PF.
+#[cfg(pf_register_of_vf)] // E0308
+fn pf_register_of_vf(qm: &qm::Qm<'_>) -> Result<u32> {
+    qm.read(regs::QM_ABNORMAL_INT_STATUS)
+}
+
+// Registers that only the window shows are elsewhere in each BAR.
+#[cfg(window_register_of_vf)] // E0308
+fn window_register_of_vf(qm: &qm::Qm<'_>) -> Result<u32> {
+    qm.read(regs::QM_EQC_PF_DW0)
+}
+
+#[cfg(window_register_of_pf)] // E0277
+fn window_register_of_pf(pf: &PfQm) -> Result<u32> {
+    pf.read(regs::QM_EQC_PF_DW0)
+}
+
+// A register and a value cannot be swapped.
+#[cfg(value_before_register)] // E0308
+fn value_before_register(qm: &qm::Qm<'_>) -> Result {
+    qm.write(0, regs::QM_PAGE_SIZE)
 }

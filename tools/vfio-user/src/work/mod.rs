@@ -77,10 +77,10 @@ pub trait Job {
 
 /// Work of an accelerator.
 pub fn engine(accelerator: Accelerator) -> &'static dyn Engine {
-    match accelerator {
-        host::SEC => &Sec,
-        host::HPRE => &Hpre,
-        _ => &Zip,
+    match accelerator.0 {
+        hisi_acc_hw::Engine::Zip => &Zip,
+        hisi_acc_hw::Engine::Sec => &Sec,
+        hisi_acc_hw::Engine::Hpre => &Hpre,
     }
 }
 

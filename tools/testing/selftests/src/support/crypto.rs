@@ -8,19 +8,20 @@ use acc_vfio_user::{
     host::{self, Accelerator, Debugfs, Function},
     Result,
 };
+use hisi_acc_hw::Engine;
 
 /// What an in-tree driver registers with the kernel's crypto API, by the bits of the capability
 /// register that its device shows: `cra_driver_name` and the bits of which one is needed.
 pub fn algorithms(accelerator: Accelerator) -> Vec<(String, u64)> {
     let sec = |name: &str, bit: u32| (format!("hisi_sec_{name}"), 1 << bit);
-    match accelerator {
+    match accelerator.0 {
         // zip_crypto.c: HZIP_ALG_DEFLATE, HZIP_ALG_LZ4
-        host::ZIP => vec![
+        Engine::Zip => vec![
             ("hisi-deflate-acomp".into(), 0x30),
             ("hisi-lz4-acomp".into(), 0x180),
         ],
         // sec_skciphers, sec_aeads of sec2/sec_crypto.c
-        host::SEC => vec![
+        Engine::Sec => vec![
             sec("ecb(aes)", 0),
             sec("cbc(aes)", 1),
             sec("ctr(aes)", 2),
@@ -39,7 +40,7 @@ pub fn algorithms(accelerator: Accelerator) -> Vec<(String, u64)> {
             sec("authenc(hmac(sha512),cbc(aes))", 45),
         ],
         // HPRE_DRV_*_MASK_CAP of hpre/hpre_crypto.c
-        _ => vec![
+        Engine::Hpre => vec![
             ("hpre-rsa".into(), 1 << 0),
             ("hpre-dh".into(), 1 << 1),
             ("hpre-ecdh-nist-p192".into(), 1 << 2),

@@ -10,7 +10,7 @@ use std::fs::File;
 const FLAGS: u64 = 1 | 2 | 4;
 
 pub fn flags(driver: Driver) -> Result<()> {
-    for accelerator in [host::ZIP, host::SEC, host::HPRE] {
+    for accelerator in host::ALL {
         let pair = Pair::of(accelerator, driver, driver)?;
         let flags = pair.source.migration_flags()?;
         ensure!(flags == FLAGS, "{}: flags {flags:#x}", accelerator.name);

@@ -60,7 +60,7 @@ pub fn hpre_selftest() -> Result<()> {
 /// VFs of each accelerator come, each in an IOMMU group of its own, and the in-tree drivers drive
 /// them too.
 pub fn sriov() -> Result<()> {
-    for accelerator in [host::ZIP, host::SEC, host::HPRE] {
+    for accelerator in host::ALL {
         let vfs = accelerator.vfs(VFS)?;
         let groups: BTreeSet<String> = vfs
             .iter()
