@@ -93,15 +93,12 @@ impl kernel::fmt::Display for Shown {
 /// Rings the doorbells of all SQs, which makes a stopped function continue (`vf_qm_fun_reset()`).
 fn kick(qm: &Qm<'_>, queues: u32) -> Result {
     for queue in 0..queues {
-        qm.ring(
-            regs::QM_DOORBELL_SQ_CQ_BASE_V2,
-            Doorbell {
-                queue: u16::try_from(queue)?,
-                kind: Kind::Sq,
-                index: 0,
-                priority: 1,
-            },
-        )?;
+        qm.ring(Doorbell {
+            queue: u16::try_from(queue)?,
+            kind: Kind::Sq,
+            index: 0,
+            priority: 1,
+        })?;
     }
     Ok(())
 }

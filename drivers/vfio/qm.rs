@@ -75,10 +75,10 @@ impl<'a> Qm<'a> {
         self.bar2.try_write32(value, usize::try_from(reg.offset())?)
     }
 
-    /// Rings a doorbell in the page at `page`.
-    pub(crate) fn ring(&self, page: u32, doorbell: Doorbell) -> Result {
-        self.bar2
-            .try_write64(doorbell.into_raw(), usize::try_from(page)?)
+    /// Rings a doorbell.
+    pub(crate) fn ring(&self, doorbell: Doorbell) -> Result {
+        let offset = usize::try_from(doorbell.kind.offset())?;
+        self.bar2.try_write64(doorbell.into_raw(), offset)
     }
 
     /// Returns whether registers can be reached. The mailbox of a VF that was removed, or that

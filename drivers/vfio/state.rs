@@ -84,16 +84,13 @@ pub(crate) fn write_state(mig: &MigRegs, qm: &Qm<'_>, head: &Match, state: &Stat
 pub(crate) fn ring_events(qm: &Qm<'_>, state: &State) -> Result {
     for (kind, context) in [(Kind::Eq, &state.eqc), (Kind::Aeq, &state.aeqc)] {
         let [head, ..] = context;
-        qm.ring(
-            regs::QM_DOORBELL_EQ_AEQ_BASE_V2,
-            Doorbell {
-                queue: 0,
-                kind,
-                // CAST: The low half of the word is the head.
-                index: *head as u16,
-                priority: 0,
-            },
-        )?;
+        qm.ring(Doorbell {
+            queue: 0,
+            kind,
+            // CAST: The low half of the word is the head.
+            index: *head as u16,
+            priority: 0,
+        })?;
     }
     Ok(())
 }

@@ -4,6 +4,8 @@
 //!
 //! Source: `qm_db_v2()` of `qm.c`, `qm_db()` of hisi_acc_vfio_pci.c, `QM_DB_*_SHIFT_V2`.
 
+use crate::regs;
+
 /// Which pointer a doorbell moves (`QM_DOORBELL_CMD_*`).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -16,6 +18,16 @@ pub enum Kind {
     Eq = 2,
     /// Head of the asynchronous event queue
     Aeq = 3,
+}
+
+impl Kind {
+    /// Returns where the doorbell is: in BAR2, and in the page of a queue in BAR4.
+    pub const fn offset(self) -> u32 {
+        match self {
+            Self::Sq | Self::Cq => regs::QM_DOORBELL_SQ_CQ_BASE_V2,
+            Self::Eq | Self::Aeq => regs::QM_DOORBELL_EQ_AEQ_BASE_V2,
+        }
+    }
 }
 
 /// A doorbell.

@@ -42,10 +42,7 @@ impl Write {
         let Some(doorbell) = Doorbell::from_raw(value) else {
             return Self::Unknown;
         };
-        let place = match doorbell.kind {
-            Kind::Sq | Kind::Cq => regs::QM_DOORBELL_SQ_CQ_BASE_V2,
-            Kind::Eq | Kind::Aeq => regs::QM_DOORBELL_EQ_AEQ_BASE_V2,
-        };
+        let place = doorbell.kind.offset();
         // With priority, a submission queue's doorbell is more than its tail: it ends a pause.
         let plain = doorbell.kind != Kind::Sq || doorbell.priority == 0;
         let own = match doorbell.kind {

@@ -187,12 +187,10 @@ impl Registers {
     /// Rings on the page of a queue, which may be another one's.
     pub fn ring_on(&self, page: u16, doorbell: Doorbell) {
         fence(Ordering::SeqCst);
+        let at = u64::from(doorbell.kind.offset());
         let (bar, at) = match doorbell.kind {
-            Kind::Sq | Kind::Cq => (
-                &self.bar4,
-                u64::from(page) * DOORBELL_PAGE + u64::from(regs::QM_DOORBELL_SQ_CQ_BASE_V2),
-            ),
-            Kind::Eq | Kind::Aeq => (&self.bar2, regs::QM_DOORBELL_EQ_AEQ_BASE_V2.into()),
+            Kind::Sq | Kind::Cq => (&self.bar4, u64::from(page) * DOORBELL_PAGE + at),
+            Kind::Eq | Kind::Aeq => (&self.bar2, at),
         };
         bar.write64(at, doorbell.into_raw());
     }

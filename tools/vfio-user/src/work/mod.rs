@@ -13,7 +13,7 @@ pub use self::{
 };
 
 use crate::{
-    host::{self, Accelerator, Patience},
+    host::{Accelerator, Patience},
     memory::Memory,
     qm::Qm,
     Result,
