@@ -3,8 +3,8 @@
 //! The migration registers of a VF, which alone show its EQC and AEQC.
 
 use crate::qm::{
-    Qm,
-    Report, //
+    Observer,
+    Qm, //
 };
 use hisi_acc_hw::{
     generation::{
@@ -150,11 +150,11 @@ impl MigRegs {
 
     /// Checks that they are where they were when the VF was opened: [`EIO`] if not. What is read
     /// elsewhere then is not the VF's state.
-    pub(crate) fn check(&self, report: &dyn Report) -> Result {
+    pub(crate) fn check(&self, observer: &dyn Observer) -> Result {
         if Control::of(&self.pf)? == self.control() {
             return Ok(());
         }
-        report.warn(fmt!(
+        observer.warn(fmt!(
             "no migration: the migration registers moved, by a reset of the PF or of its driver"
         ));
         Err(EIO)
@@ -173,7 +173,7 @@ impl MigRegs {
 
     /// Reads the EQC or AEQC.
     pub(crate) fn read(&self, qm: &Qm<'_>, context: Context) -> Result<XqcWords> {
-        self.check(qm.report)?;
+        self.check(qm.observer)?;
         let place = self.place(context)?;
         let mut words = [0; regs::QM_XQC_DWORDS];
         for (n, word) in (0..).zip(&mut words) {
@@ -187,7 +187,7 @@ impl MigRegs {
 
     /// Writes the EQC or AEQC.
     pub(crate) fn write(&self, qm: &Qm<'_>, context: Context, words: &XqcWords) -> Result {
-        self.check(qm.report)?;
+        self.check(qm.observer)?;
         let place = self.place(context)?;
         for (n, word) in (0..).zip(words) {
             match place {

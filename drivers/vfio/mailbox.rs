@@ -119,7 +119,7 @@ impl Mailbox<'_> {
             Err(e) => Err(*e),
         };
         let command = u32::from(request.command_raw());
-        self.qm.report.command(command, request.base, result);
+        self.qm.observer.command(command, request.base, result);
         answer
     }
 
@@ -171,7 +171,7 @@ impl Drop for Mailbox<'_> {
             return;
         };
         if let Err(e) = self.give_back(found) {
-            self.qm.report.warn(fmt!(
+            self.qm.observer.warn(fmt!(
                 "mailbox: the answer to the guest's command {:#x} is lost ({:?})",
                 found.command_raw(),
                 e

@@ -40,7 +40,7 @@ pub(crate) const STATUS_PERIOD: Delta = Delta::from_micros(100);
 pub(crate) const STATUS_TIMEOUT: Delta = Delta::from_micros(100 * 100);
 
 /// Shows what happens to a VF: the tracepoint and the log.
-pub(crate) trait Report {
+pub(crate) trait Observer {
     /// Shows a command of the driver to the mailbox, and its result, in the tracepoint.
     fn command(&self, command: u32, base: u64, result: Result);
 
@@ -53,15 +53,15 @@ pub(crate) struct Qm<'a> {
     pub(crate) bar2: Bar<'a>,
     /// Held over each series of commands that the driver gives.
     pub(crate) commands: &'a Mutex<()>,
-    pub(crate) report: &'a dyn Report,
+    pub(crate) observer: &'a dyn Observer,
 }
 
 impl<'a> Qm<'a> {
-    pub(crate) fn new(bar2: Bar<'a>, commands: &'a Mutex<()>, report: &'a dyn Report) -> Self {
+    pub(crate) fn new(bar2: Bar<'a>, commands: &'a Mutex<()>, observer: &'a dyn Observer) -> Self {
         Self {
             bar2,
             commands,
-            report,
+            observer,
         }
     }
 

@@ -9,8 +9,8 @@ use crate::{
         Policy, //
     },
     qm::{
+        Observer,
         Qm,
-        Report,
         BAR2, //
     },
 };
@@ -113,7 +113,7 @@ impl AccVf {
     }
 }
 
-impl Report for Device<AccVf> {
+impl Observer for Device<AccVf> {
     fn command(&self, command: u32, base: u64, result: Result) {
         self.trace_command(command, base, result);
     }
