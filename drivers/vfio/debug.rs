@@ -60,7 +60,7 @@ pub(crate) const DIRECTORY: Directory<AccVf> = Directory {
 fn with_qm(view: &View<'_, AccVf>, show: impl FnOnce(&AccVf, &Qm<'_>) -> Result) -> Result {
     // Registers can be reached only while userspace has the device open.
     let dev = view.open().ok_or(EINVAL)?;
-    let qm = AccVf::qm(&dev)?;
+    let qm = AccVf::qm(dev)?;
     // An error says that no register can be reached. Then nothing can be shown, either.
     if !qm.is_ready().unwrap_or(false) {
         return Err(EINVAL);
