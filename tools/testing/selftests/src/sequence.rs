@@ -78,8 +78,8 @@ pub struct SetUp {
     /// Whether the migration goes by PRE_COPY
     pub precopy: bool,
     pub work: Work,
-    /// Whether the hardware is V5
-    pub is_v5: bool,
+    /// Whether the generation has the migration window, as V5
+    pub has_window: bool,
 }
 
 impl SetUp {
@@ -141,9 +141,9 @@ impl When {
         match self {
             Self::Always => true,
             Self::Driver => set_up.has_driver(),
-            Self::DriverV5 => set_up.has_driver() && set_up.is_v5,
+            Self::DriverV5 => set_up.has_driver() && set_up.has_window,
             Self::Answer => set_up.work == Work::Answer,
-            Self::LeavesRunningV5 => set_up.is_v5 && (arc != Arc::StopCopy || !set_up.precopy),
+            Self::LeavesRunningV5 => set_up.has_window && (arc != Arc::StopCopy || !set_up.precopy),
         }
     }
 
@@ -249,11 +249,15 @@ fn ways(set_up: &SetUp, steps: &[Step<'_>], seen: &mut BTreeSet<&'static str>) -
             Step::Ours(ours) => (None, Some(*ours)),
         };
         if let Some(line) = c.filter(|line| !line.of_pf) {
-            let wanted = if set_up.is_v5 { Way::Window } else { Way::Bar };
+            let wanted = if set_up.has_window {
+                Way::Window
+            } else {
+                Way::Bar
+            };
             check("C", line, wanted);
         }
         if let Some(line) = ours.filter(|line| !line.of_pf) {
-            let window = set_up.is_v5 && line.is_context;
+            let window = set_up.has_window && line.is_context;
             check("ours", line, if window { Way::Window } else { Way::Bar });
         }
         if c.zip(ours).is_some_and(|(c, ours)| c.way != ours.way) {
@@ -264,12 +268,12 @@ fn ways(set_up: &SetUp, steps: &[Step<'_>], seen: &mut BTreeSet<&'static str>) -
 }
 
 /// Returns the entries of which each has to show in some set-up on a generation.
-pub fn to_be_seen(is_v5: bool) -> BTreeSet<&'static str> {
+pub fn to_be_seen(has_window: bool) -> BTreeSet<&'static str> {
     let listed = ALL.iter().filter(|difference| match difference.when {
-        When::DriverV5 | When::LeavesRunningV5 => is_v5,
+        When::DriverV5 | When::LeavesRunningV5 => has_window,
         When::Always | When::Driver | When::Answer => true,
     });
-    let way = is_v5.then_some(WAY);
+    let way = has_window.then_some(WAY);
     listed.map(|difference| difference.id).chain(way).collect()
 }
 
@@ -299,7 +303,7 @@ mod tests {
         accelerator: host::ZIP,
         precopy: true,
         work: Work::Idle,
-        is_v5: false,
+        has_window: false,
     };
 
     fn line(what: &str, value: Option<u128>) -> Line {

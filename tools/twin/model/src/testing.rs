@@ -18,7 +18,7 @@ pub use named::fuzz_engine;
 pub use outputs::fuzz_outputs;
 pub use registers::fuzz;
 
-use crate::{Bus, Fault, Generation, Kind, Twin, BAR2};
+use crate::{Bus, Fault, Kind, Twin, BAR2};
 use hisi_acc_hw::regs;
 use std::ops::Range;
 
@@ -204,6 +204,3 @@ impl Noise {
         (0..len).map(|_| self.next() as u8).collect()
     }
 }
-
-/// The generations, for tests of both.
-pub const GENERATIONS: [Generation; 2] = [Generation::V3, Generation::V5];

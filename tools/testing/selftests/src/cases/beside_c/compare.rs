@@ -196,12 +196,12 @@ fn migrated(set_up: &SetUp, driver: Driver) -> Result<Run> {
 
 /// Returns the set-ups in which both drivers are compared.
 fn set_ups() -> Result<Vec<SetUp>> {
-    let is_v5 = host::has_window()?;
+    let has_window = host::has_window()?;
     let of = |accelerator: Accelerator, precopy, work| SetUp {
         accelerator,
         precopy,
         work,
-        is_v5,
+        has_window,
     };
     Ok(vec![
         of(host::ZIP, true, Work::Idle),
@@ -224,7 +224,7 @@ pub fn accesses() -> Result<()> {
         let c = migrated(&set_up, Driver::C)?;
         let ours = migrated(&set_up, Driver::Rust)?;
         text += &compare(&set_up, &c, &ours, &mut seen)?;
-        if set_up.work == Work::Idle && !set_up.is_v5 {
+        if set_up.work == Work::Idle && !set_up.has_window {
             text += &count(&c, &ours);
         }
     }
@@ -347,7 +347,7 @@ fn save_one(driver: Driver) -> Result<(Ready, Vec<u8>)> {
         accelerator: host::ZIP,
         precopy: true,
         work: Work::Unread,
-        is_v5: host::has_window()?,
+        has_window: host::has_window()?,
     };
     let ready = set_up(&state, driver)?;
     let mut run = Run {
