@@ -3,7 +3,7 @@
 """Rejects circles of imports between Rust files.
 
 A file imports another one if it names something of it: in a `use`, or by a path that begins with `crate`,
-`super`, or one of its modules. Names that a module passes on (`pub use`) lead to where they come from; passing a name on is no
+`super`, or one of its modules. What tests import does not count. Names that a module passes on (`pub use`) lead to where they come from; passing a name on is no
 import, unless the module uses the name itself. What a child and its parent have to do with each other by
 `mod` alone is no import either.
 
@@ -65,7 +65,7 @@ class File:
             raw = file.read()
         code = without_comments(raw)
         self.inline = self.find_inline(code)
-        self.children = {}
+        self.children, self.tests = {}, set()
         stem = os.path.splitext(os.path.basename(path))[0]
         self.beside = os.path.dirname(path)
         self.below = os.path.join(self.beside, stem)
@@ -82,8 +82,13 @@ class File:
                 places = [os.path.normpath(os.path.join(self.beside, where.group(1)))]
             # A module of the file's own name would be the file itself.
             places = [place for place in places if place != path]
+            before = code[: found.start()].rstrip().splitlines()[-1:]
+            if any(re.search(r"cfg\([^\]]*\b(?:test|CONFIG_KUNIT)\b", line) for line in before):
+                self.tests.add(name)
             self.children[name] = next((place for place in places if os.path.exists(place)), None)
         self.uses, self.passed_on = [], []
+        for begin, end in self.find_tests(code):
+            code = code[:begin] + re.sub(r"[^\n]", " ", code[begin:end]) + code[end:]
         rest = code
         for found in re.finditer(r"(\bpub(?:\([^)]*\))?\s+)?\buse\s+([^;]+);", code):
             where = self.module_at(found.start())
@@ -102,6 +107,13 @@ class File:
         for where, parts, name in self.passed_on:
             if re.search(rf"\b{re.escape(name)}\b", rest):
                 self.uses.append((where, parts, name))
+
+    def find_tests(self, code):
+        """Finds the modules with a body that only tests have."""
+        marks = r"#\[cfg\([^\]]*\btest\b[^\]]*\)\]|#\[kunit_tests\([^\]]*\)\]"
+        starts = re.finditer(rf"(?:{marks})\s*(?:#\[[^\]]*\]\s*)*(?:pub\s+)?mod\s+\w+\s*\{{", code)
+        found = {start.end() for start in starts}
+        return [(begin, end) for begin, end, _ in self.inline if begin in found]
 
     @staticmethod
     def find_inline(code):
@@ -213,6 +225,12 @@ def is_within(circle, line):
 def main():
     allowed_path, paths = sys.argv[1], sys.argv[2:]
     files = {path: File(path) for path in paths}
+    # Files of tests import what they like.
+    for file in list(files.values()):
+        for name in file.tests:
+            child = files.get(file.children[name])
+            if child:
+                child.uses = []
     declared = {child for file in files.values() for child in file.children.values()}
     edges = {}
     for root in (path for path in files if path not in declared):

@@ -252,8 +252,8 @@ impl Twin {
         Some((if selected { of as usize } else { usize::MAX }, at))
     }
 
-    /// Returns the word of a context that is at an offset: in the PF's window only if the generation
-    /// has one, else in the VF's own registers.
+    /// Returns the word of a context that is at an offset: in the PF's window only if the
+    /// generation has one, else in the VF's own registers.
     fn context_word(&self, f: usize, offset: u32, window: bool) -> Option<Context> {
         let migration = self.kind.generation.layout().migration.as_ref()?;
         let (eqc, aeqc) = match (&migration.window, window) {
@@ -491,6 +491,11 @@ impl Twin {
                 function.plain.insert(offset, value);
             }
         }
+    }
+
+    /// Returns the state of a function, for tests that look at what no driver can see.
+    pub fn function(&self, f: usize) -> Option<&Function> {
+        self.functions.get(f)
     }
 
     /// Which device this is.

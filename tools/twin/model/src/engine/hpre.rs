@@ -16,7 +16,7 @@
 //! Nothing here takes longer than a few hundred multiplications for each bit of the longest number
 //! that [`Algorithm::takes`], or more memory than a few kilobytes.
 
-use super::Model;
+use super::row::Model;
 use crate::bus::Bus;
 use hisi_acc_hw::hpre::{Algorithm, Error, Sqe, SQE_SIZE};
 use num_bigint::BigUint;

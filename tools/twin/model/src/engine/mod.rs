@@ -4,22 +4,14 @@
 //! into the entry. Nothing is written but into the buffers that the entry names.
 
 pub mod hpre;
+mod row;
 pub mod sec;
 pub mod sgl;
 pub mod zip;
 
+use self::row::Model;
 use crate::bus::Bus;
 use hisi_acc_hw::Engine;
-
-/// What the model has of one engine, besides the facts of its [`Descriptor`](hisi_acc_hw::Descriptor).
-pub(crate) struct Model {
-    /// The capability registers from 0x3124 on, see [`caps`](crate::caps).
-    pub(crate) capabilities: &'static [u32],
-    /// Returns what a register that says that the engine is ready shows.
-    pub(crate) ready: fn(u32) -> Option<u32>,
-    /// See [`run()`].
-    run: fn(&mut dyn Bus, usize, u8, &mut [u8]),
-}
 
 /// Returns the row of an engine.
 pub(crate) fn of(engine: Engine) -> &'static Model {

@@ -2,8 +2,8 @@
 
 //! The SEC2 engine: ciphers, MACs, and both together.
 
+use super::row::Model;
 use super::sgl::{gather, pieces, scatter};
-use super::Model;
 use crate::bus::{Bus, Fault};
 use aes_gcm::{aead::AeadInPlace, AesGcm, Nonce};
 use cipher::{

@@ -2,8 +2,8 @@
 
 //! The ZIP engine: really compresses and decompresses.
 
+use super::row::Model;
 use super::sgl::{gather, pieces, scatter};
-use super::Model;
 use crate::bus::Bus;
 use flate2::{
     bufread::GzDecoder,
