@@ -57,6 +57,8 @@ check-qemu:
 
 soak: export ACC_SOAK := $(TIME)
 soak:
+	@$(ENTER) bash -c 'cd tools && CARGO_TARGET_DIR=/work/build/cargo \
+		cargo run -q --release -p acc-cosim -- run --seconds $(TIME)'
 	@$(ENTER) tools/acc.sh check --driver rust 'dirty.superset_*'
 
 list:

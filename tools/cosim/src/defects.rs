@@ -118,6 +118,9 @@ pub fn look(
     steps: u64,
     mut each: impl FnMut(&Defect, Found),
 ) -> io::Result<()> {
+    // Cargo runs elsewhere.
+    fs::create_dir_all(folder)?;
+    let folder = folder.canonicalize()?;
     let tree = folder.join("tree");
     copy(&tree)?;
     for defect in all().iter().filter(|defect| defect.id.contains(pattern)) {

@@ -18,6 +18,11 @@ const SUITES: &[Suite] = &[
         &["cargo", "test", "-q", "-p", "acc-twin"],
     ),
     Suite(
+        "host.cosim",
+        "tools",
+        &["cargo", "test", "-q", "-p", "acc-cosim", "--", "--nocapture"],
+    ),
+    Suite(
         "host.harness",
         "tools",
         &["cargo", "test", "-q", "-p", "acc"],
