@@ -20,7 +20,15 @@ const SUITES: &[Suite] = &[
     Suite(
         "host.cosim",
         "tools",
-        &["cargo", "test", "-q", "-p", "acc-cosim", "--", "--nocapture"],
+        &[
+            "cargo",
+            "test",
+            "-q",
+            "-p",
+            "acc-cosim",
+            "--",
+            "--nocapture",
+        ],
     ),
     Suite(
         "host.harness",

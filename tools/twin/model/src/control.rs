@@ -26,7 +26,8 @@
 //!   - `lose-msi N`, `double-msi N`
 //!   - `dma-hole ADDRESS LENGTH`: DMA to there fails
 //!   - `gone on|off`: its registers read all ones
-//!   - `reset-hold on|off`: after a reset its configuration space has no answer until this order ends
+//!   - `reset-hold on|off`: after a reset its configuration space has no answer until this order
+//!     ends
 //!   - `silent-load on|off`: loading the context of an event queue asks for no interrupt for the
 //!     events that are in the queue already (the alternative of guess G9)
 

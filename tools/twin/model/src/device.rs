@@ -197,8 +197,8 @@ impl Twin {
         }
     }
 
-    /// The configuration space of a function is read. Returns whether the function is ready: until then
-    /// after a reset, a read has no answer (PCIe r6.0, 2.3.1, Request Retry Status).
+    /// The configuration space of a function is read. Returns whether the function is ready: until
+    /// then after a reset, a read has no answer (PCIe r6.0, 2.3.1, Request Retry Status).
     pub fn config_read(&mut self, f: usize) -> bool {
         let held = self.faults.get(f).is_some_and(|faults| faults.reset_held);
         let ready = !(held && self.ledger.is_in_reset(f));
