@@ -16,7 +16,7 @@
 //!   register in the page of the mailbox was touched;
 //! - A5: a state that is loaded; a queue that is made anew while the engine is at one of its
 //!   requests;
-//! - A6: queues without tables.
+//! - A7: queues without tables.
 
 use crate::{
     cosim::Cosim,
@@ -140,7 +140,7 @@ impl Player {
             .is_some_and(|function| !function.mailbox.is_busy() && function.pending.is_none())
     }
 
-    /// Whether the VF has tables (A6).
+    /// Whether the VF has tables (A7).
     fn has_tables(cosim: &Cosim) -> bool {
         let vf = cosim.vf.borrow();
         vf.twin

@@ -29,8 +29,7 @@ fn scripts() -> Vec<(String, Script)> {
 #[test]
 fn open_findings() {
     let scripts = scripts();
-    // A1 to A5, and A6
-    for n in 1..=6 {
+    for n in [1, 2, 3, 4, 5, 7] {
         let of = format!("a{n}-");
         assert!(
             scripts.iter().any(|(name, _)| name.starts_with(&of)),
