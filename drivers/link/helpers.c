@@ -56,7 +56,7 @@ static struct notifier_block acc_link_nb = {
 	.notifier_call = acc_link_notify,
 };
 
-/* PFs that are bound already, then those that come. Bound in between: told of twice. */
+/* PFs that are bound already, then those that come. One that comes in between is reported twice. */
 int acc_link_start(void)
 {
 	struct pci_dev *pdev = NULL;

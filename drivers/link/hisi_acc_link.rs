@@ -36,8 +36,8 @@ pub const AUXILIARY_NAME: &CStr = c"qm";
 /// The name of this module, which the auxiliary bus puts before the name of its devices.
 pub const MODULE_NAME: &CStr = c"hisi_acc_link";
 
-/// The type which the registration data is to be asked for, as [`ForLt`](trait@kernel::types::ForLt)
-/// encoding.
+/// The type which the registration data is to be asked for, as
+/// [`ForLt`](trait@kernel::types::ForLt) encoding.
 pub type RegistrationData = kernel::types::ForLt!(Published);
 
 struct LinkModule {

@@ -100,7 +100,7 @@ fn publish(pdev: NonNull<kbindings::pci_dev>, qm: NonNull<bindings::hisi_qm>) ->
     // SAFETY: The PF is bound: its driver's remove runs after `acc_link_pf_unbind`, which revokes
     // the only holder of this.
     let raw = unsafe { RawQm::new(qm, pdev) };
-    // SAFETY: `pdev` is bound and its lock is held; it stays bound till the registration is gone,
+    // SAFETY: `pdev` is bound and its lock is held; it stays bound until the registration is gone,
     // which `acc_link_pf_unbind` sees to.
     let device: &'static pci::Device<device::Bound> =
         unsafe { &*pdev.as_ptr().cast::<pci::Device<device::Bound>>() };

@@ -286,8 +286,8 @@ impl Look for PfQm {
     }
 }
 
-/// Tells whether the PF was reset since it was made. A reset of the PF takes the state of its VFs with
-/// it; hisi_qm tells nobody, so that it is looked for every 10 ms while there is one of these.
+/// Tells whether the PF was reset since it was made. A reset of the PF takes the state of its VFs
+/// with it; hisi_qm tells nobody, so that it is looked for every 10 ms while there is one of these.
 pub struct Watch {
     pf: Arc<PfQm>,
     since: u32,

@@ -33,8 +33,8 @@ impl Drop for Work {
     }
 }
 
-/// Calls [`Look::look`] every few milliseconds, once it is started. No call is in progress after this
-/// is dropped.
+/// Calls [`Look::look`] every few milliseconds, once it is started. No call is in progress after
+/// this is dropped.
 ///
 /// # Invariants
 ///

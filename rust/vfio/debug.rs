@@ -15,7 +15,7 @@
 //! - `vfio_rs_dirty`: DMA logging, with an address, a number of bytes and the driver's reason where
 //!   there are such: `start` (each range that is logged), `stop`, `report` (where it begins, and
 //!   how many bytes were dirty), `in flight` and `dirty` (a range each), and what makes all that is
-//!   logged dirty: `all`, once; `unknown` and `lost`, till it has `landed`. For want of room or
+//!   logged dirty: `all`, once; `unknown` and `lost`, until it has `landed`. For want of room or
 //!   memory the reason is 4294967295.
 //!
 //! C headers: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h),

@@ -39,7 +39,7 @@ impl RateLimit {
         })
     }
 
-    /// Whether a line may be logged now; a line that may not is counted and told of later.
+    /// Whether a line may be logged now; a line that may not is counted and reported later.
     pub fn allow(&self) -> bool {
         // SAFETY: The state is initialised by the type invariant.
         unsafe { bindings::vfio_rs_ratelimit(self.state.get()) }

@@ -268,7 +268,7 @@ impl<'a> Registers<'a> {
     /// Puts a device that has settled into a state, but for the pending interrupts, of which there
     /// are none afterwards.
     pub(crate) fn restore(&self, state: &State) -> Result {
-        // The user is not to be told of a factorial that he has not asked for.
+        // Userspace gets no interrupt for a factorial that it has not asked for.
         self.0.write_reg(STATUS::zeroed());
         self.0.write_reg(FACTORIAL::from_raw(state.factorial.of));
         self.settle()?;

@@ -180,7 +180,7 @@ impl Driver for Edu {
         }? Error)
     }
 
-    /// No user finds what the one before him has left. What the last one was computing may still be
+    /// No user finds what the one before has left. What the last one was computing may still be
     /// on its way: then the device is not to be had yet.
     fn open(dev: &OpenDevice<'_, Self>) -> Result {
         *dev.data().owed.lock() = 0;

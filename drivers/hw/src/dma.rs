@@ -7,21 +7,22 @@
 //! engine writes back. This is for dirty tracking, where a byte too many costs time and one too few
 //! corrupts somebody's memory. So all of it is on the safe side:
 //!
-//! - What is not understood is an error ([`Why`]): then the engine may write anything. That is every
-//!   number without a name, every option that neither the in-tree drivers nor UADK ever set, and
-//!   every bit that they leave 0 and that could name a buffer or lengthen one.
+//! - What is not understood is an error ([`Why`]): then the engine may write anything. That is
+//!   every number without a name, every option that neither the in-tree drivers nor UADK ever set,
+//!   and every bit that they leave 0 and that could name a buffer or lengthen one.
 //! - Where it is not known how much is written, it is the most that it can be.
-//! - Entries and lists come from memory that anybody may write at any time. What is met is read once,
-//!   into a copy, and nothing but the copy is looked at. No arithmetic wraps, no work is without a
-//!   bound ([`READS_MAX`]).
+//! - Entries and lists come from memory that anybody may write at any time. What is met is read
+//!   once, into a copy, and nothing but the copy is looked at. No arithmetic wraps, no work is
+//!   without a bound ([`READS_MAX`]).
 //!
 //! What is known of the hardware is what its drivers show. In-tree: below
 //! `drivers/crypto/hisilicon/`. In user space: UADK (`drv/hisi_comp.c`, `drv/hisi_sec.c`,
-//! `drv/hisi_hpre.c`, and what was before them in `v1/drv/`), whose queues a guest can have as well.
+//! `drv/hisi_hpre.c`, and what was before them in `v1/drv/`), whose queues a guest can have as
+//! well.
 //!
 //! What all this rests on: an engine writes what its descriptor has as an output, as far as that
-//! says how long it is, and nothing else; so that lists, keys and inputs are read only, as no driver
-//! ever looks at them again. `Guess:` marks where drivers do not show even that much.
+//! says how long it is, and nothing else; so that lists, keys and inputs are read only, as no
+//! driver ever looks at them again. `Guess:` marks where drivers do not show even that much.
 
 pub(crate) mod sgl;
 #[cfg(test)]
@@ -68,8 +69,8 @@ pub fn outputs<M: Memory>(
     (engine.descriptor().decoder.outputs)(sqe, memory, each)
 }
 
-/// Returns how many bytes of the [`Output::Data`] of a request were written at most, from its SQE as
-/// the engine wrote it back. `None`: all may have been.
+/// Returns how many bytes of the [`Output::Data`] of a request were written at most, from its SQE
+/// as the engine wrote it back. `None`: all may have been.
 pub fn produced(engine: Engine, sqe: &[u8]) -> Option<u64> {
     (engine.descriptor().decoder.produced)(sqe)
 }

@@ -93,7 +93,8 @@ mod tests {
         }
     }
 
-    /// `QM_DB_CMD_SHIFT_V2`, `QM_DB_INDEX_SHIFT_V2`, `QM_DB_PRIORITY_SHIFT_V2`, `QM_DB_RAND_SHIFT_V2`.
+    /// `QM_DB_CMD_SHIFT_V2`, `QM_DB_INDEX_SHIFT_V2`, `QM_DB_PRIORITY_SHIFT_V2`,
+    /// `QM_DB_RAND_SHIFT_V2`.
     #[test]
     fn as_qm_db_v2_rings_it() {
         for (kind, raw) in [

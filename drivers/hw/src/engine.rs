@@ -2,7 +2,8 @@
 
 //! The engines: one row for each, with all that differs between them.
 //!
-//! The folder of an engine has the format of its requests, and `dma.rs`, which decodes what it writes.
+//! The folder of an engine has the format of its requests, and `dma.rs`, which decodes what it
+//! writes.
 
 pub mod hpre;
 pub mod sec;
@@ -155,8 +156,8 @@ impl Engine {
         self.descriptor().sqe_size
     }
 
-    /// Returns whether the SQEs of a queue with this algorithm type (of the SQC) are what the decoder
-    /// takes them for.
+    /// Returns whether the SQEs of a queue with this algorithm type (of the SQC) are what the
+    /// decoder takes them for.
     pub const fn takes_queue_type(self, alg_type: u8) -> bool {
         alg_type < self.descriptor().queue_types
     }

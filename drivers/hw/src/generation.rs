@@ -63,8 +63,8 @@ pub struct Migration {
     pub eqc: Reg<Function>,
     /// The AEQC in that part.
     pub aeqc: Reg<Function>,
-    /// The window in the PF's BAR2 that has these registers if it is selected. The VF's BAR2 then has
-    /// nothing that must be hidden.
+    /// The window in the PF's BAR2 that has these registers if it is selected. The VF's BAR2 then
+    /// has nothing that must be hidden.
     pub window: Option<Window>,
 }
 
@@ -144,8 +144,8 @@ impl Generation {
         }
     }
 
-    /// Returns the generation of hardware of version `version`. Hardware newer than all rows is taken for
-    /// the newest, as the in-tree drivers do; older hardware than all rows is `None`.
+    /// Returns the generation of hardware of version `version`. Hardware newer than all rows is
+    /// taken for the newest, as the in-tree drivers do; older hardware than all rows is `None`.
     pub fn of_version(version: u32) -> Option<Self> {
         let is_older = |row: &Self| u32::from(row.layout().revision) <= version;
         Self::ALL.into_iter().rev().find(is_older)
@@ -181,8 +181,8 @@ impl Layout {
 }
 
 impl Window {
-    /// Returns where the PF's BAR2 has a register of `function`; `None` for a register that is not in
-    /// the function's part of the window.
+    /// Returns where the PF's BAR2 has a register of `function`; `None` for a register that is not
+    /// in the function's part of the window.
     pub const fn at(&self, function: u32, reg: Reg<MigrationWindow>) -> Option<Reg<Pf>> {
         if function >= self.functions || reg.offset() >= self.size {
             return None;
@@ -199,8 +199,8 @@ impl Window {
         }
     }
 
-    /// Returns the function that the window shows at `offset` of the PF's BAR2, and the offset in the
-    /// registers of that function.
+    /// Returns the function that the window shows at `offset` of the PF's BAR2, and the offset in
+    /// the registers of that function.
     pub const fn function_at(&self, offset: u32) -> Option<(u32, u32)> {
         let Some(offset) = offset.checked_sub(self.offset) else {
             return None;

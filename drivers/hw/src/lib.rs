@@ -4,7 +4,8 @@
 //!
 //! Register offsets, formats and their meaning, as the in-tree drivers of Linux show them; each
 //! names its source. Plain data: no pointers, no calls of the kernel, no allocation, no panics. The
-//! same source is compiled into the kernel module, tested on the host, and used by the device model.
+//! same source is compiled into the kernel module, tested on the host, and used by the device
+//! model.
 //!
 //! Short names of sources:
 //!

@@ -103,9 +103,9 @@ impl Command {
 /// What the driver that gave a command takes from the mailbox when the command is finished.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Answer {
-    /// Status and `base`, which the command filled in. The same command gives the same answer again,
-    /// and has no other effect: `QM_MB_CMD_DST` too, since the PF keeps its message until the VF
-    /// has cleared the message interrupt (`qm_ping_single_vf()`).
+    /// Status and `base`, which the command filled in. The same command gives the same answer
+    /// again, and has no other effect: `QM_MB_CMD_DST` too, since the PF keeps its message until
+    /// the VF has cleared the message interrupt (`qm_ping_single_vf()`).
     Value,
     /// The status alone: `qm_wait_mb_finish()` compares neither command nor queue nor base. The
     /// command itself may have effects that a second one would repeat later than it may.

@@ -48,8 +48,8 @@ impl<S> Reg<S> {
         }
     }
 
-    /// Returns the register `n` words after this one. It stays at `u32::MAX` instead of wrapping: no
-    /// BAR has a whole register there.
+    /// Returns the register `n` words after this one. It stays at `u32::MAX` instead of wrapping:
+    /// no BAR has a whole register there.
     pub const fn word(self, n: u32) -> Self {
         Self::at(self.offset.saturating_add(n.saturating_mul(4)))
     }

@@ -120,8 +120,8 @@ impl Ring {
         self.depth as u64 * CQE_SIZE as u64
     }
 
-    /// Whether all that was submitted is complete, as `qm_wait_qp_empty()` tells it: both tails have
-    /// come as far.
+    /// Whether all that was submitted is complete, as `qm_wait_qp_empty()` tells it: both tails
+    /// have come as far.
     ///
     /// Whether the driver has seen the completions is another question.
     pub const fn is_idle(&self) -> bool {
@@ -134,8 +134,8 @@ impl Ring {
 pub enum Rest {
     /// There is no queue
     Blank,
-    /// All that was submitted is complete, as [`Ring::is_idle`] has it, and as `qm_invalid_queues()`
-    /// leaves a queue that is stopped
+    /// All that was submitted is complete, as [`Ring::is_idle`] has it, and as
+    /// `qm_invalid_queues()` leaves a queue that is stopped
     Idle {
         /// The tail of both
         tail: u16,
@@ -202,14 +202,15 @@ pub struct Cqe {
     pub sq_head: u16,
     /// `sq_num`: the SQ that it is of
     pub sq_num: u16,
-    /// `QM_CQE_PHASE` of `w7`: turns with each round of the CQ, and so tells a new entry from an old
-    /// one
+    /// `QM_CQE_PHASE` of `w7`: turns with each round of the CQ, and so tells a new entry from an
+    /// old one
     pub phase: bool,
 }
 
-/// What tells a request from all others of its ring that are in flight, or whose completions the driver
-/// has not acknowledged yet: its index, and the phase that its completion has, since there may be two
-/// of an index. There are not three: a CQ does not go round over what is not acknowledged.
+/// What tells a request from all others of its ring that are in flight, or whose completions the
+/// driver has not acknowledged yet: its index, and the phase that its completion has, since there
+/// may be two of an index. There are not three: a CQ does not go round over what is not
+/// acknowledged.
 const fn ticket(index: u16, phase: bool) -> u32 {
     // CAST: Widen.
     index as u32 | ((phase as u32) << 16)
@@ -236,7 +237,8 @@ impl Cqe {
         ticket(self.sq_head, self.phase)
     }
 
-    /// The ticket of the request of this index, where its completion is still to take this one's place.
+    /// The ticket of the request of this index, where its completion is still to take this one's
+    /// place.
     pub const fn next_ticket(&self, index: u16) -> u32 {
         ticket(index, !self.phase)
     }

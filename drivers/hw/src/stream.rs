@@ -315,8 +315,8 @@ impl State {
         if self.page_size > PAGE_SIZE_MAX {
             return Err(Error::PageSize(self.page_size));
         }
-        // `QMC_ALIGN`: the queues of a function begin at multiples of 32 bytes. DMA addresses have 64
-        // bits (`hisi_qm_pci_init()`), so none is too wide.
+        // `QMC_ALIGN`: the queues of a function begin at multiples of 32 bytes. DMA addresses have
+        // 64 bits (`hisi_qm_pci_init()`), so none is too wide.
         for (name, address) in [
             ("EQE", self.eqe_dma),
             ("AEQE", self.aeqe_dma),
@@ -333,8 +333,8 @@ impl State {
         if context_address(&self.aeqc) != self.aeqe_dma {
             return Err(Error::Contradiction("AEQE"));
         }
-        // Both drivers save only once no message to the PF is pending (`hisi_acc_check_int_state()`);
-        // loading one would send it.
+        // Both drivers save only once no message to the PF is pending
+        // (`hisi_acc_check_int_state()`); loading one would send it.
         if self.ifc_int_set != 0 {
             return Err(Error::Register("ifc_int_set", self.ifc_int_set));
         }

@@ -106,7 +106,7 @@ enum Direction {
     Resuming(KBox<dyn Check>),
 }
 
-/// What a file carries, till it is ended.
+/// What a file carries, until it is ended.
 struct Content {
     stream: Stream,
     direction: Direction,
@@ -291,7 +291,7 @@ impl Shared {
 
     fn read(&self, buf: UserPtr, len: usize) -> Result<usize> {
         let _io = self.io.lock();
-        // The bytes are copied out under the lock and given to the user without it: his memory
+        // The bytes are copied out under the lock and given to userspace without it: its memory
         // may be the mapped device, and that faults into locks above ours.
         let mut bounce = KVVec::new();
         {

@@ -78,15 +78,16 @@ pub struct Case {
     /// The kernel has to complain of this, by the line that says what it is, else the case fails
     /// (`splat=KASAN:`)
     pub splat: Option<String>,
-    /// Known defects of the kernel itself (`known=WARNING: a.c @ f+0x`, any number). The result names those
-    /// that came. A place is required, because the kernel may complain of our code in the same words.
+    /// Known defects of the kernel itself (`known=WARNING: a.c @ f+0x`, any number). The result
+    /// names those that came. A place is required, because the kernel may complain of our code in
+    /// the same words.
     pub known: Vec<Excuse>,
     /// Complaints that the case provokes (`allow=event 0x10`, any number).
     pub allowed: Vec<Excuse>,
     /// It takes long: left out where no case is asked for by name (`long`)
     pub long: bool,
-    /// Its guest need not outlive it (`lethal`, with `fresh`): it is ended when the case has a result,
-    /// or when the kernel has complained as it has to
+    /// Its guest need not outlive it (`lethal`, with `fresh`): it is ended when the case has a
+    /// result, or when the kernel has complained as it has to
     pub lethal: bool,
     /// Only with this flavour of the kernel (`flavour=debug`)
     pub flavour: Option<String>,

@@ -4,8 +4,8 @@
 
 use crate::{case::Excuse, console};
 
-/// Number of lines that are kept after one with which the kernel complains, number of complaints that are
-/// kept with more than their head, and number of lines that are shown.
+/// Number of lines that are kept after one with which the kernel complains, number of complaints
+/// that are kept with more than their head, and number of lines that are shown.
 const BEHIND: usize = 70;
 const BLOCKS: usize = 100;
 const SHOWN: usize = 200;
@@ -37,8 +37,8 @@ impl Block {
         words.iter().any(|words| self.has(words))
     }
 
-    /// Returns the lines that say what the complaint is: the first one; for WARN() and BUG() the next ones
-    /// up to the place.
+    /// Returns the lines that say what the complaint is: the first one; for WARN() and BUG() the
+    /// next ones up to the place.
     fn head(&self) -> &[String] {
         match self.0.as_slice() {
             [first, rest @ ..] if first.contains(CUT) => {

@@ -116,7 +116,7 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// Runs it to its end, or till it is ended; reports each of its cases.
+    /// Runs it to its end, or until it is ended; reports each of its cases.
     pub fn run(&self, machine: &Machine, results: &Path, report: &Mutex<Report>) {
         self.watch(machine, results, &mut |outcome| {
             report.lock().expect("no poison").add(outcome);
@@ -124,8 +124,8 @@ impl Guest {
         });
     }
 
-    /// The same, with what becomes of each case given to `each`. If that says so, the guest is ended
-    /// then, and nothing is said of the cases that are left.
+    /// The same, with what becomes of each case given to `each`. If that says so, the guest is
+    /// ended then, and nothing is said of the cases that are left.
     pub fn watch(&self, machine: &Machine, results: &Path, each: &mut dyn FnMut(Outcome) -> bool) {
         let mut judge = Judge::new(&self.cases);
         let end = match self.start(machine, results) {
@@ -227,8 +227,8 @@ A guest with the device model: PF 0000:02:00.0, up to 8 VFs.
   exit, poweroff -f, or Ctrl-A X, ends it.
 ";
 
-/// `make shell`: on a terminal, a shell till it exits; else what standard input says, within a time
-/// limit.
+/// `make shell`: on a terminal, a shell until it exits; else what standard input says, within a
+/// time limit.
 pub fn shell(machine: &Machine) -> Result<bool> {
     // From here on others may build.
     let _ = Command::new("flock").args(["-u", "8"]).status();

@@ -60,7 +60,8 @@ echo 'acc-selftest: end'
 poweroff -f
 ";
 
-/// Seconds after which the plain kernel reports a task that hangs. The kernel checks at the same interval.
+/// Seconds after which the plain kernel reports a task that hangs. The kernel checks at the same
+/// interval.
 const HUNG: u32 = 30;
 
 /// How many seconds each case that can go on for long is to go on (`make soak`).
@@ -217,7 +218,8 @@ impl Machine {
             "console=ttyAMA0 panic=-1 rdinit=/init".to_owned(),
             arguments.to_owned(),
         ];
-        // The kernel reports a hung task with its stack before the limit for silence ends the guest.
+        // The kernel reports a hung task with its stack before the limit for silence ends the
+        // guest.
         append.push(format!(
             "sysctl.kernel.hung_task_timeout_secs={}",
             HUNG * self.slowness

@@ -17,8 +17,8 @@ fn glob(pattern: &[u8], text: &[u8]) -> bool {
     }
 }
 
-/// Returns whether a case matches one of the patterns and none of those that begin with `!`. A pattern
-/// may match the name up to its first colon. `driver` is `rust`, `c` or `both`.
+/// Returns whether a case matches one of the patterns and none of those that begin with `!`. A
+/// pattern may match the name up to its first colon. `driver` is `rust`, `c` or `both`.
 pub fn matches(patterns: &str, driver: &str, case: &Case) -> bool {
     if driver != "both" && case.driver().is_some_and(|with| with != driver) {
         return false;

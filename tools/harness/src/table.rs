@@ -44,8 +44,8 @@ fn median(mut numbers: Vec<u64>) -> u64 {
     numbers.get(numbers.len() / 2).copied().unwrap_or(0)
 }
 
-/// Migrations by QEMU, a row for each case and driver, those of a case beside each other. Of several
-/// runs of a case, the median of each number.
+/// Migrations by QEMU, a row for each case and driver, those of a case beside each other. Of
+/// several runs of a case, the median of each number.
 pub fn migrations(runs: &[Value]) -> Vec<String> {
     let text = |run: &Value, key: &str| run[key].as_str().unwrap_or("-").to_owned();
     let mut rows: Vec<(String, String, Vec<&Value>)> = Vec::new();

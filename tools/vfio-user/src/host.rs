@@ -54,9 +54,9 @@ pub fn seconds(n: u64) -> Duration {
     Duration::from_secs(n) * slowness()
 }
 
-/// How long a case waits for something that must come. A machine with other things to do can stop the
-/// guest for many seconds, in which nothing comes: so it does not count how long one look after another
-/// came, beyond [`Patience::TURN`].
+/// How long a case waits for something that must come. A machine with other things to do can stop
+/// the guest for many seconds, in which nothing comes: so it does not count how long one look after
+/// another came, beyond [`Patience::TURN`].
 pub struct Patience {
     left: Duration,
     last: Instant,
@@ -140,8 +140,8 @@ pub fn log() -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Writes a line to the kernel's log, so that what comes after it can be told apart. Without its end
-/// the kernel would keep it for itself till the next line.
+/// Writes a line to the kernel's log, so that what comes after it can be told apart. Without its
+/// end the kernel would keep it for itself until the next line.
 pub fn say(line: &str) -> Result<()> {
     write("/dev/kmsg", &format!("{line}\n"))
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A VF driver in userspace, over VFIO: devices and IOMMU address spaces, migration, the queue manager,
-//! jobs for the engines; and the machine's PCI functions and their drivers.
+//! A VF driver in userspace, over VFIO: devices and IOMMU address spaces, migration, the queue
+//! manager, jobs for the engines; and the machine's PCI functions and their drivers.
 
 mod cpus;
 mod driver;

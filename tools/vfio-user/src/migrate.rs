@@ -16,7 +16,7 @@ use std::{
 pub const MATCH: usize = 40;
 pub const WHOLE: usize = 176;
 
-/// What is told of each state that is entered, to show it.
+/// Gets each state that is entered, to show it.
 pub trait Watch {
     fn entered(&mut self, who: &str, state: u32, bytes: usize) -> Result<()>;
 }

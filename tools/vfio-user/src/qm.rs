@@ -384,8 +384,8 @@ impl Qm {
         n
     }
 
-    /// Returns the phases that the next entries of EQ and AEQ will have: false after an odd number of
-    /// rounds.
+    /// Returns the phases that the next entries of EQ and AEQ will have: false after an odd number
+    /// of rounds.
     pub fn phases(&self) -> [bool; 2] {
         [self.eq.phase, self.aeq.phase]
     }

@@ -218,8 +218,8 @@ impl Device {
         })
     }
 
-    /// The parts of a region that can be mapped: by its VFIO_REGION_INFO_CAP_SPARSE_MMAP, or all of it,
-    /// or nothing.
+    /// The parts of a region that can be mapped: by its VFIO_REGION_INFO_CAP_SPARSE_MMAP, or all of
+    /// it, or nothing.
     pub fn mmap_areas(&self, region: &Region) -> Result<Vec<Range<u64>>> {
         if !region.can_mmap() {
             return Ok(Vec::new());
@@ -346,8 +346,8 @@ impl Device {
         Ok(())
     }
 
-    /// `VFIO_DEVICE_PCI_HOT_RESET` with a length and flags, of groups, or with none of all that this
-    /// iommufd owns.
+    /// `VFIO_DEVICE_PCI_HOT_RESET` with a length and flags, of groups, or with none of all that
+    /// this iommufd owns.
     pub fn hot_reset(&self, len: u32, flags: u32, groups: &[RawFd]) -> Result<()> {
         let mut arg = vec![len, flags, groups.len() as u32];
         arg.extend(groups.iter().map(|fd| *fd as u32));

@@ -37,9 +37,9 @@ const CHUNK: usize = 32;
 /// full; and full chunks.
 pub const READS_MAX: usize = 2 * LISTS_MAX + SGES_MAX / CHUNK;
 
-/// Tells of the bytes `skip..skip + len` of a chain as [`Output::Data`] where `data` says so, and of
-/// all that stands before as [`Output::Other`]: that the engine passes over it is what the offset
-/// of a descriptor asks for, but not worth to be relied on.
+/// Tells of the bytes `skip..skip + len` of a chain as [`Output::Data`] where `data` says so, and
+/// of all that stands before as [`Output::Other`]: that the engine passes over it is what the
+/// offset of a descriptor asks for, but not worth to be relied on.
 ///
 /// A chain that is shorter than that is no error: the engine has no other memory to write to.
 pub(crate) fn chain(

@@ -79,7 +79,7 @@ impl Memory for Ram {
 
 pub type Told = Vec<(Output, u64, u64)>;
 
-/// What is told of an entry. Checks what is true of all.
+/// Returns what is reported for an entry. Checks what is true of all.
 pub fn told(engine: Engine, sqe: &[u8], ram: &Ram) -> Result<Told, Why> {
     ram.reads.borrow_mut().clear();
     let mut told = Vec::new();

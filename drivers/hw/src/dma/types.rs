@@ -18,8 +18,8 @@ pub struct Unreadable;
 /// Kind of an output.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Output {
-    /// A piece of the output stream, in the stream's order. [`produced()`](super::produced()) returns
-    /// how much of all pieces together was written.
+    /// A piece of the output stream, in the stream's order. [`produced()`](super::produced())
+    /// returns how much of all pieces together was written.
     Data,
     /// A buffer of which all may have been written.
     Other,

@@ -368,8 +368,9 @@ mod tests {
         assert_eq!(Algorithm::from_raw(0x2), None);
     }
 
-    /// The numbers are those of `enum hpre_alg_type`, `HPRE_V2_ALG_TYPE` and `HPRE_V3_ECC_ALG_TYPE`; the
-    /// lengths are those of the structures that the in-tree driver fills.
+    /// The numbers are those of `enum hpre_alg_type`, `HPRE_V2_ALG_TYPE` and
+    /// `HPRE_V3_ECC_ALG_TYPE`; the lengths are those of the structures that the in-tree driver
+    /// fills.
     #[test]
     fn algorithms_as_the_kernel_has_them() {
         const RSA: &[usize] = &[128, 256, 384, 512];

@@ -184,7 +184,8 @@ mod tests {
         assert_eq!(sqe.tag(), u64::MAX);
     }
 
-    /// The fields of `struct hisi_zip_sqe`, and `HZIP_SQE_TYPE_M`, `HZIP_REQ_TYPE_M`, `HZIP_BUF_TYPE_M`.
+    /// The fields of `struct hisi_zip_sqe`, and `HZIP_SQE_TYPE_M`, `HZIP_REQ_TYPE_M`,
+    /// `HZIP_BUF_TYPE_M`.
     #[test]
     fn request_as_the_driver_fills_it() {
         let sqe = Sqe::request(

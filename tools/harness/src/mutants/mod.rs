@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `make mutants`: do the cases see small defects of the modules? Each mutant of `tools/mutants/` is
-//! built, and the cases that are to see it run in a guest with that build. One of them has to fail.
+//! `make mutants`: do the cases see small defects of the modules? Each mutant of `tools/mutants/`
+//! is built, and the cases that are to see it run in a guest with that build. One of them has to
+//! fail.
 //!
-//! The modules are built from a copy of the sources, one mutant after another, so that each build does
-//! no more than a change of one file costs. Two guests run meanwhile, each with the modules of another
-//! mutant over those of the initramfs.
+//! The modules are built from a copy of the sources, one mutant after another, so that each build
+//! does no more than a change of one file costs. Two guests run meanwhile, each with the modules of
+//! another mutant over those of the initramfs.
 
 mod build;
 mod list;
@@ -53,8 +54,8 @@ pub struct Wanted {
 /// Of all mutants together, so many percent have to be caught.
 const SHARE: usize = 90;
 
-/// The cases that a mutant names, in the order of the list. A name that is a case's means that case, and
-/// not the one of the other generation.
+/// The cases that a mutant names, in the order of the list. A name that is a case's means that
+/// case, and not the one of the other generation.
 fn cases_of<'a>(mutant: &Mutant, all: &'a [Case]) -> Vec<&'a Case> {
     let patterns: Vec<&str> = mutant.cases.split_whitespace().collect();
     let named = |pattern: &str, case: &Case| match all.iter().any(|case| case.name == pattern) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What became of the mutants, kept so that a run which is cut off goes on where it stopped; and the
-//! table of it.
+//! What became of the mutants, kept so that a run which is cut off goes on where it stopped; and
+//! the table of it.
 
 use super::list::Mutant;
 use crate::Result;
@@ -72,8 +72,8 @@ impl Results {
         })
     }
 
-    /// What is known of a mutant that is `key`. One that survived is tried again: there may be a case
-    /// for it by now.
+    /// What is known of a mutant that is `key`. One that survived is tried again: there may be a
+    /// case for it by now.
     pub fn of(&self, mutant: &Mutant, key: u64) -> Option<&Line> {
         self.lines.get(&mutant.id).filter(|line| {
             line.key == key
@@ -100,7 +100,8 @@ impl Results {
         mutants.iter().filter(caught).count()
     }
 
-    /// A line for each mutant that was caught, or survived as it was argued: what `N=` chooses from.
+    /// A line for each mutant that was caught, or survived as it was argued: what `N=` chooses
+    /// from.
     fn measured(&self, mutants: &[Mutant]) -> String {
         let mut text = String::from(MEASURED_HEAD);
         for mutant in mutants {
@@ -195,7 +196,7 @@ const MEASURED: &str = "measured.txt";
 
 const MEASURED_HEAD: &str = "\
 # SPDX-License-Identifier: GPL-2.0
-# Made by `make mutants`, which puts it into build/mutants/: mutant, what became of it, at which commit.
+# Made by `make mutants` in build/mutants/: mutant, what became of it, at which commit.
 ";
 
 /// The names in that file of the tree at `top`; none where there is no such file.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The differences from the kernel's C driver (hisi_acc_vfio_pci of Linux 7.2): the only list of them.
-//! A case in the list that shows no difference fails, and so does a case that shows one and is not in
-//! the list. The table in `Documentation/admin-guide/c-driver.rst` is generated from the list
-//! (`acc-selftest differences`).
+//! The differences from the kernel's C driver (hisi_acc_vfio_pci of Linux 7.2): the only list of
+//! them. A case in the list that shows no difference fails, and so does a case that shows one and
+//! is not in the list. The table in `Documentation/admin-guide/c-driver.rst` is generated from the
+//! list (`acc-selftest differences`).
 //!
 //! D1 to D16 were found by reading the C driver, the others by the cases.
 
@@ -25,7 +25,8 @@ pub struct Difference {
 /// How it shows with the C driver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// The case fails with this message, compared as a whole. `#` stands for a number that may differ.
+    /// The case fails with this message, compared as a whole. `#` stands for a number that may
+    /// differ.
     Fails(&'static str),
     /// The same, and its guest is good for nothing afterwards
     Hangs(&'static str),
@@ -395,8 +396,8 @@ pub fn judge(name: &str, result: Result<String>) -> Result<String> {
     }
 }
 
-/// Returns whether a text is these words. `#` stands for a number: decimal digits, or `0x` and hexadecimal
-/// ones.
+/// Returns whether a text is these words. `#` stands for a number: decimal digits, or `0x` and
+/// hexadecimal ones.
 fn says(text: &str, words: &str) -> bool {
     let Some((before, behind)) = words.split_once('#') else {
         return text == words;

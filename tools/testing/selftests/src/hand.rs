@@ -74,7 +74,7 @@ impl Drop for Hand {
     }
 }
 
-/// The other process: it does as it is asked, till nobody is there to ask.
+/// The other process: it does as it is asked, until nobody is there to ask.
 pub fn serve() -> Result<()> {
     let mut socket =
         UnixStream::from(std::os::fd::AsFd::as_fd(&std::io::stdin()).try_clone_to_owned()?);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Guests of this guest: QEMU, unmodified, with VFs handed on to it by vfio-pci, and spoken to by QMP.
+//! Guests of this guest: QEMU, unmodified, with VFs handed on to it by vfio-pci, and spoken to by
+//! QMP.
 
 mod outcome;
 mod record;
@@ -66,11 +67,11 @@ pub fn set_up() -> Result<()> {
 pub enum Way {
     /// By a group and a type 1 container
     Legacy,
-    /// By the character device and an iommufd. Where neither driver nor IOMMU track what devices write,
-    /// QEMU 10.0 takes no page for dirty that a device has written (`vfio_log_sync_needed()` asks
-    /// `dirty_pages_started`, which is never set then), where it says that all are: what is written
-    /// while the guest's memory is being sent is lost. A guest that is stopped before loses nothing.
-    /// The legacy container reports all pages itself.
+    /// By the character device and an iommufd. Where neither driver nor IOMMU track what devices
+    /// write, QEMU 10.0 takes no page for dirty that a device has written (`vfio_log_sync_needed()`
+    /// asks `dirty_pages_started`, which is never set then), where it says that all are: what is
+    /// written while the guest's memory is being sent is lost. A guest that is stopped before loses
+    /// nothing. The legacy container reports all pages itself.
     Iommufd,
 }
 
@@ -95,8 +96,8 @@ pub struct Config {
 }
 
 impl Config {
-    /// As QEMU migrates by default, as fast as it can; with a driver that does not track what its VFs
-    /// write, as it can at all.
+    /// As QEMU migrates by default, as fast as it can; with a driver that does not track what its
+    /// VFs write, as it can at all.
     pub fn of(driver: Driver) -> Self {
         let config = Self {
             way: Way::Legacy,
@@ -114,7 +115,8 @@ impl Config {
             Driver::C => Self {
                 // No IOMMU here tracks what devices write either: QEMU would refuse to migrate.
                 device: "enable-migration=on",
-                // All of RAM is dirty for ever then: the guest has to be stopped with all of it to do.
+                // All of RAM is dirty for ever then: the guest has to be stopped with all of it to
+                // do.
                 downtime_ms: 2_000_000,
                 ..config
             },
@@ -139,8 +141,8 @@ impl Wait {
         }
     }
 
-    /// A moment more; `false` when it has been long enough. The harness hears of it now and then, which
-    /// would take silence for death.
+    /// A moment more; `false` when it has been long enough. The harness hears of it now and then,
+    /// which would take silence for death.
     fn goes_on(&mut self, what: &str) -> bool {
         let elapsed = self.begin.elapsed();
         if elapsed - self.said > Duration::from_secs(20) {
@@ -208,8 +210,8 @@ impl Vm {
             .args(["-kernel", "/work/Image", "-initrd", "/work/initrd.gz"])
             .arg("-append")
             .arg(format!(
-                // Each letter on the console is an exit to QEMU: not all that is said at boot. And the
-                // kernel's own tests of the engines are of other cases (twin.*).
+                // Each letter on the console is an exit to QEMU: not all that is said at boot. And
+                // the kernel's own tests of the engines are of other cases (twin.*).
                 "console=ttyAMA0 loglevel=6 panic=-1 cryptomgr.notests=1 acc.engine={} acc.every={} \
                  acc.memory={} acc.written={}",
                 config.engines, config.every, config.known_mb, config.written
@@ -425,7 +427,7 @@ impl Vm {
         Ok(())
     }
 
-    /// Waits till the migration has ended, one way or another.
+    /// Waits until the migration has ended, one way or another.
     pub fn migrated(&mut self) -> Result<Outcome> {
         self.migrated_with(|_| ())
     }
@@ -449,7 +451,7 @@ impl Vm {
         }
     }
 
-    /// Waits till a guest has come in, and its VFs are what they were.
+    /// Waits until a guest has come in, and its VFs are what they were.
     pub fn came_in(&mut self) -> Result<()> {
         let mut wait = Wait::new(self.config.memory_mb);
         while self.qmp("query-status", json!({}))?["status"] == "inmigrate" {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The sequence of register accesses, mailbox commands and doorbells of our driver beside that of the
-//! kernel's C driver (hisi_acc_vfio_pci of Linux 7.2). Where they differ stands in one list, with the
-//! reasons: [`list`].
+//! The sequence of register accesses, mailbox commands and doorbells of our driver beside that of
+//! the kernel's C driver (hisi_acc_vfio_pci of Linux 7.2). Where they differ stands in one list,
+//! with the reasons: [`list`].
 //!
-//! The cases `beside_c.*` let both drivers migrate a VF from the same state and compare the logs of the
-//! device model. A difference that is not in the list fails the case, and so does an entry that does
-//! not show.
+//! The cases `beside_c.*` let both drivers migrate a VF from the same state and compare the logs of
+//! the device model. A difference that is not in the list fails the case, and so does an entry that
+//! does not show.
 
 pub mod diff;
 pub mod line;
@@ -106,8 +106,8 @@ impl SetUp {
     }
 }
 
-/// A difference. Accesses are named without the value that they read. A star at the end stands for any
-/// value that is written, `{engine}` for the status register of the engine.
+/// A difference. Accesses are named without the value that they read. A star at the end stands for
+/// any value that is written, `{engine}` for the status register of the engine.
 pub struct Difference {
     pub id: &'static str,
     pub arcs: &'static [Arc],
@@ -189,8 +189,8 @@ fn fits(set_up: &SetUp, pattern: &str, what: &str) -> bool {
     }
 }
 
-/// Compares the accesses of both drivers in an arc. Returns a text of the differences that are not in the
-/// list, and of the entries that do not show. Adds the entries that show to `seen`.
+/// Compares the accesses of both drivers in an arc. Returns a text of the differences that are not
+/// in the list, and of the entries that do not show. Adds the entries that show to `seen`.
 pub fn compare(
     arc: Arc,
     set_up: &SetUp,

@@ -270,19 +270,20 @@ impl Twin {
         Ok(counts)
     }
 
-    /// Has the engine do `n` more jobs of a VF and hold the next one until [`Twin::release_jobs`] is
-    /// called or the VF is paused.
+    /// Has the engine do `n` more jobs of a VF and hold the next one until [`Twin::release_jobs`]
+    /// is called or the VF is paused.
     pub fn hold_jobs(&self, vf: usize, n: usize) -> Result<()> {
         self.fault(&format!("vf{}", vf + 1), &format!("hold-jobs {n}"))
     }
 
-    /// Ends what [`Twin::hold_jobs`] has begun. What the VF then does is done before the next answer.
+    /// Ends what [`Twin::hold_jobs`] has begun. What the VF then does is done before the next
+    /// answer.
     pub fn release_jobs(&self, vf: usize) -> Result<()> {
         self.fault(&format!("vf{}", vf + 1), "hold-jobs off")
     }
 
-    /// Resets of all functions since the mark, and their ends, in order: of which function, and whether it
-    /// ended. A reset has ended when the configuration space is first read after it.
+    /// Resets of all functions since the mark, and their ends, in order: of which function, and
+    /// whether it ended. A reset has ended when the configuration space is first read after it.
     pub fn resets(&self) -> Result<Vec<(String, bool)>> {
         self.ask("ledger resets")?
             .lines()

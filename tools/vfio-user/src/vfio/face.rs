@@ -81,7 +81,8 @@ impl Device {
 
     /// `VFIO_DEVICE_GET_PCI_HOT_RESET_INFO`: where the functions are that would be reset.
     pub fn hot_reset_info(&self) -> Result<Vec<u32>> {
-        // struct vfio_pci_hot_reset_info with room for more functions than there are, two words each
+        // struct vfio_pci_hot_reset_info with room for more functions than there are, two words
+        // each
         let mut arg = vec![0u32; 3 + 2 * 256];
         arg[0] = (arg.len() * 4) as u32;
         // SAFETY: The buffer is as long as its first word says.

@@ -292,7 +292,7 @@ impl Workload {
         Ok(completions.len())
     }
 
-    /// Waits till nothing is on its way.
+    /// Waits until nothing is on its way.
     pub fn finish(&mut self, qm: &mut Qm, memory: &Memory) -> Result<()> {
         const LIMIT: Duration = Duration::from_secs(10);
         let mut patience = Patience::new(LIMIT);

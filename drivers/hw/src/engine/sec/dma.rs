@@ -22,13 +22,14 @@
 //!   read. Its length is not to be relied on: the requests of a hash in parts have the length 0 or
 //!   1 and write the hash's whole state, of which the longest is that of SHA-512.
 //! - The in-tree driver works out the next initial value by itself (`sec_update_iv()`) and maps it
-//!   `DMA_TO_DEVICE` where it maps it for a request (`sec_cipher_map()`), so the engine does not seem
-//!   to write any back. That is of the modes of that driver; for all others nobody says so, and a
-//!   page costs little.
+//!   `DMA_TO_DEVICE` where it maps it for a request (`sec_cipher_map()`), so the engine does not
+//!   seem to write any back. That is of the modes of that driver; for all others nobody says so,
+//!   and a page costs little.
 //!
-//! Not understood: scenes other than none, IPsec (which is what UADK says for what is plain), stream
-//! and storage; in them padding, checksums, headers, keys that are wrapped or from elsewhere,
-//! initial values that the engine makes, and addresses that are neither flat nor lists (`SEC_PRP`).
+//! Not understood: scenes other than none, IPsec (which is what UADK says for what is plain),
+//! stream and storage; in them padding, checksums, headers, keys that are wrapped or from
+//! elsewhere, initial values that the engine makes, and addresses that are neither flat nor lists
+//! (`SEC_PRP`).
 
 use super::SQE_SIZE;
 use crate::dma::{

@@ -123,8 +123,8 @@ fn type3_layout() {
     assert_eq!(Sqe(bytes).tag(), le64(&bytes, 8));
 }
 
-/// The bits of `auth_mac_key`: `SEC_MAC_OFFSET_V3`, `SEC_AKEY_OFFSET_V3`, `SEC_AUTH_ALG_OFFSET_V3`; and
-/// those of `bd_param`.
+/// The bits of `auth_mac_key`: `SEC_MAC_OFFSET_V3`, `SEC_AKEY_OFFSET_V3`, `SEC_AUTH_ALG_OFFSET_V3`;
+/// and those of `bd_param`.
 #[test]
 fn type3_fields_of_words() {
     let mut sqe = Sqe([0; SQE_SIZE]);

@@ -12,9 +12,10 @@
 //! | 24, 25 | `literals_addr`, with LZ77 and SQE type 3 | as many bytes as `dw13` says |
 //! | 22, 23 | `stream_ctx_addr`: the state between the requests of a stream | [`CONTEXT_SIZE`] |
 //!
-//! Not understood: what stands in 5, 6, 10 to 12 (DIF), in 16, 17 (`comp_head_addr`), in bits 31..16
-//! of 9 (padding of the output), and the keys of SQE type 0: it changes how much is written, or
-//! names another buffer. No driver sets it but UADK's v1, on behalf of a program that asks for it.
+//! Not understood: what stands in 5, 6, 10 to 12 (DIF), in 16, 17 (`comp_head_addr`), in bits
+//! 31..16 of 9 (padding of the output), and the keys of SQE type 0: it changes how much is written,
+//! or names another buffer. No driver sets it but UADK's v1, on behalf of a program that asks for
+//! it.
 
 use super::SQE_WORDS;
 use crate::dma::{
@@ -38,8 +39,8 @@ pub(crate) const DECODER: Decoder = Decoder {
     identity: |sqe, fresh| identity(&sqe_words(sqe).ok()?, fresh),
 };
 
-/// The size of a stream context, in bytes: `HW_CTX_SIZE` of UADK's first `drv/hisi_comp.h`, of which
-/// it keeps 64 bytes to itself.
+/// The size of a stream context, in bytes: `HW_CTX_SIZE` of UADK's first `drv/hisi_comp.h`, of
+/// which it keeps 64 bytes to itself.
 const CONTEXT_SIZE: u64 = 64 << 10;
 
 /// Guess: the engine could write whole lines of so many bytes, and so beyond what it produced.
@@ -139,8 +140,8 @@ fn produced(words: &[u32; SQE_WORDS]) -> Option<u64> {
     }
 }
 
-/// What an engine reads of an entry, and does not write, as far as drivers show: lengths, what is asked
-/// for, addresses, tag.
+/// What an engine reads of an entry, and does not write, as far as drivers show: lengths, what is
+/// asked for, addresses, tag.
 const READ: [core::ops::RangeInclusive<usize>; 4] = [4..=4, 7..=9, 13..=14, 16..=27];
 /// What it writes: `consumed`, `produced`, the status in dw3
 const WRITTEN: core::ops::RangeInclusive<usize> = 0..=3;

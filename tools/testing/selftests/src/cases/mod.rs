@@ -309,8 +309,8 @@ const RUST_REMARKS: &[(&str, RemarkCase)] = &[
     ),
 ];
 
-/// Whether the driver tracks what its VFs write (`VFIO_DEVICE_FEATURE_DMA_LOGGING_START`): the cases
-/// that are for that are not named before.
+/// Whether the driver tracks what its VFs write (`VFIO_DEVICE_FEATURE_DMA_LOGGING_START`): the
+/// cases that are for that are not named before.
 const DIRTY_TRACKING: bool = true;
 
 /// The same for both, where it does.
@@ -319,8 +319,8 @@ const TRACKED: &[(&str, RemarkCase)] = &[
     ("dirty.qemu_precopy", dirty::qemu::qemu_precopy),
 ];
 
-/// Suites whose cases run on accelerators of each generation that migrates: those of a later one than
-/// the first with its name behind theirs (`:v5`), in guests of their own.
+/// Suites whose cases run on accelerators of each generation that migrates: those of a later one
+/// than the first with its name behind theirs (`:v5`), in guests of their own.
 const EACH_GENERATION: &[&str] = &[
     "twin.",
     "migration.",
@@ -337,7 +337,8 @@ const EACH_GENERATION: &[&str] = &[
     "debugfs.",
 ];
 
-/// Cases of these that run on the first generation only, V3: what differs between the generations plays no part in them.
+/// Cases of these that run on the first generation only, V3: what differs between the generations
+/// plays no part in them.
 const ON_THE_FIRST: &[&str] = &[
     "dirty.qemu_",
     "dirty.hostile_many_vfs",
@@ -354,8 +355,8 @@ const ON_THE_FIRST: &[&str] = &[
     "fault.write_back_stops:c",
     // The mailbox is the VF's own on both generations, and the case waits for timeouts.
     "fault.mailbox_busy",
-    // Files, module references and locks belong to the VFIO layer, which knows no generations. Each case
-    // repeats the same many times.
+    // Files, module references and locks belong to the VFIO layer, which knows no generations. Each
+    // case repeats the same many times.
     "debugfs.while_migrating",
     "lifetime.fd_outlives_module",
     "lifetime.modules",

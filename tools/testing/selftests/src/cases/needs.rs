@@ -14,16 +14,17 @@ const NEEDS: &[(&str, &str)] = &[
     ("link.pf_unbind", SRIOV_UNLOCKED),
     ("lifetime.pf_unbind", SRIOV_UNLOCKED),
     ("lifetime.modules", SRIOV_UNLOCKED),
-    // kmemleak finds at its guest's end what it shows: the files that the C driver leaves behind (D6).
+    // kmemleak finds at its guest's end what it shows: the files that the C driver leaves behind
+    // (D6).
     ("lifetime.save_fails:c", "\tflavour="),
     // It takes a spinlock below the raw one of PCI configuration space.
     (
         "twin.aer_inject",
         "\tknown=BUG: Invalid wait context @ aer_inj_read_config+",
     ),
-    // QEMU runs in the guest, and guests in that: with the kernel that the guest has, which with KASAN
-    // is too much for an emulated machine in an emulated machine. The kernel's own tests of the engines
-    // take long.
+    // QEMU runs in the guest, and guests in that: with the kernel that the guest has, which with
+    // KASAN is too much for an emulated machine in an emulated machine. The kernel's own tests of
+    // the engines take long.
     (
         "qemu.",
         "\tnested\tmemory=3G\tflavour=\tkernel=cryptomgr.notests=1",
@@ -86,9 +87,9 @@ const ATOMIC: &str =
 /// What the SMMU says then: F_TRANSLATION.
 const UNMAPPED: &str = "\tallow=smmuv3: event 0x10 received";
 
-/// What lockdep says of the C driver, in whatever case it resets a VF after migration data went through:
-/// it takes its state's lock below memory_lock when the VF is reset, and faults pages in, which takes
-/// memory_lock, below that of its migration file, which is below the state's.
+/// What lockdep says of the C driver, in whatever case it resets a VF after migration data went
+/// through: it takes its state's lock below memory_lock when the VF is reset, and faults pages in,
+/// which takes memory_lock, below that of its migration file, which is below the state's.
 const C_LOCK_CYCLE: &str =
     "\tknown=WARNING: possible circular locking dependency @ hisi_acc_vf_pci_aer_reset_done+";
 

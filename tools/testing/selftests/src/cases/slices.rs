@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Tests that the harness understands the needs of each case, and that CI runs each case in the plain
-//! suite or in a slice (tools/kernel/flavours).
+//! Tests that the harness understands the needs of each case, and that CI runs each case in the
+//! plain suite or in a slice (tools/kernel/flavours).
 
 use acc_cases::{case::Case, flavours::Flavours};
 

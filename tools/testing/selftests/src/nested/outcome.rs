@@ -17,7 +17,7 @@ pub struct Bytes {
 pub struct Outcome {
     pub status: String,
     pub error: String,
-    /// From the stop of the vCPUs till the target has loaded all
+    /// From the stop of the vCPUs until the target has loaded all
     pub downtime_ms: u64,
     pub total_ms: u64,
     /// The whole stream
@@ -28,8 +28,8 @@ pub struct Outcome {
     pub vfio: Bytes,
     /// How often it was asked which pages are dirty
     pub iterations: u64,
-    /// Pages of 4 KiB that became dirty in a second, as it was last told; QEMU tells it of iterations
-    /// that take longer than a second
+    /// Pages of 4 KiB that became dirty in a second, as it was last told; QEMU tells it of
+    /// iterations that take longer than a second
     pub dirty_rate: Option<u64>,
     /// How many pages were dirty by what VFs had written, each time it was asked
     pub vf_dirty: Vec<u64>,

@@ -2,9 +2,9 @@
 
 //! Register accesses as lines that two drivers can be compared by.
 //!
-//! What is normalized is in this file: the two halves of a mailbox access are one, an access through
-//! the window of V5 is one of the function whose registers are there, and a read that found a register
-//! not ready yet is left out if the same register is read again right after it.
+//! What is normalized is in this file: the two halves of a mailbox access are one, an access
+//! through the window of V5 is one of the function whose registers are there, and a read that found
+//! a register not ready yet is left out if the same register is read again right after it.
 
 use crate::twin::Access;
 use hisi_acc_hw::{

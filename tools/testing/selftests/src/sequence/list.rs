@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where the two sequences differ, and why. `Documentation/driver-api/sequence.rst` is made of this list
-//! (`acc-selftest sequence`).
+//! Where the two sequences differ, and why. `Documentation/driver-api/sequence.rst` is made of this
+//! list (`acc-selftest sequence`).
 
 use crate::sequence::{Arc, Count, Difference, When};
 
-/// The accesses that get the match data of the target: `pf_qm_get_qp_num()`, and the isolation of queues.
+/// The accesses that get the match data of the target: `pf_qm_get_qp_num()`, and the isolation of
+/// queues.
 const MATCH_DATA: &[&str] = &[
     "pf read QM_VFT_CFG_RDY",
     "pf write QM_VFT_CFG_OP_WR 0x1",
@@ -42,8 +43,8 @@ pub const ALL: &[Difference] = &[
         before: &["vf read mailbox"],
         why: "C gives its commands through hisi_qm_mb(), which first reads the error status of QM and \
               engine from the PF. This driver reads both after PAUSE, which C does as well. Before \
-              PAUSE it reads whether the guest has a driver: if PAUSE fails, only a VF with a driver \
-              is started again.",
+              PAUSE it reads whether the guest has a driver: if PAUSE fails, only a VF with a \
+              driver is started again.",
     },
     Difference {
         id: "S2",
@@ -260,8 +261,8 @@ const WAY_WHY: &str =
     "On V5 C reaches all registers of the VF through the window in BAR2 of the PF. This driver uses \
      the window only for the contexts of EQ and AEQ, which the VF itself does not show.";
 
-/// The accesses for an idle VF of the ZIP on V3, through PRE_COPY: to save it, and to make the target
-/// run from RESUMING on (without S9). First those of C, then those of this driver.
+/// The accesses for an idle VF of the ZIP on V3, through PRE_COPY: to save it, and to make the
+/// target run from RESUMING on (without S9). First those of C, then those of this driver.
 pub const SAVE: [Count; 2] = [Count { pf: 14, vf: 36 }, Count { pf: 12, vf: 39 }];
 pub const RESUME: [Count; 2] = [Count { pf: 5, vf: 36 }, Count { pf: 19, vf: 33 }];
 

@@ -94,7 +94,8 @@ impl Bare {
         Ok(produced)
     }
 
-    /// Fails if a job comes back. The device has carried out all that is due before its ledger answers.
+    /// Fails if a job comes back. The device has carried out all that is due before its ledger
+    /// answers.
     pub fn nothing_comes(&mut self) -> Result<()> {
         self.counts()?;
         self.qm.look();

@@ -19,7 +19,7 @@ use std::{
     thread,
 };
 
-/// Somebody who reads or writes a migration file a byte at a time, without end, till he gets an
+/// A process that reads or writes a migration file a byte at a time, without end, until it gets an
 /// error that is not the end for now.
 pub struct Busy {
     passes: Arc<AtomicU32>,
@@ -62,7 +62,7 @@ impl Busy {
     }
 
     /// Brings a device from RUNNING to a state, and has somebody read or write its migration data
-    /// there, `good` where he writes; `None` where that state has none.
+    /// there, `good` where it writes; `None` where that state has none.
     pub fn in_state(device: &Device, state: u32, good: &[u8]) -> Result<Option<Self>> {
         let mut file = None;
         // The saving file is PRE_COPY's, where there is one.
@@ -78,14 +78,14 @@ impl Busy {
         Ok(busy)
     }
 
-    /// Waits till he is at it.
+    /// Waits until the process is at it.
     pub fn begun(&self) -> Result<()> {
         host::wait_for("the reader or writer", || {
             self.passes.load(Ordering::Relaxed) > 3
         })
     }
 
-    /// Waits till he has gone on from here.
+    /// Waits until the process has gone on from here.
     pub fn goes_on(&self) -> Result<()> {
         let before = self.passes.load(Ordering::Relaxed);
         host::wait_for("the reader or writer to go on", || {

@@ -73,8 +73,8 @@ pub fn field<'a>(entry: &'a str, name: &str) -> &'a str {
         .map_or("", str::trim)
 }
 
-/// The entries of /proc/crypto of a module. While one is tested there is a second entry for it, whose
-/// module is the kernel's.
+/// The entries of /proc/crypto of a module. While one is tested there is a second entry for it,
+/// whose module is the kernel's.
 pub fn registered(module: &str) -> Result<Vec<(String, String)>> {
     Ok(std::fs::read_to_string("/proc/crypto")?
         .split("\n\n")
@@ -88,15 +88,15 @@ pub fn registered(module: &str) -> Result<Vec<(String, String)>> {
         .collect())
 }
 
-/// Unbinds the PF, which has no VFs any more then: that its driver takes them away when it is unbound
-/// is not these cases' business.
+/// Unbinds the PF, which has no VFs any more then: that its driver takes them away when it is
+/// unbound is not these cases' business.
 pub fn unbind(accelerator: Accelerator) -> Result<()> {
     accelerator.vfs(0)?;
     tested(accelerator)?;
     accelerator.pf()?.unbind()
 }
 
-/// Waits till none of the module's algorithms is under test: a driver that is unbound while one is
+/// Waits until none of the module's algorithms is under test: a driver that is unbound while one is
 /// cannot unregister it.
 pub fn tested(accelerator: Accelerator) -> Result<()> {
     host::wait_for("the self-tests", || {
@@ -108,8 +108,8 @@ pub fn tested(accelerator: Accelerator) -> Result<()> {
     })
 }
 
-/// The self-tests of the kernel's crypto API pass for all that the in-tree driver has to register, by
-/// what the device shows; the engine of the PF, not a fallback, did the work.
+/// The self-tests of the kernel's crypto API pass for all that the in-tree driver has to register,
+/// by what the device shows; the engine of the PF, not a fallback, did the work.
 pub fn selftest(accelerator: Accelerator) -> Result<()> {
     let twin = Twin::open_device(accelerator.name)?;
     // The tests run when the driver registers.

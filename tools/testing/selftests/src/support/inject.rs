@@ -36,8 +36,8 @@ fn prepare() -> Result<()> {
     Ok(())
 }
 
-/// `fail-nth` of this thread. The kernel counts down whatever the thread does, so that as little as can
-/// be comes between setting it and the call.
+/// `fail-nth` of this thread. The kernel counts down whatever the thread does, so that as little as
+/// can be comes between setting it and the call.
 struct Countdown(File);
 
 impl Countdown {
@@ -68,9 +68,9 @@ impl Countdown {
     }
 }
 
-/// Has `call` fail at its first allocation or copy, then at its second, and so on until none is left.
-/// Around each call, with no failures: `before`, and `after` with what came of it and which point
-/// failed, `None` in the last run, in which none did. Returns how many points there are.
+/// Has `call` fail at its first allocation or copy, then at its second, and so on until none is
+/// left. Around each call, with no failures: `before`, and `after` with what came of it and which
+/// point failed, `None` in the last run, in which none did. Returns how many points there are.
 pub fn each<C, T>(
     on: &mut C,
     mut before: impl FnMut(&mut C) -> Result<()>,

@@ -52,8 +52,8 @@ struct Level {
     came: usize,
 }
 
-/// Checks that each suite in the log has all of its planned results, that all of them passed and that none
-/// was skipped.
+/// Checks that each suite in the log has all of its planned results, that all of them passed and
+/// that none was skipped.
 pub fn passed(log: &str) -> Result<Passed> {
     let mut levels: Vec<Level> = Vec::new();
     let mut begun: Vec<&str> = Vec::new();

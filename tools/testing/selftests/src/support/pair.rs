@@ -71,8 +71,8 @@ impl Pair {
         Ok(())
     }
 
-    /// Submits jobs to VF 0 and waits for the first ones. The next one stays in the engine until the VF is
-    /// stopped or [`Pair::finish`] is called, however late that is.
+    /// Submits jobs to VF 0 and waits for the first ones. The next one stays in the engine until
+    /// the VF is stopped or [`Pair::finish`] is called, however late that is.
     pub fn work_in_flight(&mut self) -> Result<()> {
         self.bench.twin.mark()?;
         self.bench.twin.job_delay(0, SLOW_NS)?;

@@ -11,8 +11,8 @@ use std::{
     time::Duration,
 };
 
-/// Answers a message of the PF as a guest's driver does: it takes it, and has the PF look for what it
-/// says to that. Else the PF waits for it, four times 20 s (`qm_ping_all_vfs()`,
+/// Answers a message of the PF as a guest's driver does: it takes it, and has the PF look for what
+/// it says to that. Else the PF waits for it, four times 20 s (`qm_ping_all_vfs()`,
 /// `qm_wait_vf_prepare_finish()`).
 pub fn answer(device: &Device) -> Result<()> {
     let bar = device.region(2)?;
@@ -54,8 +54,8 @@ pub fn window() -> Result<bool> {
     Ok(host::has_window()? && MigRegionSel(selected).is_window())
 }
 
-/// After a reset of the PF: on V5 its driver does not select the window anew, which the model forgets
-/// (G12), unless the PF is bound anew.
+/// After a reset of the PF: on V5 its driver does not select the window anew, which the model
+/// forgets (G12), unless the PF is bound anew.
 pub fn window_again() -> Result<()> {
     if host::has_window()? && !window()? {
         crypto::unbind(host::ZIP)?;

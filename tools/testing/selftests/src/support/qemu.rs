@@ -32,7 +32,7 @@ pub fn vfs(accelerator: Accelerator, driver: Driver) -> Result<Vec<Function>> {
     Ok(vfs)
 }
 
-/// Waits till so many more jobs are done, with no error.
+/// Waits until so many more jobs are done, with no error.
 pub fn works(vm: &mut Vm, engine: &str, more: u64) -> Result<()> {
     let goal = vm.jobs(engine).0 + more;
     vm.wait_console(&format!("{goal} jobs of {engine}"), |vm| {
@@ -102,8 +102,8 @@ pub fn counts(consoles: &[String], engine: &str) -> Vec<u64> {
         .collect()
 }
 
-/// The target goes on where the source was: its memory is what it must be, no count is missing, none
-/// comes twice; and it works.
+/// The target goes on where the source was: its memory is what it must be, no count is missing,
+/// none comes twice; and it works.
 pub fn goes_on(consoles: &[String], target: &mut Vm, config: &Config) -> Result<()> {
     target.walk()?;
     for engine in config.engines.split(',') {

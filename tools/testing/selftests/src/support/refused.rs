@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Functions that do not migrate: each is what vfio-pci makes of it, and the log gives the reason once.
+//! Functions that do not migrate: each is what vfio-pci makes of it, and the log gives the reason
+//! once.
 
 use crate::support::bench::Bench;
 use acc_vfio_user::{
@@ -22,8 +23,8 @@ pub fn register(device: &Device, bar: &Region, at: u64) -> Result<u32> {
     Ok(u32::from_le_bytes(word))
 }
 
-/// The reason that the log has since `mark` for a function that does not migrate: there is one line,
-/// and no other about migration.
+/// The reason that the log has since `mark` for a function that does not migrate: there is one
+/// line, and no other about migration.
 pub fn reason(function: &Function, mark: &str) -> Result<String> {
     let log = host::log_after(mark)?;
     let lines: Vec<&str> = log

@@ -25,8 +25,8 @@ pub fn stops(pair: &Pair) -> Result<[i32; 2]> {
     Ok([direct, precopy])
 }
 
-/// With `fault` the VF cannot be stopped, which fails with `error`; without, its work goes on and it
-/// migrates.
+/// With `fault` the VF cannot be stopped, which fails with `error`; without, its work goes on and
+/// it migrates.
 pub fn no_stop(pair: &mut Pair, function: &str, fault: &str, gone: &str, error: i32) -> Result<()> {
     pair.work_in_flight()?;
     let twin = &pair.bench.twin;

@@ -30,8 +30,9 @@ pub fn loaded(device: &Device) -> Result<Vec<u8>> {
     Ok(stream)
 }
 
-/// A stream but for what a target has of its own: where its queues begin (`qp_base`), and the message
-/// interrupt, which both drivers open when they have loaded a state (`ifc_int_source`, `_mask`).
+/// A stream but for what a target has of its own: where its queues begin (`qp_base`), and the
+/// message interrupt, which both drivers open when they have loaded a state (`ifc_int_source`,
+/// `_mask`).
 pub fn comparable(stream: &[u8]) -> Vec<u8> {
     let mut stream = stream.to_vec();
     for own in [20..24, 48..56] {

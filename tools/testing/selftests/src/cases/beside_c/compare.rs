@@ -45,8 +45,8 @@ struct Ready {
     work: Option<(Qm, Workload)>,
 }
 
-/// Brings the first VF into a state, which is the same each time: no completion is consumed before all
-/// are there, so each queue in use has written one event.
+/// Brings the first VF into a state, which is the same each time: no completion is consumed before
+/// all are there, so each queue in use has written one event.
 fn set_up(set_up: &SetUp, driver: Driver) -> Result<Ready> {
     let mut bench = Bench::of(set_up.accelerator, &[driver, driver])?;
     let source = bench.open(0)?;
@@ -294,8 +294,8 @@ fn count(c: &Run, ours: &Run) -> String {
     text
 }
 
-/// Returns where two streams differ outside the fields that are expected to differ, and which of these
-/// do not differ.
+/// Returns where two streams differ outside the fields that are expected to differ, and which of
+/// these do not differ.
 fn bytes(what: &str, one: &[u8], other: &[u8], but: &[Field]) -> String {
     let is_known = |at: usize| {
         but.iter()
@@ -333,8 +333,8 @@ struct Field {
     len: usize,
 }
 
-/// Both drivers let messages of the PF in when they have loaded a VF (`qm_dev_cmd_init()`). The guest's
-/// driver here has not done so.
+/// Both drivers let messages of the PF in when they have loaded a VF (`qm_dev_cmd_init()`). The
+/// guest's driver here has not done so.
 const LOADED: &[Field] = &[Field {
     name: "ifc_int_mask",
     at: 52,
@@ -359,8 +359,8 @@ fn save_one(driver: Driver) -> Result<(Ready, Vec<u8>)> {
     Ok((ready, run.stream))
 }
 
-/// Loads what one driver saved into the same VF by the other driver, which saves it again: the bytes
-/// are equal.
+/// Loads what one driver saved into the same VF by the other driver, which saves it again: the
+/// bytes are equal.
 pub fn streams() -> Result<()> {
     let mut text = String::new();
     for (first, second) in [(Driver::Rust, Driver::C), (Driver::C, Driver::Rust)] {

@@ -86,9 +86,9 @@ fn lkdtm(point: &str) -> Result<()> {
     let direct = "/sys/kernel/debug/provoke-crash/DIRECT";
     ensure!(Path::new(direct).exists(), "no {direct}");
     let file = OpenOptions::new().write(true).open(direct)?;
-    // By a process of its own, which may not survive it. Where it holds a spinlock afterwards, a page that
-    // is not there yet would end it before the scheduler complains.
-    // SAFETY: The child makes system calls only, with memory that it has a copy of.
+    // By a process of its own, which may not survive it. Where it holds a spinlock afterwards, a
+    // page that is not there yet would end it before the scheduler complains. SAFETY: The child
+    // makes system calls only, with memory that it has a copy of.
     match unsafe { libc::fork() } {
         -1 => Err(io::Error::last_os_error().into()),
         // SAFETY: As above.

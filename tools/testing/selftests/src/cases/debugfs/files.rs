@@ -46,8 +46,8 @@ fn hex_dump(prefix: &str, bytes: &[u8]) -> String {
     bytes.chunks(16).enumerate().map(line).collect()
 }
 
-/// What the user, or an administrator past the driver, reads in the registers of a VF of ZIP that is set
-/// up and idle: the match data, and the state (`struct acc_vf_data`).
+/// What the user, or an administrator past the driver, reads in the registers of a VF of ZIP that
+/// is set up and idle: the match data, and the state (`struct acc_vf_data`).
 fn registers(pair: &Pair) -> Result<[Vec<u8>; 2]> {
     let (qm, pf) = (&pair.qm, host::pf()?);
     let vft = VftEntry::from_sqc_vft(qm.query(Command::SqcVftV2)?);
@@ -110,8 +110,8 @@ fn registers(pair: &Pair) -> Result<[Vec<u8>; 2]> {
     Ok([head.concat(), state.concat()])
 }
 
-/// What `dev_data` shows (D23). The C driver ends before the addresses; of the match data it has but
-/// whether the VF was set up when it was last saved.
+/// What `dev_data` shows (D23). The C driver ends before the addresses; of the match data it has
+/// but whether the VF was set up when it was last saved.
 fn dev_data(driver: Driver, head: &[u8], state: &[u8], works: bool) -> String {
     const SIZE: &str = "data size: 176\n";
     match driver {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `dirty.mailbox_answer`, `migration.mailbox_answer`: the driver uses the guest's own mailbox while
-//! the guest has not polled the answer to a command of its own yet.
+//! `dirty.mailbox_answer`, `migration.mailbox_answer`: the driver uses the guest's own mailbox
+//! while the guest has not polled the answer to a command of its own yet.
 
 use crate::support::{
     bench::Bench,
@@ -56,7 +56,8 @@ impl Vf {
         self.work.round(&mut self.qm, &self.bench.memory, JOBS)
     }
 
-    /// Has the driver look at the contexts, by a report or by a doorbell; how many commands it gave.
+    /// Has the driver look at the contexts, by a report or by a doorbell; how many commands it
+    /// gave.
     fn look(&mut self, by_doorbell: bool) -> Result<u64> {
         self.bench.twin.mark()?;
         match by_doorbell {
@@ -97,7 +98,8 @@ pub fn while_logging() -> Result<()> {
         vf.work.finish(&mut vf.qm, &vf.bench.memory)?;
     }
     vf.is_known("after answers")?;
-    // What a context is written to is the guest's to reuse once it has seen that the command is done.
+    // What a context is written to is the guest's to reuse once it has seen that the command is
+    // done.
     let somewhere = vf.bench.memory.alloc(4096);
     unread(
         &vf.mailbox,
@@ -157,8 +159,8 @@ fn failures(vf: &mut Vf) -> Result<()> {
     vf.is_known("after a failure of the guest's")
 }
 
-/// The guest gives one command after another, and takes each answer a while later; on another CPU it
-/// works, and QEMU asks for reports. So it goes until there were enough of both.
+/// The guest gives one command after another, and takes each answer a while later; on another CPU
+/// it works, and QEMU asks for reports. So it goes until there were enough of both.
 fn at_once(vf: &mut Vf) -> Result<()> {
     const COMMANDS: u64 = 200;
     const ASKED: u64 = 40;

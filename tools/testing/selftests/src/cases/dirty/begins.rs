@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `dirty.odd_before`, `dirty.busy_mailbox`, `dirty.error_event`, `dirty.reset_and_doorbells`: logging
-//! begins, and goes on, while the VF is not as drivers have it.
+//! `dirty.odd_before`, `dirty.busy_mailbox`, `dirty.error_event`, `dirty.reset_and_doorbells`:
+//! logging begins, and goes on, while the VF is not as drivers have it.
 
 use crate::support::logged::{covers, Logged, Vf, JOBS};
 use acc_vfio_user::{
@@ -40,8 +40,8 @@ impl Vf {
     }
 }
 
-/// Something was written beside the doorbells before logging began: until the next reset nobody knows
-/// what the VF writes.
+/// Something was written beside the doorbells before logging began: until the next reset nobody
+/// knows what the VF writes.
 pub fn odd_before() -> Result<()> {
     let mut vf = Vf::new()?;
     let bar4 = vf.device.region(4)?;
@@ -66,8 +66,8 @@ pub fn odd_before() -> Result<()> {
     Ok(())
 }
 
-/// Logging begins while a command of the guest's is not done. START does not fail, all is dirty, and the
-/// guest gets its answer.
+/// Logging begins while a command of the guest's is not done. START does not fail, all is dirty,
+/// and the guest gets its answer.
 pub fn busy_mailbox() -> Result<()> {
     let mut vf = Vf::new()?;
     let mailbox = Mailbox::new(&vf.device)?;
@@ -140,8 +140,8 @@ pub fn error_event() -> Result<()> {
     vf.is_known(&log, "after the reset")
 }
 
-/// The VF is reset again and again while doorbells are rung and reports made: a doorbell that is under
-/// way is shown to the driver once more.
+/// The VF is reset again and again while doorbells are rung and reports made: a doorbell that is
+/// under way is shown to the driver once more.
 pub fn reset_and_doorbells() -> Result<()> {
     const RESETS: u64 = 10;
     let mut vf = Vf::new()?;

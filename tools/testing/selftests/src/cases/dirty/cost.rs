@@ -58,8 +58,8 @@ fn run(mode: &str, logged: bool) -> Result<Run> {
     result
 }
 
-/// With tracking off each doorbell is mapped: none is a system call. With it on each is one, and the
-/// device sees the same.
+/// With tracking off each doorbell is mapped: none is a system call. With it on each is one, and
+/// the device sees the same.
 pub fn off_is_free(_driver: Driver) -> Result<String> {
     let off = run("off", false)?;
     let idle = run("on", false)?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `dirty.hostile_rings`, `_descriptors`, `_doorbells`: one thing after another that no driver does,
-//! each done to a function that is fresh: what came before it does not make all dirty.
+//! `dirty.hostile_rings`, `_descriptors`, `_doorbells`: one thing after another that no driver
+//! does, each done to a function that is fresh: what came before it does not make all dirty.
 
 use crate::support::{
     bench::Bench,
@@ -287,8 +287,8 @@ fn random(vf: &mut Fresh) -> Result<()> {
     Ok(())
 }
 
-/// Doorbells that no driver rings, and writes that are none. Requests wait in the rings meanwhile: what
-/// the hardware makes of a doorbell is seen.
+/// Doorbells that no driver rings, and writes that are none. Requests wait in the rings meanwhile:
+/// what the hardware makes of a doorbell is seen.
 pub fn doorbells() -> Result<()> {
     let mut vf = Fresh::new()?;
     let raw = |queue, kind, index, priority| Doorbell {
@@ -303,7 +303,8 @@ pub fn doorbells() -> Result<()> {
             vf.qm.place(&vf.bench.memory, queue, &sqe.to_bytes());
         }
     };
-    // (doorbell, whether it is one that a queue takes, on the page of queue 0 and on that of queue 1)
+    // (doorbell, whether it is one that a queue takes, on the page of queue 0 and on that of queue
+    // 1)
     for (doorbell, plain) in [
         (raw(0, Kind::Sq, u16::MAX, 0), [false, false]),
         (raw(0, Kind::Sq, 0x400, 0), [false, false]),

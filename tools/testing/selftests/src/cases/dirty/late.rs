@@ -70,8 +70,9 @@ fn acknowledge(qm: &Qm, head: u16) {
     );
 }
 
-/// A user puts a new entry into a slot once he has seen the completion of the old one, and acknowledges
-/// the old one only then: of two entries of one index it is not the new one that is done.
+/// A guest puts a new entry into a slot once it has seen the completion of the old one, and
+/// acknowledges the old one only then: of two entries of one index it is not the new one that is
+/// done.
 pub fn late_completions() -> Result<()> {
     for logged_before in [true, false] {
         late_completion(logged_before).map_err(|e| format!("logged {logged_before}: {e}"))?;
@@ -122,7 +123,7 @@ fn late_completion(logged_before: bool) -> Result<()> {
 }
 
 /// A queue that the driver does not understand, and that came with a migration, at work: nobody has
-/// seen a doorbell of it, and all is dirty all the same.
+/// seen a doorbell of it, and all is dirty nevertheless.
 pub fn not_understood() -> Result<()> {
     let bench = bench(host::ZIP, 2)?;
     let (source, target) = (bench.open(0)?, bench.open(1)?);

@@ -18,8 +18,8 @@ use acc_vfio_user::{
 /// A job takes so long that it is in flight for sure.
 const SLOW_NS: u64 = 20_000_000;
 
-/// Jobs that were submitted before logging began: nobody has decoded them, so all is dirty till they
-/// are done, and no longer.
+/// Jobs that were submitted before logging began: nobody has decoded them, so all is dirty until
+/// they are done, and no longer.
 pub fn before_start() -> Result<()> {
     let mut vf = Vf::new()?;
     vf.bench.twin.hold_jobs(0, 0)?;
@@ -45,8 +45,8 @@ pub fn before_start() -> Result<()> {
     covers(&dirty, &vf.written()?, "a round")
 }
 
-/// Jobs that are complete when logging begins, but nobody has taken their completions: nothing is in
-/// flight, be it the first log of the VF or another one.
+/// Jobs that are complete when logging begins, but nobody has taken their completions: nothing is
+/// in flight, be it the first log of the VF or another one.
 pub fn untaken() -> Result<()> {
     const FEW: usize = JOBS / 2;
     let mut vf = Vf::new()?;
@@ -107,8 +107,8 @@ pub fn target_is_source() -> Result<()> {
     covers(&dirty, &Pages::written(&pair.bench.twin, "vf1")?, "a round")
 }
 
-/// What the mailbox is used for is not mediated: a context that is dumped somewhere, a queue that is
-/// made anew.
+/// What the mailbox is used for is not mediated: a context that is dumped somewhere, a queue that
+/// is made anew.
 pub fn mailbox() -> Result<()> {
     let mut vf = Vf::new()?;
     let somewhere = vf.bench.memory.alloc(4096);
@@ -228,8 +228,8 @@ pub fn ways_in() -> Result<()> {
     covers(&dirty, &vf.written()?, "with a container")
 }
 
-/// A VF that is stopped with jobs in flight, before anybody logs: it writes nothing, so that what they
-/// will write is dirty once and no more, till it runs on.
+/// A VF that is stopped with jobs in flight, before anybody logs: it writes nothing, so that what
+/// they will write is dirty once and no more, until it runs on.
 pub fn stopped() -> Result<()> {
     let mut vf = Vf::new()?;
     vf.bench.twin.job_delay(0, SLOW_NS)?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `dirty.no_memory`: an allocation or a copy fails, wherever there is one, while logging begins, while
-//! a doorbell is rung, and while it is reported. For the debug flavour.
+//! `dirty.no_memory`: an allocation or a copy fails, wherever there is one, while logging begins,
+//! while a doorbell is rung, and while it is reported. For the debug flavour.
 
 use crate::support::{
     bench::Bench,

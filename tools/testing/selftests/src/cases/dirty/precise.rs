@@ -63,13 +63,13 @@ impl Sums {
     }
 }
 
-/// Rounds of random jobs with reports at random moments. What was written between two reports is all
-/// in the second; and over a round, whose writes the ledger has from before the first of its jobs to the
-/// last, in one of them.
+/// Rounds of random jobs with reports at random moments. What was written between two reports is
+/// all in the second; and over a round, whose writes the ledger has from before the first of its
+/// jobs to the last, in one of them.
 fn random_jobs(accelerator: Accelerator, rounds: usize) -> Result<Sums> {
     const SLOTS: usize = 64;
-    /// Submissions and looks for completions between two reports, at most: each report has some pages
-    /// of rings and tables
+    /// Submissions and looks for completions between two reports, at most: each report has some
+    /// pages of rings and tables
     const OFTEN: usize = 128;
     let mut bench = bench(accelerator, 1)?;
     let device = bench.open(0)?;

@@ -8,8 +8,9 @@ use crate::{
 };
 use acc_vfio_user::{ensure, host::ZIP, Driver, Result};
 
-/// A guest of 2 GiB, most of it known, and a VF that writes to many pages: by an iommufd with QEMU's
-/// defaults; with the C driver by the legacy container, which takes all pages for dirty at any time.
+/// A guest of 2 GiB, most of it known, and a VF that writes to many pages: by an iommufd with
+/// QEMU's defaults; with the C driver by the legacy container, which takes all pages for dirty at
+/// any time.
 pub fn qemu_precopy(driver: Driver) -> Result<String> {
     let config = Config {
         memory_mb: 2048,

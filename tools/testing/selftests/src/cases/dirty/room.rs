@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `dirty.no_room`, `dirty.statistics`: what a log holds has bounds, beyond which all is dirty; and what
-//! debugfs shows of it.
+//! `dirty.no_room`, `dirty.statistics`: what a log holds has bounds, beyond which all is dirty; and
+//! what debugfs shows of it.
 
 use crate::support::{
     bench::Bench,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `dirty.address_spaces`: a process with more than one address space: the driver reads entries from
-//! the one that the device has, or from none.
+//! `dirty.address_spaces`: a process with more than one address space: the driver reads entries
+//! from the one that the device has, or from none.
 
 use crate::support::logged::{bench, covers, Logged, Pages, Vf, ARENA, PAGE};
 use acc_vfio_user::{
@@ -17,8 +17,8 @@ use hisi_acc_hw::zip::{Format, Sqe};
 const QUEUE: u16 = 0;
 const SOURCE: u32 = 64;
 
-/// A page table says nothing of its address space: with one there is no doubt, with two nothing is read.
-/// A device that is attached to one of the two by its number is read from that one.
+/// A page table says nothing of its address space: with one there is no doubt, with two nothing is
+/// read. A device that is attached to one of the two by its number is read from that one.
 pub fn address_spaces() -> Result<()> {
     let first = bench(host::ZIP, 1)?;
     let device = Device::bind(&first.vfs[0].vfio_path()?, &first.iommufd)?;
@@ -55,8 +55,8 @@ pub fn address_spaces() -> Result<()> {
     the_right_one()
 }
 
-/// Two address spaces with other memory at the same addresses, and another request at the same place
-/// of the same ring: the device is in the second.
+/// Two address spaces with other memory at the same addresses, and another request at the same
+/// place of the same ring: the device is in the second.
 fn the_right_one() -> Result<()> {
     let mut bench = bench(host::ZIP, 1)?;
     let second = bench.iommufd.empty_ioas()?;

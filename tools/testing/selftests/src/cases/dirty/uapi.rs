@@ -152,7 +152,7 @@ pub fn policy() -> Result<()> {
             "{mode}: BAR4 is mapped at {bar4:x?}"
         );
         if tracks {
-            // Who logs cannot map them; who maps them cannot log.
+            // While logging is on they cannot be mapped; once they are mapped logging cannot start.
             device.start_logging(PAGE, &[arena()])?;
             let e = errno(device.mmap(&bar2, 0x1000, 0x1000));
             ensure!(e == libc::EINVAL, "{mode}: mapped while logging: errno {e}");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `dirty.watched`: whichever way the page of the mailbox is reached, the driver sees it, and while it
-//! asks the mailbox itself nobody reaches the page.
+//! `dirty.watched`: whichever way the page of the mailbox is reached, the driver sees it, and while
+//! it asks the mailbox itself nobody reaches the page.
 
 use crate::support::logged::{Logged, Vf};
 use acc_vfio_user::{ensure, host, qm::Mailbox, vfio::Mapping, Result};
@@ -145,8 +145,8 @@ fn moved(log: &Logged, mut page: Mapping) -> Result<()> {
     Ok(())
 }
 
-/// A thread that looks at the mailbox all the time sees nothing of what the driver does there, however
-/// long that takes: it waits in a fault.
+/// A thread that looks at the mailbox all the time sees nothing of what the driver does there,
+/// however long that takes: it waits in a fault.
 fn excluded(vf: &Vf, log: &Logged) -> Result<()> {
     /// How often the driver finds the mailbox busy with a command of its own
     const POLLS: u64 = 100;

@@ -14,8 +14,8 @@ use std::io::Write;
 /// From one state to another while the VF sleeps: the errno, and where it is then.
 type Change = (u32, u32, i32, u32);
 
-/// State changes of a VF that is in D3hot, where no register can be reached. The way to RUNNING goes by
-/// RUNNING_P2P and may end there.
+/// State changes of a VF that is in D3hot, where no register can be reached. The way to RUNNING
+/// goes by RUNNING_P2P and may end there.
 const ASLEEP: &[Change] = {
     use state::*;
     const EIO: i32 = libc::EIO;
@@ -48,8 +48,8 @@ const ASLEEP: &[Change] = {
     ]
 };
 
-/// State changes of a VF that sleeps: what needs its registers fails with EIO, changes nothing, and goes
-/// well when the VF is awake.
+/// State changes of a VF that sleeps: what needs its registers fails with EIO, changes nothing, and
+/// goes well when the VF is awake.
 pub fn fault() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     for (from, to, wanted, then) in ASLEEP.iter().copied() {
@@ -72,7 +72,8 @@ pub fn fault() -> Result<()> {
         pair.finish().map_err(|e| format!("after {what}: {e}"))?;
         pair.round()?;
     }
-    // What comes to a target that sleeps is not loaded, and nothing is touched: it is when it is awake.
+    // What comes to a target that sleeps is not loaded, and nothing is touched: it is when it is
+    // awake.
     let stream = migrate::save(&pair.source, true, &mut Quiet)?;
     pair.bench.twin.mark()?;
     pair.qm.move_to(&pair.target)?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `fault.*`: the device model's faults do what they are said to, and a VF survives them. A stop that
-//! fails leaves the VF running: its jobs go on when the fault is gone.
+//! `fault.*`: the device model's faults do what they are said to, and a VF survives them. A stop
+//! that fails leaves the VF running: its jobs go on when the fault is gone.
 
 use crate::{
     support::{
@@ -117,8 +117,8 @@ fn mailbox(twin: &Twin, function: &str) -> Result<(u64, u64)> {
     Ok((reads, twin.counts()?.with_prefix(function, "mailbox.")))
 }
 
-/// Gives up on a command that is never carried out: the driver gives it once and polls. A reset of the VF
-/// helps.
+/// Gives up on a command that is never carried out: the driver gives it once and polls. A reset of
+/// the VF helps.
 pub fn mailbox_busy() -> Result<()> {
     let mut pair = pair()?;
     pair.bench.twin.mark()?;
@@ -181,8 +181,8 @@ pub fn interrupts() -> Result<()> {
         pair.bench.twin.counts()?.get("vf1", "msi") == 0,
         "an interrupt came"
     );
-    // The event was told of and the queue's doorbell is not rung, so the next job raises none either
-    // on a queue that has one unread: the driver has to look, as one with a time-out does.
+    // The event was reported and the queue's doorbell is not rung, so the next job raises none
+    // either on a queue that has one unread: the driver has to look, as one with a time-out does.
     pair.qm.look();
     pair.finish()?;
     ensure!(pair.qm.interrupts >= before, "interrupts went away");

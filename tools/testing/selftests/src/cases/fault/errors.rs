@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `fault.ras_*`, `fault.engine_*`: errors of the QM and of the engines before, during and after a stop,
-//! with each accelerator. The driver reads them in the PF's status registers
+//! `fault.ras_*`, `fault.engine_*`: errors of the QM and of the engines before, during and after a
+//! stop, with each accelerator. The driver reads them in the PF's status registers
 //! (`hisi_acc_check_int_state()` of hisi_acc_vfio_pci.c), of which each engine has its own.
 
 use crate::support::{
@@ -79,8 +79,8 @@ fn pair(accelerator: Accelerator) -> Result<Pair> {
     Pair::of(accelerator, Driver::Rust, Driver::Rust)
 }
 
-/// Fails if the driver has read the status less often than `times` since the mark. A refused stop alone
-/// does not prove it, because other registers of the engine are not 0 then, either.
+/// Fails if the driver has read the status less often than `times` since the mark. A refused stop
+/// alone does not prove it, because other registers of the engine are not 0 then, either.
 fn was_asked(pair: &Pair, of: Of, accelerator: Accelerator, times: u64) -> Result<()> {
     let status = of.status(accelerator);
     let reads = pair.bench.twin.register("pf", false, 2, status)?;
@@ -167,8 +167,8 @@ pub fn engine_after_pause() -> Result<()> {
     after_pause(Of::Engine)
 }
 
-/// D7: each engine's own register refuses the stop. Then the VFs go on. All stops come first, so that the
-/// C driver confirms the registers of all engines.
+/// D7: each engine's own register refuses the stop. Then the VFs go on. All stops come first, so
+/// that the C driver confirms the registers of all engines.
 pub fn engine_stops(driver: Driver) -> Result<()> {
     let mut pairs = Vec::new();
     for accelerator in host::ALL {

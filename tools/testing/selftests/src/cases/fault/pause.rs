@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `fault.pause_*`: PAUSE takes effect, and does not end in time: the engine is at a request that takes
-//! longer than a mailbox command may (`QM_MB_MAX_WAIT_TIMEOUT`, one second).
+//! `fault.pause_*`: PAUSE takes effect, and does not end in time: the engine is at a request that
+//! takes longer than a mailbox command may (`QM_MB_MAX_WAIT_TIMEOUT`, one second).
 
 use crate::support::pair::{Pair, JOBS};
 use acc_vfio_user::{ensure, errno, host, vfio::state, Driver, Result};
@@ -58,8 +58,8 @@ pub fn late() -> Result<()> {
     pair.round()
 }
 
-/// The VF cannot be reached when it is to go on: the error says so, and it stays paused in RUNNING. The
-/// next stop and start have it go on, and nothing is lost.
+/// The VF cannot be reached when it is to go on: the error says so, and it stays paused in RUNNING.
+/// The next stop and start have it go on, and nothing is lost.
 pub fn stays() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     at_a_long_request(&mut pair)?;

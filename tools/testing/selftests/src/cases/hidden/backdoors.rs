@@ -10,8 +10,8 @@ use crate::support::{
 use acc_vfio_user::{ensure, errno, host, vfio::state, Driver, Result};
 use std::{fs, os::unix::fs::PermissionsExt};
 
-/// `VFIO_DEVICE_GET_PCI_HOT_RESET_INFO` names the PF and all VFs, so that nobody may reset them but
-/// who has them all, which he cannot: the PF is its driver's. With vfio-pci it is the same.
+/// `VFIO_DEVICE_GET_PCI_HOT_RESET_INFO` names the PF and all VFs, so that only a process that has
+/// them all may reset them. None can: the PF is its driver's. With vfio-pci it is the same.
 pub fn hot_reset(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;
     host::modprobe("vfio-pci")?;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `hidden.*`: the upper half of BAR2 is not the user's, on any way to a region. On V5 it is, for the
-//! migration registers are in the PF: what is beyond the edge is beyond the BAR there.
+//! `hidden.*`: the upper half of BAR2 is not the user's, on any way to a region. On V5 it is, for
+//! the migration registers are in the PF: what is beyond the edge is beyond the BAR there.
 
 use crate::support::{
     bar2::{edge, refuses, untouched, PAGE},

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `hidden.ioeventfd`, `hidden.dma_buf`: ways to the bytes of a BAR that are no read, write or mapping.
+//! `hidden.ioeventfd`, `hidden.dma_buf`: ways to the bytes of a BAR that are no read, write or
+//! mapping.
 
 use crate::support::{
     bar2::{edge, untouched, PAGE},
@@ -138,8 +139,8 @@ fn answers(bench: &Bench, looks: bool, passes: bool) -> Result<()> {
     })
 }
 
-/// D1: the way that the C driver leaves open; then the answers for all of the device, with doorbells
-/// that are mediated and without.
+/// D1: the way that the C driver leaves open; then the answers for all of the device, with
+/// doorbells that are mediated and without.
 pub fn ioeventfd(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;
     hidden_half(&bench)?;
@@ -184,8 +185,8 @@ fn hidden_half(bench: &Bench) -> Result<()> {
     Ok(())
 }
 
-/// A DMA-BUF would hand part of a BAR to other devices: none is to be had, of no BAR. The kernel can:
-/// plain vfio-pci does.
+/// A DMA-BUF would hand part of a BAR to other devices: none is to be had, of no BAR. The kernel
+/// can: plain vfio-pci does.
 pub fn dma_buf(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;
     host::modprobe("vfio-pci")?;

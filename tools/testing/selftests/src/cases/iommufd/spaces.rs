@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! `iommufd.*`: a VF migrates whatever way it came open in. What is left out: the ioctls of a
-//! container on `/dev/iommu` (CONFIG_IOMMUFD_VFIO_CONTAINER), which a kernel has only where it has no
-//! containers of its own, and the kernel under test has those.
+//! container on `/dev/iommu` (CONFIG_IOMMUFD_VFIO_CONTAINER), which a kernel has only where it has
+//! no containers of its own, and the kernel under test has those.
 
 use crate::{
     hand::Hand,
@@ -63,8 +63,8 @@ pub fn detach(driver: Driver) -> Result<()> {
     let stream = save(&pair.source, true, &mut Quiet)?;
     again(&pair.source)?;
     again(&pair.target)?;
-    // A VF that sees no memory takes the stream; it works when it does. Its interrupts are to be set
-    // up after that: without an address space there is none for their messages either.
+    // A VF that sees no memory takes the stream; it works when it does. Its interrupts are to be
+    // set up after that: without an address space there is none for their messages either.
     pair.target.detach()?;
     let file = pair.target.set_state(state::RESUMING)?;
     file.ok_or("no file")?.write_all(&stream)?;

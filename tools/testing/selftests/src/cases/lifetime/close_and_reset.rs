@@ -10,12 +10,12 @@ use acc_vfio_user::{
 };
 use std::{thread, time::Duration};
 
-/// D12: userspace closes a VF, with a file open, while an administrator's reset of it ends. Both end the
-/// file: it must not happen twice.
+/// D12: userspace closes a VF, with a file open, while an administrator's reset of it ends. Both
+/// end the file: it must not happen twice.
 ///
-/// The model holds some of the resets, so that the close comes before their end. When the other ones end
-/// depends on the machine, so the case looks for that moment: after a close that came before it the next
-/// close comes later, and after one that came behind it, earlier.
+/// The model holds some of the resets, so that the close comes before their end. When the other
+/// ones end depends on the machine, so the case looks for that moment: after a close that came
+/// before it the next close comes later, and after one that came behind it, earlier.
 pub fn close_and_reset(_driver: Driver) -> Result<String> {
     const HELD: usize = 3;
     const FREE: usize = 12;
@@ -56,7 +56,8 @@ pub fn close_and_reset(_driver: Driver) -> Result<String> {
             ensure!(reset == 0, "the reset: errno {reset}");
             Ok::<_, Box<dyn std::error::Error>>(())
         })?;
-        // A close resets the VF too, unless the reset has the device lock (`vfio_pci_core_disable()`).
+        // A close resets the VF too, unless the reset has the device lock
+        // (`vfio_pci_core_disable()`).
         let early = match resets()? {
             1 => true,
             2 if !held => false,

@@ -30,8 +30,8 @@ fn holdings() -> Result<(i64, i64)> {
     Ok((files, kib("Slab:")? + kib("VmallocUsed:")?))
 }
 
-/// Waits until the holdings shrink no more, because freed memory waits for a grace period, and returns
-/// them.
+/// Waits until the holdings shrink no more, because freed memory waits for a grace period, and
+/// returns them.
 fn settled() -> Result<(i64, i64)> {
     let mut before = holdings()?;
     loop {

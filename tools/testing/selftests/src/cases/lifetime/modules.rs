@@ -99,8 +99,8 @@ enum Kept {
 }
 
 /// D4: migration files are kept over the close of their device, its unbinding and the unloading of
-/// its driver; each kind holds the layer alone, too. Not with the C driver, which looks at its device
-/// first.
+/// its driver; each kind holds the layer alone, too. Not with the C driver, which looks at its
+/// device first.
 pub fn fd_outlives_module() -> Result<()> {
     for kept in [Kept::Saving, Kept::Resuming, Kept::Both] {
         outlives(kept).map_err(|e| format!("{kept:?}: {e}"))?;
@@ -154,7 +154,8 @@ fn outlives(kept: Kept) -> Result<()> {
     host::modprobe("hisi_acc_vfio_rs")?;
     all("loaded again")?;
     drop((saving, resuming));
-    // A file is released on the way back from its close: nothing holds the layer now but the driver.
+    // A file is released on the way back from its close: nothing holds the layer now but the
+    // driver.
     delete_module("hisi_acc_vfio_rs").map_err(|e| format!("hisi_acc_vfio_rs: {e}"))?;
     delete_module("vfio_rs").map_err(|e| format!("vfio_rs: {e}"))?;
     Ok(())

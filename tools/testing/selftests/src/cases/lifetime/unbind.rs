@@ -45,8 +45,8 @@ impl Waiting {
         Self { thread, may_end }
     }
 
-    /// Gives the thread time to end, which it must not do. [`Waiting::ends`] finds an end that comes later
-    /// than that and before [`Waiting::let_go`].
+    /// Gives the thread time to end, which it must not do. [`Waiting::ends`] finds an end that
+    /// comes later than that and before [`Waiting::let_go`].
     fn waits(&self) -> bool {
         thread::sleep(host::seconds(1) / 20);
         !self.thread.is_finished()
@@ -103,13 +103,13 @@ impl User {
         })
     }
 
-    /// Waits till the user is asked to let go.
+    /// Waits until the user is asked to let go.
     fn asked(&self) -> Result<()> {
         host::wait_for("the request", || self.request.read().is_ok())
     }
 
-    /// The user lets go, not at once: what is mapped keeps the device too. `last`: it is the last one
-    /// that is waited for.
+    /// The user lets go, not at once: what is mapped keeps the device too. `last`: it is the last
+    /// one that is waited for.
     fn let_go(self, driver: Driver, waiting: &Waiting, last: bool) -> Result<()> {
         let Self {
             device,
@@ -149,7 +149,7 @@ fn again(driver: Driver) -> Result<()> {
 }
 
 /// The VF is unbound while its BARs are mapped and its migration file is read: that waits, and asks
-/// the user. He can go on meanwhile.
+/// the user. The user can go on meanwhile.
 pub fn unbind(driver: Driver) -> Result<()> {
     let mut bench = Bench::new(&[driver])?;
     let mut user = User::new(&mut bench, 0, state::PRE_COPY)?;
@@ -182,9 +182,9 @@ pub fn numvfs(driver: Driver) -> Result<()> {
     again(driver)
 }
 
-/// What comes of a state change of a VF whose PF is being unbound: the errno, and where it is then. Ours
-/// does not reach the PF's registers any more: what needs them fails, what does not is done. The C
-/// driver goes on as if nothing were, but that nothing was written in RESUMING.
+/// What comes of a state change of a VF whose PF is being unbound: the errno, and where it is then.
+/// Ours does not reach the PF's registers any more: what needs them fails, what does not is done.
+/// The C driver goes on as if nothing were, but that nothing was written in RESUMING.
 fn without_pf(driver: Driver, from: u32, to: u32) -> (i32, u32) {
     use state::*;
     if from == to {
@@ -209,7 +209,8 @@ fn without_pf(driver: Driver, from: u32, to: u32) -> (i32, u32) {
     }
 }
 
-/// What the user may try while the PF goes: each ends as it must, from where the one before has ended.
+/// What the user may try while the PF goes: each ends as it must, from where the one before has
+/// ended.
 fn try_all(driver: Driver, device: &Device) -> Result<()> {
     let states = states(driver);
     let first = device.state()?;
@@ -258,7 +259,7 @@ pub fn pf_unbind(driver: Driver) -> Result<()> {
             ensure!(waiting.waits(), "it did not wait for the user");
             try_all(driver, &user.device)?;
             let reset = errno(user.device.reset());
-            // Who unbinds holds the device lock.
+            // The process that unbinds holds the device lock.
             ensure!(reset == libc::EAGAIN, "a reset: errno {reset}");
             user.let_go(driver, &waiting, Some(from) == last)
         };

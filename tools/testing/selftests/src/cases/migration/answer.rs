@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `migration.mailbox_answer`: a state change uses the mailbox while the guest driver has not read an answer yet.
+//! `migration.mailbox_answer`: a state change uses the mailbox while the guest driver has not read
+//! an answer yet.
 
 use crate::support::{
     commands::{query, same, unread, READS},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `migration.all_queues`, `migration.cq_full`, `migration.events_wrapped`: what queues can look like when
-//! a VF is stopped.
+//! `migration.all_queues`, `migration.cq_full`, `migration.events_wrapped`: what queues can look
+//! like when a VF is stopped.
 
 use crate::support::{bench::Bench, pair::JOBS};
 use acc_vfio_user::{
@@ -116,8 +116,8 @@ pub fn all_queues(driver: Driver) -> Result<()> {
 /// A CQ of few entries.
 const SHORT: u16 = 16;
 
-/// The CQ is full, one entry being free as always, after an odd number of rounds; the other jobs wait for
-/// completions to be taken, which happens on the target.
+/// The CQ is full, one entry being free as always, after an odd number of rounds; the other jobs
+/// wait for completions to be taken, which happens on the target.
 pub fn cq_full(driver: Driver) -> Result<()> {
     let engine = &ZipQueues::<1>;
     let mut rig = Rig::new(driver, engine, JOBS, |source, bench| {
@@ -177,9 +177,9 @@ impl Rig {
     }
 }
 
-/// EQ and AEQ are in their second round: the phase of their next entries is the other one. In each there
-/// is something that nobody has looked into. The target tells of it, and writes what comes next with the
-/// right phase, in that round and the one after it.
+/// EQ and AEQ are in their second round: the phase of their next entries is the other one. In each
+/// there is something that nobody has looked into. The target tells of it, and writes what comes
+/// next with the right phase, in that round and the one after it.
 pub fn events_wrapped(driver: Driver) -> Result<()> {
     let mut rig = Rig::new(driver, &Zip, JOBS, |source, bench| {
         Qm::with_events(source, &mut bench.memory, &Zip, EVENTS, EVENTS)

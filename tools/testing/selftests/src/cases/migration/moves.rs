@@ -66,8 +66,8 @@ pub fn no_guest_driver(driver: Driver) -> Result<()> {
     work.round(&mut qm, &bench.memory, JOBS)
 }
 
-/// Twenty times, the VFs reused, work in flight each time: the engine has done one more each time, and is
-/// at the next one when the source is stopped.
+/// Twenty times, the VFs reused, work in flight each time: the engine has done one more each time,
+/// and is at the next one when the source is stopped.
 pub fn back_and_forth(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     for n in 0..20 {
@@ -164,8 +164,8 @@ pub fn v1_stream(driver: Driver) -> Result<()> {
     pair.round()
 }
 
-/// A stream of a driver with a newer minor version is taken (H7); of another major one it is not, see
-/// [`refused_stream`].
+/// A stream of a driver with a newer minor version is taken (H7); of another major one it is not,
+/// see [`refused_stream`].
 pub fn newer_minor(driver: Driver) -> Result<()> {
     const MINOR: usize = 30;
     let mut pair = Pair::new(driver, driver)?;
@@ -177,8 +177,8 @@ pub fn newer_minor(driver: Driver) -> Result<()> {
     pair.round()
 }
 
-/// Offers streams with something wrong in them: what, where, with what. `write()` has `write` for it,
-/// then it is refused when it is loaded, and no register is written.
+/// Offers streams with something wrong in them: what, where, with what. `write()` has `write` for
+/// it, then it is refused when it is loaded, and no register is written.
 fn offer_wrong(pair: &Pair, good: &[u8], wrong: &[(&str, usize, &[u8])], write: i32) -> Result<()> {
     for (what, at, bytes) in wrong {
         let mut stream = good.to_vec();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `migration.interrupt_pending`, `migration.error_pending`: the target raises interrupts for events that
-//! the source has raised them for, and that the guest driver has not handled.
+//! `migration.interrupt_pending`, `migration.error_pending`: the target raises interrupts for
+//! events that the source has raised them for, and that the guest driver has not handled.
 //! `migration.interrupt_carried`: the source raises these interrupts once more while it is saved.
 
 use crate::support::pair::{Pair, JOBS};
@@ -67,9 +67,9 @@ pub fn error_pending(driver: Driver) -> Result<()> {
 }
 
 /// D24: the source rings the doorbells of EQ and AEQ with the heads that it has saved
-/// (`vf_qm_xeqc_save()`). An interrupt that the guest has not taken yet is raised again and moves with
-/// the guest's interrupt controller. The target raises none here (the alternative of guess G9), so the
-/// guest would wait for ever without these doorbells.
+/// (`vf_qm_xeqc_save()`). An interrupt that the guest has not taken yet is raised again and moves
+/// with the guest's interrupt controller. The target raises none here (the alternative of guess
+/// G9), so the guest would wait for ever without these doorbells.
 pub fn interrupt_carried(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     pair.bench.twin.fault("vf2", "silent-load on")?;

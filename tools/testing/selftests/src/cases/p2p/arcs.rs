@@ -24,7 +24,8 @@ const ALL: [u32; 7] = [
     PRE_COPY_P2P,
 ];
 
-/// Jobs that a VF has to do while it goes from one state to another; the engine holds all but the first.
+/// Jobs that a VF has to do while it goes from one state to another; the engine holds all but the
+/// first.
 const JOBS: u64 = 8;
 
 fn what(from: u32, to: u32) -> String {
@@ -138,8 +139,8 @@ fn step(pair: &Pair, way: &mut Way, from: u32, to: u32) -> Result<()> {
     }
 }
 
-/// One pair of states, with jobs in flight: the file comes where it should, all jobs come back once the
-/// VF is in RUNNING again.
+/// One pair of states, with jobs in flight: the file comes where it should, all jobs come back once
+/// the VF is in RUNNING again.
 fn busy(pair: &mut Pair, from: u32, to: u32) -> Result<()> {
     pair.bench.twin.mark()?;
     pair.bench.twin.hold_jobs(0, 1)?;
@@ -151,7 +152,8 @@ fn busy(pair: &mut Pair, from: u32, to: u32) -> Result<()> {
     let mut way = reach(pair, from)?;
     // The first PAUSE has ended the order.
     pair.bench.twin.hold_jobs(0, 0)?;
-    // A transfer that has begun is not begun again; what was written is loaded in STOP, and nothing was.
+    // A transfer that has begun is not begun again; what was written is loaded in STOP, and nothing
+    // was.
     let refused = match (from, to) {
         _ if from == to => false,
         (STOP_COPY, PRE_COPY | PRE_COPY_P2P) => true,
@@ -198,8 +200,8 @@ fn busy(pair: &mut Pair, from: u32, to: u32) -> Result<()> {
     Ok(())
 }
 
-/// From each state to each: what `vfio_mig_get_next_state()` lets through ends there, what it does not
-/// changes nothing, and the VF does the rest of its work afterwards.
+/// From each state to each: what `vfio_mig_get_next_state()` lets through ends there, what it does
+/// not changes nothing, and the VF does the rest of its work afterwards.
 pub fn arcs() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     let mut done = 0;

@@ -27,8 +27,9 @@ fn done(pair: &Pair, vf: &str) -> Result<(u64, u64)> {
     Ok((counts.get(vf, "jobs_done"), counts.get(vf, "dma_writes")))
 }
 
-/// Brings a source to `quiet` that has some jobs done and most not, and hands it some more there: their
-/// doorbells come through, and it does nothing. How many jobs it had done, and the file of PRE_COPY.
+/// Brings a source to `quiet` that has some jobs done and most not, and hands it some more there:
+/// their doorbells come through, and it does nothing. How many jobs it had done, and the file of
+/// PRE_COPY.
 fn rest(pair: &mut Pair, work: u32, quiet: u32) -> Result<(u64, Option<File>)> {
     let rung =
         |pair: &Pair| -> Result<u64> { Ok(pair.bench.twin.counts()?.get("vf1", "doorbell.sq")) };
@@ -70,9 +71,9 @@ const QUIET: [(u32, u32); 2] = [
     (state::PRE_COPY, state::PRE_COPY_P2P),
 ];
 
-/// In P2P the VF works at nothing and writes nothing, whatever was queued before and is queued then;
-/// back in RUNNING or PRE_COPY it does all of it. What was queued in P2P is part of what is saved: the
-/// target does it, who is told nothing more.
+/// In P2P the VF works at nothing and writes nothing, whatever was queued before and is queued
+/// then; back in RUNNING or PRE_COPY it does all of it. What was queued in P2P is part of what is
+/// saved: the target does it, who is told nothing more.
 pub fn quiet() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     for (work, quiet) in QUIET {

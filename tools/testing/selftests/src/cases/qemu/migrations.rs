@@ -18,7 +18,8 @@ use acc_vfio_user::{
 };
 use serde_json::json;
 
-/// By a group and container, as QEMU migrates by default; with the C driver all of RAM goes at the end.
+/// By a group and container, as QEMU migrates by default; with the C driver all of RAM goes at the
+/// end.
 pub fn legacy_precopy(driver: Driver) -> Result<String> {
     let config = Config::of(driver);
     let outcome = migrate(ZIP, driver, &config)?;
@@ -28,7 +29,7 @@ pub fn legacy_precopy(driver: Driver) -> Result<String> {
     Ok(outcome.to_string())
 }
 
-/// Stopped before it moves: no PRE_COPY. It stays stopped till it is told to go on.
+/// Stopped before it moves: no PRE_COPY. It stays stopped until it is told to go on.
 pub fn stop_copy_only(driver: Driver) -> Result<String> {
     stopped(driver, &Config::of(driver))
 }

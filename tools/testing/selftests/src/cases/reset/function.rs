@@ -23,7 +23,7 @@ use std::{
     thread,
 };
 
-/// Who resets.
+/// The process that resets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// `VFIO_DEVICE_RESET`
@@ -160,8 +160,8 @@ pub fn interlock(driver: Driver) -> Result<()> {
             ensure!(n == EACH, "{vf}: {n} resets, ended: {ended}");
         }
     }
-    // Each one has ended before the next one begins. `pcie_flr()` reads no configuration space while it
-    // waits for the function to complete its reset.
+    // Each one has ended before the next one begins. `pcie_flr()` reads no configuration space
+    // while it waits for the function to complete its reset.
     for pair in resets.chunks(2) {
         ensure!(
             matches!(pair, [(first, false), (second, true)] if first == second),

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `reset.pf*`: the PF is reset, and takes the state of its VFs with it, in whatever state they are;
-//! `reset.aer`: it has an error, and recovers, and takes nothing.
+//! `reset.pf*`: the PF is reset, and takes the state of its VFs with it, in whatever state they
+//! are; `reset.aer`: it has an error, and recovers, and takes nothing.
 
 use crate::{
     differences::states,
@@ -37,8 +37,8 @@ impl Vf {
         })
     }
 
-    /// As after a reset of the VF: the file has ended, before anybody asks for the state, and that is
-    /// RUNNING.
+    /// As after a reset of the VF: the file has ended, before anybody asks for the state, and that
+    /// is RUNNING.
     fn was_reset(&mut self) -> Result<()> {
         if let Some(busy) = self.busy.take() {
             let error = busy.ended()?;
@@ -115,7 +115,8 @@ pub fn function(driver: Driver) -> Result<()> {
 fn again(pair: &mut Pair, vfs: Vec<Vf>) -> Result<()> {
     let moved = host::has_window()? && !window()?;
     for vf in vfs {
-        // After a reset of the PF: what of the VFs' configuration a guest's driver restores by itself.
+        // After a reset of the PF: what of the VFs' configuration a guest's driver restores by
+        // itself.
         vf.device.reset()?;
         pair.target.reset()?;
         pair.source = vf.device;
@@ -141,7 +142,7 @@ fn again(pair: &mut Pair, vfs: Vec<Vf>) -> Result<()> {
 const MEMORY: u16 = 1 << 1;
 
 /// Its controller is to be reset for an error, for which the driver needs ACPI: so the PF is left
-/// stopped, and no VF of it migrates till it is bound anew.
+/// stopped, and no VF of it migrates until it is bound anew.
 pub fn controller(driver: Driver) -> Result<()> {
     let mark = "acc-selftest: an error that needs a reset, with VFs";
     let seen = reset_in_each_state(driver, |bench| {
@@ -171,8 +172,9 @@ pub fn controller(driver: Driver) -> Result<()> {
     pair.round()
 }
 
-/// An error of the PF that is not fatal: PCI asks the drivers of all functions below the port, those of
-/// the VFs among them, and nothing is reset. Each VF stays in its state, and its file goes on.
+/// An error of the PF that is not fatal: PCI asks the drivers of all functions below the port,
+/// those of the VFs among them, and nothing is reset. Each VF stays in its state, and its file goes
+/// on.
 pub fn aer(driver: Driver) -> Result<()> {
     let All {
         mut pair, mut vfs, ..

@@ -153,7 +153,8 @@ pub fn threads(driver: Driver) -> Result<()> {
 }
 
 /// A reset comes while a state change is under way, at each of its mailbox commands: both end, the
-/// state is RUNNING, the file has ended, and the VF can be used. The command is out until the reset.
+/// state is RUNNING, the file has ended, and the VF can be used. The command is out until the
+/// reset.
 pub fn in_change(driver: Driver) -> Result<()> {
     use Command::{CqcBt, PauseQm, SqcBt};
     let mut pair = Pair::new(driver, driver)?;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `reset.pf_unseen`, `reset.without_turn`: resets of the PF of which nobody tells, and that take long.
+//! `reset.pf_unseen`, `reset.without_turn`: resets of the PF of which nobody tells, and that take
+//! long.
 
 use crate::{
     differences::states,
@@ -18,8 +19,9 @@ use acc_vfio_user::{
 use hisi_acc_hw::regs;
 use std::{io::Read, thread, time::Duration};
 
-/// Nobody asks for a state or touches a file until the PF is back: that it was reset is known since it is
-/// looked at from time to time. Whoever asks first is told, be it by the file or by the state.
+/// Nobody asks for a state or touches a file until the PF is back: that it was reset is known since
+/// it is looked at from time to time. Whoever asks first is told, be it by the file or by the
+/// state.
 pub fn pf_unseen() -> Result<()> {
     {
         let bench = Bench::new(&[Driver::Rust; VFS])?;
@@ -62,9 +64,9 @@ pub fn pf_unseen() -> Result<()> {
     pair.round()
 }
 
-/// A reset of a VF waits its turn, but no longer than a minute. The PF, to which no VF's driver answers,
-/// keeps the turn for more: twice 20 s before its own reset, and twice after it. The VF that does not
-/// wait gives nothing back that is not its own.
+/// A reset of a VF waits its turn, but no longer than a minute. The PF, to which no VF's driver
+/// answers, keeps the turn for more: twice 20 s before its own reset, and twice after it. The VF
+/// that does not wait gives nothing back that is not its own.
 pub fn without_turn() -> Result<()> {
     let bench = Bench::new(&[Driver::Rust; VFS])?;
     let [first, second] = [bench.open(0)?, bench.open(1)?];

@@ -33,8 +33,8 @@ fn reload(parameters: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Each arc that such a device has and others have not; the same parameters are not for the cases that
-/// come after.
+/// Each arc that such a device has and others have not; the same parameters are not for the cases
+/// that come after.
 pub fn without_p2p() -> Result<()> {
     reload(&["p2p=0", "precopy=1"])?;
     let checked = arcs();

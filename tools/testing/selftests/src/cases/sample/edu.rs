@@ -242,8 +242,8 @@ pub fn edu_bad_stream() -> Result<()> {
     target.expect("the good stream", source.see()?, state::RUNNING)
 }
 
-/// Where edu can be reset that ends a transfer, and where it cannot the next user finds it clean all
-/// the same. edu's registers do not mind a reset.
+/// Where edu can be reset that ends a transfer, and where it cannot the next user finds it clean,
+/// too. edu's registers do not mind a reset.
 pub fn edu_reset() -> Result<()> {
     let iommufd = Iommufd::new()?;
     let (root, port) = functions()?;

@@ -143,7 +143,7 @@ pub fn precopy_end(driver: Driver) -> Result<()> {
     Ok(())
 }
 
-/// The user closes the file early, in each phase: the device goes on all the same.
+/// The user closes the file early, in each phase: the device goes on.
 pub fn closed(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     drop(pair.source.set_state(state::PRE_COPY)?);

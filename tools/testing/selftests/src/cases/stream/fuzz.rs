@@ -72,10 +72,7 @@ fn offer(pair: &Pair, good: &[u8], stream: &[u8]) -> Result<Fate> {
     let error = errno(target.set_state(state::STOP));
     if error != 0 {
         ensure!(error == libc::EINVAL, "RESUMING -> STOP: errno {error}");
-        ensure!(
-            touched(pair)? == 0,
-            "refused, and registers were written all the same"
-        );
+        ensure!(touched(pair)? == 0, "refused, but registers were written");
         target.reset()?;
         let now = target.state()?;
         ensure!(now == state::RUNNING, "after the reset {}", now);

@@ -11,8 +11,8 @@ use acc_vfio_user::{
 };
 use std::io::Write;
 
-/// A stream that is refused when it is loaded, a hundred times. Each refusal has a line in the log, and
-/// most of the lines are suppressed: the kernel's limit is 10 lines in 5 seconds.
+/// A stream that is refused when it is loaded, a hundred times. Each refusal has a line in the log,
+/// and most of the lines are suppressed: the kernel's limit is 10 lines in 5 seconds.
 pub fn refusals() -> Result<()> {
     const TIMES: usize = 100;
     let pair = Pair::new(Driver::Rust, Driver::Rust)?;

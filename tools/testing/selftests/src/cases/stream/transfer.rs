@@ -124,9 +124,9 @@ impl Meeting {
     }
 }
 
-/// Two readers at once, by descriptors of the same file. In each round each of them reads once, at the
-/// same time: so long as there is something for both, each gets a piece, and the two pieces are what
-/// comes next, in one order or the other.
+/// Two readers at once, by descriptors of the same file. In each round each of them reads once, at
+/// the same time: so long as there is something for both, each gets a piece, and the two pieces are
+/// what comes next, in one order or the other.
 pub fn two_readers(driver: Driver) -> Result<()> {
     const TIMES: usize = 20;
     let (pair, whole) = source(driver)?;
@@ -187,16 +187,16 @@ extern "C" fn on_signal(_: libc::c_int) {
     SIGNALS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// One read or write while signals come: what it came to, and whether one came between its begin and its
-/// end.
+/// One read or write while signals come: what it came to, and whether one came between its begin
+/// and its end.
 fn signalled(transfer: impl FnOnce() -> std::io::Result<usize>) -> (std::io::Result<usize>, bool) {
     let before = SIGNALS.load(Ordering::SeqCst);
     let result = transfer();
     (result, SIGNALS.load(Ordering::SeqCst) != before)
 }
 
-/// Does `transfer` while another thread reads or writes nothing, over and over: it has the file's lock now
-/// and then.
+/// Does `transfer` while another thread reads or writes nothing, over and over: it has the file's
+/// lock now and then.
 fn contended<R>(nothing: impl Fn() + Sync, transfer: impl FnOnce() -> R) -> R {
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
@@ -211,9 +211,9 @@ fn contended<R>(nothing: impl Fn() + Sync, transfer: impl FnOnce() -> R) -> R {
     })
 }
 
-/// Signals at any time, with a handler that restarts nothing, while another thread has the file's lock
-/// now and then: each read gives all that it was asked for, or EINTR and then nothing has moved; each
-/// write the same. So many of each were hit.
+/// Signals at any time, with a handler that restarts nothing, while another thread has the file's
+/// lock now and then: each read gives all that it was asked for, or EINTR and then nothing has
+/// moved; each write the same. So many of each were hit.
 pub fn signals(driver: Driver) -> Result<()> {
     const HIT: u32 = 10;
     const PIECES: [usize; 3] = [7, 61, WHOLE];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `topology.foreign`, `sample.edu_only`: an administrator gives a driver a device that is not in its
-//! table, which `driver_override` allows.
+//! `topology.foreign`, `sample.edu_only`: an administrator gives a driver a device that is not in
+//! its table, which `driver_override` allows.
 
 use crate::support::{
     bench::Bench,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `topology.*`: which functions migrate, by where they are; what cannot migrate is what vfio-pci makes
-//! of it, and the log says why, once. Functions that share an IOMMU group: `groups`.
+//! `topology.*`: which functions migrate, by where they are; what cannot migrate is what vfio-pci
+//! makes of it, and the log says why, once. Functions that share an IOMMU group: `groups`.
 
 use crate::support::{
     bench::{Bench, VFS},

@@ -50,8 +50,8 @@ fn is_half(device: &Device) -> Result<bool> {
     Ok(region.size == half)
 }
 
-/// V5 has them in the PF while that says so. What it says is looked at when a VF is opened; while the VF
-/// is open a change keeps it from being migrated, and from nothing else.
+/// V5 has them in the PF while that says so. What it says is looked at when a VF is opened; while
+/// the VF is open a change keeps it from being migrated, and from nothing else.
 pub fn window() -> Result<()> {
     let mark = "acc-selftest: the migration registers move";
     host::say(mark)?;

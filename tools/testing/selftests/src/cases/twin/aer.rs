@@ -59,14 +59,14 @@ pub fn aer() -> Result<()> {
     Ok(())
 }
 
-/// The kernel's own way to have an error without one in the hardware works on this machine, for a VF
-/// too: other tests build on it.
+/// The kernel's own way to have an error without one in the hardware works on this machine, for a
+/// VF too: other tests build on it.
 pub fn inject() -> Result<()> {
     host::modprobe("aer_inject")?;
     let vf = host::vfs(2)?.remove(1);
     let [bus, device, function] = vf.number()?;
-    // struct aer_error_inj: where, the bits of the uncorrectable and correctable status, the header,
-    // the domain. PCI_ERR_COR_BAD_TLP
+    // struct aer_error_inj: where, the bits of the uncorrectable and correctable status, the
+    // header, the domain. PCI_ERR_COR_BAD_TLP
     let mut error = vec![bus, device, function, 0];
     for word in [0u32, 0x40, 0, 0, 0, 0, 0] {
         error.extend(word.to_le_bytes());

@@ -55,8 +55,8 @@ fn msi(function: &Function) -> Result<u64> {
     Err("no MSI capability".into())
 }
 
-/// An interrupt that is masked in configuration space is pending, and comes when it is not masked any
-/// more.
+/// An interrupt that is masked in configuration space is pending, and comes when it is not masked
+/// any more.
 pub fn msi_masked() -> Result<()> {
     let mut bare = Bare::new()?;
     bare.submit(0);

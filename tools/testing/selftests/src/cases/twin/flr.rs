@@ -110,8 +110,8 @@ pub fn vf() -> Result<()> {
     })
 }
 
-/// FLR of the PF with its VFs under the in-tree driver: it has them stop by messages, and start again
-/// when it is back.
+/// FLR of the PF with its VFs under the in-tree driver: it has them stop by messages, and start
+/// again when it is back.
 pub fn pf() -> Result<()> {
     let mark = "acc-selftest: reset of the PFs";
     host::say(mark)?;

@@ -47,7 +47,7 @@ fn recovers(
     ensure!(!log.contains("resetting"), "{what}: a reset for it:\n{log}");
     ensure!(
         log.matches(&line).count() == 1,
-        "{what}: told of more than once:\n{log}"
+        "{what}: reported more than once:\n{log}"
     );
     ensure!(
         debugfs.number("qm/abnormal_irq")? == before + 1,
@@ -96,8 +96,8 @@ pub fn corrected() -> Result<()> {
     Ok(())
 }
 
-/// An error that needs a reset of the whole controller, for which the driver needs ACPI: it says that
-/// it has none, and leaves the device stopped. Bound anew, the device works.
+/// An error that needs a reset of the whole controller, for which the driver needs ACPI: it says
+/// that it has none, and leaves the device stopped. Bound anew, the device works.
 pub fn reset() -> Result<()> {
     let twin = Twin::open_device(host::ZIP.name)?;
     let pf = host::pf()?;
@@ -118,7 +118,8 @@ pub fn reset() -> Result<()> {
     ] {
         ensure!(log.contains(line), "the log has no '{line}':\n{log}");
     }
-    // What the driver has done on its way: memory decoding and MSI are off (qm_soft_reset_prepare()).
+    // What the driver has done on its way: memory decoding and MSI are off
+    // (qm_soft_reset_prepare()).
     let command = pf.config(4)? as u16;
     ensure!(
         command & MEMORY == 0,
