@@ -24,16 +24,21 @@
 //! says how long it is, and nothing else; so that lists, keys and inputs are read only, as no
 //! driver ever looks at them again. `Guess:` marks where drivers do not show even that much.
 
+mod limits;
+#[cfg(test)]
+pub(crate) mod ram;
 pub(crate) mod sgl;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 pub(crate) mod types;
-mod why;
+pub(crate) mod why;
 
-pub use sgl::{
+pub use limits::{
     LISTS_MAX,
-    READS_MAX as SGL_READS_MAX,
-    SGES_MAX, //
+    RANGES_MAX,
+    READS_MAX,
+    SGES_MAX,
+    SGL_READS_MAX, //
 };
 pub use types::{
     Memory,
@@ -47,11 +52,6 @@ pub use crate::engine::{
     Engine,
     SQE_MAX, //
 };
-
-/// Calls of [`Memory::read`] for one entry, at most: three buffers of SEC2 can be lists.
-pub const READS_MAX: usize = 3 * SGL_READS_MAX;
-/// Ranges of one entry, at most: each list entry can be two, and there are few that are of no list.
-pub const RANGES_MAX: usize = 3 * (SGES_MAX + 1) + 8;
 
 /// Reports to `each` every byte that the engine may write for the SQE `sqe`, except for the SQE
 /// itself, which the engine writes back.

@@ -6,6 +6,11 @@
 //! UADK's `v1/drv/hisi_qm_udrv.c`: 256 lists, 1 to 255 entries each, 64 bytes.
 
 use super::{
+    limits::{
+        CHUNK,
+        LISTS_MAX,
+        SGES_MAX, //
+    },
     types::{
         flat,
         Each,
@@ -22,20 +27,8 @@ use crate::sgl::{
     SGL_HEAD, //
 };
 
-/// Lists in a chain, at most (`HISI_ACC_SGL_NR_MAX`).
-pub const LISTS_MAX: usize = 256;
-/// Entries of one chain that are looked at, at most. The hardware takes more, but with so many that
-/// are a page each there are 16 MiB, which is as much as any engine takes at once.
-pub const SGES_MAX: usize = 4096;
 /// How a list is aligned (`HISI_ACC_SGL_ALIGN_SIZE`), in bytes.
 const ALIGN: u64 = 64;
-
-/// Entries that are read at once: a kilobyte of stack.
-const CHUNK: usize = 32;
-
-/// Calls of [`Memory::read`] for a chain, at most: for each list its head, and a chunk that is not
-/// full; and full chunks.
-pub const READS_MAX: usize = 2 * LISTS_MAX + SGES_MAX / CHUNK;
 
 /// Tells of the bytes `skip..skip + len` of a chain as [`Output::Data`] where `data` says so, and
 /// of all that stands before as [`Output::Other`]: that the engine passes over it is what the
@@ -116,11 +109,15 @@ pub(crate) fn chain(
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{
-        Ram,
-        BASE, //
-    };
     use super::*;
+    use crate::dma::{
+        limits::SGL_READS_MAX as READS_MAX,
+        ram::{
+            Ram,
+            BASE, //
+        },
+        types::Unreadable, //
+    };
     use core::cell::Cell;
 
     type Pieces = Vec<(Output, u64, u64)>;
@@ -280,7 +277,7 @@ mod tests {
     }
 
     impl Memory for Changes {
-        fn read(&self, address: u64, to: &mut [u8]) -> Result<(), super::super::Unreadable> {
+        fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Unreadable> {
             self.ram.read(address, to)?;
             let n = self.reads.get();
             self.reads.set(n + 1);

@@ -1,116 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Memory for tests of the decoders, and what is true of all of them.
+//! What is true of the decoders of all engines.
 
-use super::*;
+use super::{
+    ram::{
+        bytes,
+        put_address,
+        told,
+        Ram,
+        BASE, //
+    },
+    *,
+};
 use crate::sgl::{
     Sge,
-    SglHead,
-    SGE_SIZE,
-    SGL_HEAD, //
+    SglHead, //
 };
-use core::cell::RefCell;
 use proptest::prelude::*;
-
-/// Where memory is. Not below 4 GiB: an address that was cut to 32 bits is none.
-pub const BASE: u64 = 0x1_2340_0000;
-
-/// Plain memory. Keeps what is read of it.
-pub struct Ram {
-    bytes: Vec<u8>,
-    reads: RefCell<Vec<(u64, u64)>>,
-}
-
-impl Ram {
-    pub fn new(bytes: Vec<u8>) -> Self {
-        Self {
-            bytes,
-            reads: RefCell::new(Vec::new()),
-        }
-    }
-
-    pub fn put(&mut self, at: u64, data: &[u8]) {
-        let at = (at - BASE) as usize;
-        self.bytes[at..at + data.len()].copy_from_slice(data);
-    }
-
-    /// A list at `at`, with room for just its entries.
-    pub fn put_list(&mut self, at: u64, sges: &[(u64, u32)], next: u64) {
-        let n = sges.len() as u16;
-        let head = SglHead {
-            next,
-            in_chain: n,
-            in_sgl: n,
-            room: n,
-        };
-        self.put(at, &head.to_bytes());
-        for (n, &(address, len)) in sges.iter().enumerate() {
-            let at = at + (SGL_HEAD + n * SGE_SIZE) as u64;
-            self.put(at, &Sge { address, len }.to_bytes());
-        }
-    }
-
-    /// How many reads there were, those that failed included.
-    pub fn reads(&self) -> usize {
-        self.reads.borrow().len()
-    }
-
-    /// Whether a byte was read twice: the second time it could have been another one.
-    pub fn read_twice(&self) -> bool {
-        let mut reads = self.reads.borrow().clone();
-        reads.sort_unstable();
-        reads.windows(2).any(|two| two[0].0 + two[0].1 > two[1].0)
-    }
-}
-
-impl Memory for Ram {
-    fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Unreadable> {
-        let len = to.len() as u64;
-        self.reads.borrow_mut().push((address, len));
-        let at = address.checked_sub(BASE).ok_or(Unreadable)?;
-        let from = usize::try_from(at)
-            .ok()
-            .and_then(|at| self.bytes.get(at..)?.get(..to.len()))
-            .ok_or(Unreadable)?;
-        to.copy_from_slice(from);
-        Ok(())
-    }
-}
-
-pub type Told = Vec<(Output, u64, u64)>;
-
-/// Returns what is reported for an entry. Checks what is true of all.
-pub fn told(engine: Engine, sqe: &[u8], ram: &Ram) -> Result<Told, Why> {
-    ram.reads.borrow_mut().clear();
-    let mut told = Vec::new();
-    let result = outputs(engine, sqe, ram, &mut |output, range| {
-        assert!(range.len != 0);
-        assert!(range.address.checked_add(range.len).is_some());
-        told.push((output, range.address, range.len));
-        Ok(())
-    });
-    assert!(ram.reads() <= READS_MAX, "{} reads", ram.reads());
-    assert!(told.len() <= RANGES_MAX, "{} ranges", told.len());
-    result.map(|()| told)
-}
-
-/// Bytes of words.
-pub fn bytes(words: &[u32]) -> Vec<u8> {
-    words.iter().flat_map(|word| word.to_le_bytes()).collect()
-}
-
-/// The halves of an address into two words.
-pub fn put_address(words: &mut [u32], at: usize, address: u64) {
-    words[at] = address as u32;
-    words[at + 1] = (address >> 32) as u32;
-}
 
 #[test]
 fn an_entry_has_its_size() {
     let ram = Ram::new(Vec::new());
     for engine in Engine::ALL {
         for len in [0, 4, 32, 63, 64, 65, 127, 128, 129] {
-            let result = told(engine, &vec![0; len], &ram);
+            let result = told(&engine.descriptor().decoder, &vec![0; len], &ram);
             let right = len == engine.sqe_size();
             assert_eq!(result == Err(Why::SqeSize), !right, "{engine:?} {len}");
             let mut sqe = vec![0; len];
@@ -277,10 +190,10 @@ proptest! {
         let ram = Ram::new(memory);
         for engine in Engine::ALL {
             let sqe = bytes(&words[..engine.sqe_size() / 4]);
-            let _ = told(engine, &sqe, &ram);
+            let _ = told(&engine.descriptor().decoder, &sqe, &ram);
             let _ = produced(engine, &sqe);
             let sqe = nearly(engine, words.clone(), hints, at);
-            let _ = told(engine, &sqe, &ram);
+            let _ = told(&engine.descriptor().decoder, &sqe, &ram);
         }
     }
 
@@ -292,7 +205,7 @@ proptest! {
         let ram = Ram::new(memory);
         for engine in Engine::ALL {
             let sqe = &sqe[..engine.sqe_size()];
-            let _ = told(engine, sqe, &ram);
+            let _ = told(&engine.descriptor().decoder, sqe, &ram);
             let _ = produced(engine, sqe);
         }
     }
@@ -315,7 +228,11 @@ fn entries_of_chance_come_to_all() {
         let (words, memory, hints, at) = strategy.new_tree(&mut runner).unwrap().current();
         let ram = Ram::new(memory);
         for engine in Engine::ALL {
-            match told(engine, &nearly(engine, words.clone(), hints, at), &ram) {
+            match told(
+                &engine.descriptor().decoder,
+                &nearly(engine, words.clone(), hints, at),
+                &ram,
+            ) {
                 Ok(told) => understood[engine as usize] += usize::from(!told.is_empty()),
                 Err(why) => counts[why as usize] += 1,
             }

@@ -38,7 +38,7 @@ use crate::dma::{
         Each,
         Output, //
     },
-    Why, //
+    why::Why, //
 };
 
 /// The functions of this file. What the engine writes is as long as a number: an SQE that it wrote
@@ -100,23 +100,22 @@ fn outputs(words: &[u32; SQE_WORDS], each: &mut Each<'_>) -> Result<(), Why> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::dma::{
-        tests::{
-            bytes,
-            put_address,
-            told,
-            Ram,
-            Told, //
-        },
-        Engine,
+    use super::{
+        super::Algorithm,
+        *, //
     };
-    use crate::hpre::Algorithm;
+    use crate::dma::ram::{
+        bytes,
+        put_address,
+        told,
+        Ram,
+        Told, //
+    };
 
     const OUT: u64 = 0x12_3456_7890;
 
     fn ask(words: &[u32; SQE_WORDS]) -> Result<Told, Why> {
-        told(Engine::Hpre, &bytes(words), &Ram::new(Vec::new()))
+        told(&DECODER, &bytes(words), &Ram::new(Vec::new()))
     }
 
     /// As `hpre_msg_request_set()` begins.

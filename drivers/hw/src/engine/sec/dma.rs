@@ -43,7 +43,7 @@ use crate::dma::{
         Memory,
         Output, //
     },
-    Why, //
+    why::Why, //
 };
 
 /// Words of a BD.

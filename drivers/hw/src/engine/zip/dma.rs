@@ -29,7 +29,7 @@ use crate::dma::{
         Memory,
         Output, //
     },
-    Why, //
+    why::Why, //
 };
 
 /// The functions of this file.
@@ -164,10 +164,15 @@ fn identity(words: &[u32; SQE_WORDS], fresh: bool) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{
+            Format,
+            Sqe, //
+        },
+        *,
+    };
     use crate::dma::{
-        produced,
-        tests::{
+        ram::{
             bytes,
             put_address,
             told,
@@ -175,21 +180,16 @@ mod tests {
             Told,
             BASE, //
         },
-        Engine,
-        Output::{
+        types::Output::{
             Data,
             Other, //
         },
-    };
-    use crate::zip::{
-        Format,
-        Sqe, //
     };
 
     const DEST: u64 = 0xab_1234_5678;
 
     fn ask(words: &[u32; 32], ram: &Ram) -> Result<Told, Why> {
-        told(Engine::Zip, &bytes(words), ram)
+        told(&DECODER, &bytes(words), ram)
     }
 
     fn nowhere() -> Ram {
@@ -221,7 +221,7 @@ mod tests {
         for (format, number) in [(Format::Deflate, 1), (Format::Zlib, 2), (Format::Gzip, 3)] {
             let sqe = Sqe::request(format, true, 0x10, 1, BASE + 0x40, 0x1100, u64::MAX);
             assert_eq!(sqe.0[9] & 0xff, number);
-            let answer = told(Engine::Zip, &sqe.to_bytes(), &ram);
+            let answer = told(&DECODER, &sqe.to_bytes(), &ram);
             let pieces = vec![
                 (Data, DEST, 0x1000),
                 (Data, 0x5000, 0x20),
@@ -324,7 +324,7 @@ mod tests {
             assert_eq!(ask(&words, &nowhere()), Ok(both));
             words[1] = 100;
             assert_eq!(
-                produced(Engine::Zip, &bytes(&words)),
+                (DECODER.produced)(&bytes(&words)),
                 None,
                 "a count of sequences"
             );
@@ -389,7 +389,7 @@ mod tests {
     #[test]
     fn as_much_as_was_produced() {
         let mut sqe = Sqe(flat_request(2));
-        let ask = |sqe: &Sqe| produced(Engine::Zip, &sqe.to_bytes());
+        let ask = |sqe: &Sqe| (DECODER.produced)(&sqe.to_bytes());
         sqe.complete(0, 500, 1000);
         // hisi_zip_get_dstlen(); and a line of 128 bytes that is not full
         assert_eq!(ask(&sqe), Some(1127));
@@ -410,8 +410,8 @@ mod tests {
 
     #[test]
     fn a_request_is_known_again_when_it_was_written_back() {
-        let sqe = crate::zip::Sqe::request(
-            crate::zip::Format::Zlib,
+        let sqe = super::super::Sqe::request(
+            super::super::Format::Zlib,
             false,
             BASE,
             100,
@@ -419,9 +419,7 @@ mod tests {
             200,
             7,
         );
-        let identity = |sqe: &crate::zip::Sqe, fresh| {
-            crate::dma::identity(Engine::Zip, &sqe.to_bytes(), fresh)
-        };
+        let identity = |sqe: &super::super::Sqe, fresh| (DECODER.identity)(&sqe.to_bytes(), fresh);
         let submitted = identity(&sqe, true);
         assert!(submitted.is_some());
         let mut done = sqe;

@@ -2,20 +2,7 @@
 
 //! Descriptors of SEC2 as their drivers make them, and what no driver makes.
 
-use super::*;
-use crate::dma::{
-    tests::{
-        bytes,
-        put_address,
-        told,
-        Ram,
-        Told,
-        BASE, //
-    },
-    Engine,
-    Output::Other,
-};
-use crate::sec::{
+use super::super::{
     AddrType,
     Auth,
     Cipher,
@@ -23,6 +10,18 @@ use crate::sec::{
     CipherMode,
     Request,
     Sqe, //
+};
+use super::*;
+use crate::dma::{
+    ram::{
+        bytes,
+        put_address,
+        told,
+        Ram,
+        Told,
+        BASE, //
+    },
+    types::Output::Other, //
 };
 
 const SOURCE: u64 = 0x11_1111_0000;
@@ -33,7 +32,7 @@ const AUTH_IV: u64 = 0x55_5555_0000;
 const KEY: u64 = 0x66_6666_0000;
 
 fn ask(words: &[u32; WORDS], ram: &Ram) -> Result<Told, Why> {
-    told(Engine::Sec, &bytes(words), ram)
+    told(&DECODER, &bytes(words), ram)
 }
 
 fn nowhere() -> Ram {
@@ -135,14 +134,14 @@ fn as_the_descriptor_has_it() {
     };
     let out = vec![(Other, DEST, 0x20), (Other, 0x5000, 0x20), (Other, IV, 24)];
     let sqe = Sqe::cipher(&request);
-    assert_eq!(told(Engine::Sec, &sqe.0, &ram), Ok(out));
+    assert_eq!(told(&DECODER, &sqe.0, &ram), Ok(out));
     let in_place = Sqe::cipher(&Request {
         dest_type: AddrType::Flat,
         dest: SOURCE,
         ..request
     });
     let out = vec![(Other, SOURCE, 0x40), (Other, IV, 24)];
-    assert_eq!(told(Engine::Sec, &in_place.0, &ram), Ok(out));
+    assert_eq!(told(&DECODER, &in_place.0, &ram), Ok(out));
 }
 
 #[test]
