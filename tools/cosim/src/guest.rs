@@ -97,7 +97,11 @@ impl Player {
     /// The steps that a number stands for.
     pub fn steps(&mut self, raw: u64, cosim: &Cosim) -> Vec<Step> {
         let mut m = Move::of(raw);
-        let queue = m.a % QUEUES;
+        // A well-behaved guest has one queue, most times.
+        let queue = match self.seldom {
+            64 => m.a % QUEUES / 3,
+            _ => m.a % QUEUES,
+        };
         if m.what >= ODD && !self.stuck && m.seed % self.seldom.max(1) != 0 {
             m.what %= ODD;
         }
@@ -259,7 +263,10 @@ impl Player {
             return vec![];
         };
         let mut steps = Vec::new();
-        for n in 0..(1 + m.b % 4).min(room) {
+        // At times as many as there is room for, so that slots are used again before their completions
+        // are taken.
+        let count = if m.c % 8 == 1 { room } else { 1 + m.b % 4 };
+        for n in 0..count.min(room) {
             let seed = m.seed.wrapping_add(u32::from(n).wrapping_mul(0x9e37_79b9));
             // A well-behaved guest makes few requests that are not understood (see
             // `request::make()`).
