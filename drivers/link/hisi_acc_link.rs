@@ -4,10 +4,10 @@
 //!
 //! The PF is driven by the in-tree `hisi_zip`, `hisi_sec2` or `hisi_hpre`. For each such PF this
 //! module publishes an auxiliary device `hisi_acc_link.qm.N`, whose registration data is a
-//! [`Published`]: whoever binds it takes from there an [`Arc`] of [`PfQm`], the handle by which the
-//! PF's registers are reached. The auxiliary device is gone, and every call of the
-//! handle returns [`ENODEV`], before the PF's driver unbinds: a handle never dangles, however long
-//! it is kept.
+//! [`Published`]: whoever binds it takes from there an [`Arc`](kernel::sync::Arc) of [`PfQm`], the
+//! handle by which the PF's registers are reached. The auxiliary device is gone, and every call of
+//! the handle returns [`ENODEV`], before the PF's driver unbinds: a handle never dangles, however
+//! long it is kept.
 //!
 //! Unsafe code is in `notify.rs` (the bus notifier), `raw.rs` (the pointer to `struct hisi_qm`) and
 //! `poll.rs` (delayed work).
@@ -16,29 +16,24 @@ mod bindings;
 mod notify;
 mod pf;
 mod poll;
+mod published;
 mod raw;
 
-pub use self::pf::{
-    PfQm,
-    Published,
-    Vft,
-    Watch, //
+pub use self::{
+    pf::{
+        PfQm,
+        Vft,
+        Watch, //
+    },
+    published::{
+        Published,
+        RegistrationData,
+        AUXILIARY_NAME,
+        MODULE_NAME, //
+    },
 };
 
-use kernel::{
-    prelude::*,
-    sync::Arc, //
-};
-
-/// The name of the auxiliary devices, after the module's.
-pub const AUXILIARY_NAME: &CStr = c"qm";
-
-/// The name of this module, which the auxiliary bus puts before the name of its devices.
-pub const MODULE_NAME: &CStr = c"hisi_acc_link";
-
-/// The type which the registration data is to be asked for, as
-/// [`ForLt`](trait@kernel::types::ForLt) encoding.
-pub type RegistrationData = kernel::types::ForLt!(Published);
+use kernel::prelude::*;
 
 struct LinkModule {
     _notifier: notify::Notifier,
@@ -58,11 +53,4 @@ module! {
     authors: ["The hisi-acc-vfio-rs authors"],
     description: "Auxiliary devices for the queue managers of HiSilicon accelerator PFs",
     license: "GPL",
-}
-
-impl Published {
-    /// The handle, to keep.
-    pub fn handle(&self) -> Arc<PfQm> {
-        self.0.clone()
-    }
 }

@@ -8,14 +8,14 @@
 
 use crate::{
     bindings,
-    pf::{
-        PfQm,
-        Published, //
+    pf::PfQm,
+    published::{
+        Published,
+        RegistrationData,
+        AUXILIARY_NAME,
+        MODULE_NAME, //
     },
-    raw::RawQm,
-    RegistrationData,
-    AUXILIARY_NAME,
-    MODULE_NAME, //
+    raw::RawQm, //
 };
 use core::ptr::NonNull;
 use hisi_acc_hw::ids;

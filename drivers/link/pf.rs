@@ -41,9 +41,6 @@ use kernel::{
     time::Delta, //
 };
 
-/// What the auxiliary device carries for the driver that binds it.
-pub struct Published(pub(crate) Arc<PfQm>);
-
 /// The queues of a function: `num` of them, the PF's queue `base` being its queue 0.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Vft {
