@@ -373,16 +373,22 @@ impl Player {
         if cosim.quiesced.is_some() || self.gone || !self.rings(queue) {
             return vec![];
         }
-        self.stuck = true;
+        // At times the guest goes on with the queue.
+        self.stuck |= m.seed % 2 == 0;
+        let index = match self.queues[usize::from(queue)] {
+            // One of the next requests, which are not there yet
+            Some(known) => (known.tail + 1 + m.c % 3) % known.depth,
+            None => m.c % 8,
+        };
         let doorbell = |priority| Doorbell {
             queue,
             kind: Kind::Sq,
-            index: m.c % 8,
+            index,
             priority,
         };
         let page = 0x1_0000 * u64::from(queue) + 0x1000;
         vec![match m.b % 4 {
-            0 => Step::Ring(Kind::Sq, queue, m.c % 8, 1 + m.seed as u16 % 3),
+            0 => Step::Ring(Kind::Sq, queue, index, 1 + m.seed as u16 % 3),
             // The low half alone
             1 => Step::Write(BAR4, page, 4, doorbell(0).into_raw() & 0xffff_ffff),
             // The page of another queue

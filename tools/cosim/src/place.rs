@@ -50,9 +50,9 @@ pub fn cqcs(place: u16) -> u64 {
     MEMORY + 0x4000 + u64::from(place % PLACES) * 0x1000
 }
 
-/// The EQ.
+/// The EQ: not at the begin of a page, so that few events are in two.
 pub fn eq(place: u16) -> u64 {
-    MEMORY + 0x8000 + u64::from(place % PLACES) * 0x1000
+    MEMORY + 0x8040 + u64::from(place % PLACES) * 0x1000
 }
 
 /// The AEQ.
