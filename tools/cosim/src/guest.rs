@@ -263,8 +263,8 @@ impl Player {
             return vec![];
         };
         let mut steps = Vec::new();
-        // At times as many as there is room for, so that slots are used again before their completions
-        // are taken.
+        // At times as many as there is room for: slots are used again before their completions are
+        // taken.
         let count = if m.c % 8 == 1 { room } else { 1 + m.b % 4 };
         for n in 0..count.min(room) {
             let seed = m.seed.wrapping_add(u32::from(n).wrapping_mul(0x9e37_79b9));
