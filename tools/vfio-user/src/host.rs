@@ -56,7 +56,7 @@ pub fn seconds(n: u64) -> Duration {
 
 /// How long a case waits for something that must come. A machine with other things to do can stop
 /// the guest for many seconds, in which nothing comes: so it does not count how long one look after
-/// another came, beyond [`Patience::TURN`].
+/// another came, beyond `Patience::TURN`.
 pub struct Patience {
     left: Duration,
     last: Instant,
