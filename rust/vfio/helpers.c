@@ -14,6 +14,12 @@
 #include <linux/pm_runtime.h>
 #include <linux/ratelimit.h>
 
+#if IS_BUILTIN(CONFIG_KUNIT)
+#include <kunit/test-bug.h>
+#include <kunit/test.h>
+#include <linux/mman.h>
+#endif
+
 #include "helpers.h"
 
 /* The files' code is in this module, so this module is what an open file holds. */
@@ -354,3 +360,12 @@ void vfio_rs_seq_hex_dump(struct seq_file *seq, const char *prefix, const void *
 	seq_hex_dump(seq, prefix, DUMP_PREFIX_OFFSET, 16, 1, bytes, len, false);
 }
 EXPORT_SYMBOL_GPL(vfio_rs_seq_hex_dump);
+
+#if IS_BUILTIN(CONFIG_KUNIT)
+/* User memory of the running test, mapped until it ends: its address, 0 on error. */
+unsigned long vfio_rs_test_memory(unsigned long len)
+{
+	return kunit_vm_mmap(kunit_get_current_test(), NULL, 0, len, PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
+}
+#endif

@@ -81,6 +81,10 @@ bool vfio_rs_next_range(struct rb_root_cached *root, void **at, u64 *start, u64 
 void vfio_rs_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova, size_t len);
 void vfio_rs_vma_range(const struct vm_area_struct *vma, u64 *pgoff, u64 *len);
 
+#if IS_BUILTIN(CONFIG_KUNIT)
+unsigned long vfio_rs_test_memory(unsigned long len);
+#endif
+
 /* watch.c */
 void vfio_rs_watch_init(struct vfio_pci_core_device *core);
 void vfio_rs_watch_bar(struct vfio_pci_core_device *core, u32 bar, u64 offset, u64 len);

@@ -50,11 +50,11 @@ mod lifeline;
 mod machine;
 mod operations;
 mod state;
+mod stream;
 
-pub use self::file::{
-    Check,
-    Stream, //
-};
+#[cfg(CONFIG_KUNIT = "y")]
+mod testing;
+
 pub use self::lifeline::Lifeline;
 pub use self::operations::{
     NotMigratable,
@@ -64,6 +64,10 @@ pub use self::state::{
     Arc,
     Flags,
     State, //
+};
+pub use self::stream::{
+    Check,
+    Stream, //
 };
 
 pub(crate) use self::callbacks::{

@@ -2,6 +2,9 @@
 
 //! The lock of a device's log, and what must not happen while the log changes.
 
+#[cfg(CONFIG_KUNIT = "y")]
+mod tests;
+
 use super::trace::DeviceLog;
 use dma_log::Log;
 use kernel::{

@@ -8,7 +8,16 @@
 //!
 //! C header: [`include/linux/anon_inodes.h`](srctree/include/linux/anon_inodes.h)
 
-use super::Lifeline;
+#[cfg(CONFIG_KUNIT = "y")]
+mod tests;
+
+use super::{
+    lifeline::Lifeline,
+    stream::{
+        Check,
+        Stream, //
+    },
+};
 use crate::bindings;
 use core::ptr::NonNull;
 use kernel::{
@@ -31,82 +40,20 @@ use kernel::{
     },
 };
 
-/// Migration data of one transfer, with a limit.
-pub struct Stream {
-    bytes: KVVec<u8>,
-    max: usize,
-}
-
-impl Stream {
-    fn new(max: usize) -> Self {
-        Self {
-            bytes: KVVec::new(),
-            max,
-        }
-    }
-
-    /// Appends `data`: [`ENOSPC`] where it would be longer than the device's longest stream,
-    /// [`ENOMEM`] where there is no memory. The stream is as it was then.
-    pub fn append(&mut self, data: &[u8]) -> Result {
-        let len = self.bytes.len().checked_add(data.len()).ok_or(ENOSPC)?;
-        if len > self.max {
-            return Err(ENOSPC);
-        }
-        self.bytes
-            .extend_from_slice(data, GFP_KERNEL_ACCOUNT)
-            .map_err(Error::from)
-    }
-
-    /// The bytes so far.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// A copy: [`ENOMEM`] where there is no memory.
-    pub(crate) fn try_clone(&self) -> Result<Self> {
-        let mut copy = Self::new(self.max);
-        copy.append(self.as_bytes())?;
-        Ok(copy)
-    }
-
-    /// Forgets all after the first `len` bytes.
-    fn truncate(&mut self, len: usize) {
-        self.bytes.truncate(len);
-    }
-}
-
-/// Looks at incoming data while they come, so that a target that does not fit is found before the
-/// source stops. Pure: the data are judged again, and whole, before they are loaded.
-pub trait Check: Send {
-    /// Judges all bytes received so far; too few to judge are no error. What is refused is not
-    /// taken: `write()` fails with this error.
-    fn check(&self, received: &[u8]) -> Result;
-}
-
-/// Which way a file goes.
+/// Which way the data go.
 enum Direction {
-    /// Read by the user. `initial` bytes came with PRE_COPY, `info_v2` is how the user wants
+    /// Userspace reads. `pre_copy` says that more data follow, `info_v2` that userspace wants v2 of
     /// `VFIO_MIG_GET_PRECOPY_INFO`.
     Saving {
         position: usize,
         pre_copy: bool,
         info_v2: bool,
     },
-    /// Written by the user.
+    /// Userspace writes.
     Resuming(KBox<dyn Check>),
 }
 
-/// What a file carries, until it is ended.
+/// What a file carries until it is ended.
 struct Content {
     stream: Stream,
     direction: Direction,
@@ -114,7 +61,7 @@ struct Content {
 }
 
 impl Content {
-    /// What is there of a file: [`ENODEV`] where it is ended, or its lifeline is cut.
+    /// Returns the content. [`ENODEV`] if the file is ended, or its lifeline is cut.
     fn of(content: Option<&mut Self>) -> Result<&mut Self> {
         let content = content.ok_or(ENODEV)?;
         if content.lifeline.as_ref().is_some_and(|l| l.is_cut()) {
@@ -137,7 +84,7 @@ struct Shared {
     content: Mutex<Option<Content>>,
 }
 
-/// The state machine's hold of a migration file; ends it when dropped.
+/// A migration file as the state machine holds it. Ends the file when dropped.
 ///
 /// # Invariants
 ///
@@ -190,7 +137,7 @@ impl MigrationFile {
         }
     }
 
-    /// A file for the user to read.
+    /// Makes a file that userspace reads.
     pub(crate) fn saving(
         stream: Stream,
         pre_copy: bool,
@@ -213,7 +160,7 @@ impl MigrationFile {
         )
     }
 
-    /// A file for the user to write at most `max` bytes.
+    /// Makes a file to which userspace writes at most `max` bytes.
     pub(crate) fn resuming(
         max: usize,
         check: KBox<dyn Check>,
@@ -231,21 +178,20 @@ impl MigrationFile {
         )
     }
 
-    /// A reference of the file for the user.
+    /// Returns a reference of the file for userspace.
     pub(crate) fn get(&self) -> NonNull<kbindings::file> {
         // SAFETY: By the type invariant the file lives.
         unsafe { bindings::vfio_rs_get_file(self.file.as_ptr()) };
         self.file
     }
 
-    /// A copy of the stream as it stands.
+    /// Returns a copy of the stream so far.
     pub(crate) fn snapshot(&self) -> Result<Stream> {
         let guard = self.shared.content.lock();
         guard.as_ref().ok_or(ENODEV)?.stream.try_clone()
     }
 
-    /// Puts the whole stream in place of the part that PRE_COPY had; no more will come. The part
-    /// must be the beginning of the whole.
+    /// Replaces the part that PRE_COPY has saved by the whole stream. The part must be its beginning.
     pub(crate) fn complete(&self, whole: Stream) -> Result {
         let mut guard = self.shared.content.lock();
         let content = (*guard).as_mut().ok_or(ENODEV)?;
@@ -263,8 +209,8 @@ impl MigrationFile {
 
 impl Drop for MigrationFile {
     fn drop(&mut self) {
-        // What the content owns is dropped here, the driver's `Check` among it, so that an open
-        // file keeps nothing of the driver.
+        // Drops the content here, with the driver's `Check`: an open file keeps nothing of the
+        // driver.
         let content = self.shared.content.lock().take();
         drop(content);
         // SAFETY: By the type invariant we own a reference.
@@ -272,13 +218,8 @@ impl Drop for MigrationFile {
     }
 }
 
-/// A new, empty stream of at most `max` bytes.
-pub(crate) fn new_stream(max: usize) -> Stream {
-    Stream::new(max)
-}
-
 impl Shared {
-    /// What the file's private data refers to.
+    /// Returns what the file's private data refers to.
     ///
     /// # Safety
     ///
@@ -291,8 +232,8 @@ impl Shared {
 
     fn read(&self, buf: UserPtr, len: usize) -> Result<usize> {
         let _io = self.io.lock();
-        // The bytes are copied out under the lock and given to userspace without it: its memory
-        // may be the mapped device, and that faults into locks above ours.
+        // The bytes are copied out under the lock, and to userspace without it: user memory may be
+        // the mapped device, and a fault there takes locks above this one.
         let mut bounce = KVVec::new();
         {
             let mut guard = self.content.lock();
@@ -313,7 +254,7 @@ impl Shared {
         UserSlice::new(buf, bounce.len())
             .writer()
             .write_slice(&bounce)?;
-        // Only now are they read: a fault loses nothing. `io` kept other readers out.
+        // The bytes count as read only now: a fault loses nothing. `io` kept other readers out.
         let mut guard = self.content.lock();
         if let Some(Content {
             direction: Direction::Saving { position, .. },
@@ -330,7 +271,7 @@ impl Shared {
         {
             let mut guard = self.content.lock();
             let stream = &Content::of((*guard).as_mut())?.stream;
-            if len > stream.max.saturating_sub(stream.len()) {
+            if len > stream.room() {
                 return Err(ENOSPC);
             }
         }
@@ -350,7 +291,7 @@ impl Shared {
         Ok(len)
     }
 
-    /// `VFIO_MIG_GET_PRECOPY_INFO`
+    /// Answers `VFIO_MIG_GET_PRECOPY_INFO`.
     fn precopy_info(&self, arg: usize) -> Result {
         const MINSZ: usize = core::mem::size_of::<bindings::vfio_precopy_info>();
         let mut raw = [0u8; MINSZ];
@@ -376,29 +317,29 @@ impl Shared {
                 return Err(EINVAL);
             }
             if info_v2 {
-                // Without the opt-in the field is left as the user had it, as before v2.
+                // Without the opt-in the field is not written, as before v2.
                 raw[4..8].fill(0);
             }
             // CAST: `usize` is no wider than `u64`.
             content.stream.len().saturating_sub(position) as u64
         };
         raw[8..16].copy_from_slice(&initial.to_ne_bytes());
-        // dirty_bytes: what there is to say of a running device does not change.
+        // dirty_bytes: what PRE_COPY saves of a running device does not change.
         raw[16..24].copy_from_slice(&0u64.to_ne_bytes());
         user().writer().write_slice(&raw)
     }
 }
 
-/// `ENOMSG`, which the kernel crate has no name for: the end of what there is, for now.
+/// `ENOMSG`, which the kernel crate has no name for: the end of the data so far.
 fn no_message() -> Error {
     // CAST: Error numbers are small.
     Error::from_errno(-(kbindings::ENOMSG as c_int))
 }
 
-/// The result of a read or write as C has it.
+/// Converts the result of a read or write for C.
 fn from_length(result: Result<usize>) -> isize {
     match result {
-        // CAST: No more than was asked for, which is at most `MAX_RW_COUNT`.
+        // CAST: At most `MAX_RW_COUNT`.
         Ok(n) => n as isize,
         Err(e) => e.to_errno() as isize,
     }

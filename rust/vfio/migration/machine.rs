@@ -3,15 +3,15 @@
 //! The state machine of a device: carries out state changes and owns the migration files. It
 //! reaches the device through callbacks only ([`super::callbacks`]).
 
+#[cfg(CONFIG_KUNIT = "y")]
+mod tests;
+
 use super::{
     callbacks::{
         Open,
         Registered, //
     },
-    file::{
-        new_stream,
-        MigrationFile, //
-    },
+    file::MigrationFile,
     Arc,
     Lifeline,
     State,
@@ -285,7 +285,7 @@ impl Machine {
                 unquiesce(dev)?;
             }
             Arc::PreCopy => {
-                let mut stream = new_stream(max);
+                let mut stream = Stream::new(max);
                 dev.pre_copy(&mut stream)?;
                 dev.trace_stream(c"begun", stream.len());
                 inner.saving = Some(MigrationFile::saving(
@@ -297,7 +297,7 @@ impl Machine {
                 return Ok(true);
             }
             Arc::Save => {
-                let mut stream = new_stream(max);
+                let mut stream = Stream::new(max);
                 dev.save(&mut stream)?;
                 inner.keep(dev, c"saved", &stream);
                 inner.saving = Some(MigrationFile::saving(
