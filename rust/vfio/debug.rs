@@ -10,13 +10,13 @@
 //! Tracepoints, in the trace system `vfio_rs`:
 //!
 //! - `vfio_rs_state`: an arc of the state machine was taken, or failed;
-//! - `vfio_rs_stream`: a stream was begun, saved or loaded, and how long it is;
+//! - `vfio_rs_stream`: a stream was begun, saved or loaded, with its length;
 //! - `vfio_rs_command`: what a driver reports by [`pci::Device::trace_command`];
-//! - `vfio_rs_dirty`: DMA logging, with an address, a number of bytes and the driver's reason where
-//!   there are such: `start` (each range that is logged), `stop`, `report` (where it begins, and
-//!   how many bytes were dirty), `in flight` and `dirty` (a range each), and what makes all that is
-//!   logged dirty: `all`, once; `unknown` and `lost`, until it has `landed`. For want of room or
-//!   memory the reason is 4294967295.
+//! - `vfio_rs_dirty`: DMA logging, with an address, a number of bytes and the driver's reason if
+//!   there are such: `start` (each logged range), `stop`, `report` (its beginning, and how many
+//!   bytes were dirty), `in flight` and `dirty` (a range each), and what makes all logged memory
+//!   dirty: `all`, once; `unknown` and `lost`, until it has `landed`. If room or memory is short,
+//!   the reason is 4294967295.
 //!
 //! C headers: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h),
 //! [`include/linux/seq_file.h`](srctree/include/linux/seq_file.h)

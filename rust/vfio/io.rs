@@ -2,8 +2,8 @@
 
 //! Access to the BARs of a VFIO PCI device by its driver, while it is open.
 //!
-//! `vfio_pci_core_enable()` has mapped them by then; this is the same mapping that the core's own
-//! `read()` and `write()` use.
+//! `vfio_pci_core_enable()` has mapped them by then. The core's `read()` and `write()` use the same
+//! mapping.
 
 use crate::bindings;
 use core::{
@@ -18,9 +18,9 @@ use kernel::{
     prelude::*, //
 };
 
-/// A mapped BAR. Accesses by the methods of [`kernel::io::Io`] are checked against its length: when
-/// they are made (`try_read()` and its likes), or, within the first `SIZE` bytes, which it is known
-/// to have, when they are compiled (`read()`).
+/// A mapped BAR. The methods of [`kernel::io::Io`] check accesses against its length: `try_read()`
+/// and the like at run time, `read()` and the like when they are compiled, against `SIZE`, which
+/// the BAR is known to have.
 ///
 /// # Invariants
 ///
@@ -31,7 +31,7 @@ pub struct Bar<'a, const SIZE: usize = 0> {
 }
 
 impl<'a, const SIZE: usize> Bar<'a, SIZE> {
-    /// [`EINVAL`] where it is shorter than `SIZE`.
+    /// Returns a BAR. [`EINVAL`] if it is shorter than `SIZE`.
     ///
     /// # Safety
     ///
@@ -44,7 +44,8 @@ impl<'a, const SIZE: usize> Bar<'a, SIZE> {
         })
     }
 
-    /// The address of `size` bytes at `offset`: within the BAR and aligned, else [`EINVAL`].
+    /// Returns the address of `size` bytes at `offset`. [`EINVAL`] if they are not within the BAR,
+    /// or not aligned.
     pub(crate) fn addr(&self, offset: usize, size: usize) -> Result<*mut c_void> {
         let end = offset.checked_add(size).ok_or(EINVAL)?;
         if end > self.raw.maxsize() || offset % size != 0 {
@@ -57,8 +58,8 @@ impl<'a, const SIZE: usize> Bar<'a, SIZE> {
         self.addr(offset, 16)
     }
 
-    /// Writes 16 bytes as the CPU's widest store has it: one access on arm64, two of 8 bytes, low
-    /// half first, elsewhere. Memory written before is visible to the device first.
+    /// Writes 16 bytes: by one access on arm64, elsewhere by two of 8 bytes, low half first. The
+    /// device sees memory that was written before.
     pub fn try_write128(&self, value: u128, offset: usize) -> Result {
         let addr = self.addr128(offset)?;
         // CAST: The two halves.
@@ -68,7 +69,7 @@ impl<'a, const SIZE: usize> Bar<'a, SIZE> {
         Ok(())
     }
 
-    /// Reads 16 bytes, the counterpart of [`Bar::try_write128`].
+    /// Reads 16 bytes, as [`Bar::try_write128`] writes them.
     pub fn try_read128(&self, offset: usize) -> Result<u128> {
         let addr = self.addr128(offset)?;
         let (mut lo, mut hi) = (0u64, 0u64);

@@ -7,7 +7,7 @@
 //! - [`Adapter`]: makes a `struct pci_driver` of it;
 //! - [`VirtualFunction`]: of which PF a device is a VF;
 //! - [`Isolation`]: whether a device is alone in its IOMMU group, and who else is in it;
-//! - [`Exclusion`]: a part of a BAR that nobody reaches.
+//! - [`Exclusion`]: a watched part of a BAR that userspace cannot reach for a while.
 //!
 //! The files build on each other, first to last: `bars` and `dma` (what a device keeps), `device`
 //! and `driver` (the two need each other, and they alone), `parts`, `watch` and `access` (what

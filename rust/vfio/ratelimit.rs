@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A limit on how often user space may make the kernel log a line.
+//! A limit on how often userspace can make the kernel log a line.
 //!
 //! C header: [`include/linux/ratelimit.h`](srctree/include/linux/ratelimit.h)
 
@@ -14,7 +14,7 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `state` is initialised and pinned.
+/// `state` is initialized and pinned.
 #[pin_data]
 #[repr(transparent)]
 pub struct RateLimit {
@@ -28,9 +28,9 @@ unsafe impl Send for RateLimit {}
 unsafe impl Sync for RateLimit {}
 
 impl RateLimit {
-    /// A new state.
+    /// Returns a new state.
     pub fn new() -> impl PinInit<Self> {
-        // INVARIANT: `vfio_rs_ratelimit_init` initialises the state where it will stay.
+        // INVARIANT: `vfio_rs_ratelimit_init` initializes the state where it will stay.
         pin_init!(Self {
             state <- Opaque::ffi_init(|slot| {
                 // SAFETY: `slot` is valid for writing and will be pinned.
@@ -39,14 +39,14 @@ impl RateLimit {
         })
     }
 
-    /// Whether a line may be logged now; a line that may not is counted and reported later.
+    /// Returns whether a line may be logged now. Counts the lines that may not.
     pub fn allow(&self) -> bool {
-        // SAFETY: The state is initialised by the type invariant.
+        // SAFETY: The state is initialized by the type invariant.
         unsafe { bindings::vfio_rs_ratelimit(self.state.get()) }
     }
 }
 
-/// `dev_warn!` for what user space can cause at will: at most a few lines in a few seconds.
+/// `dev_warn!` for what userspace can cause at will: at most a few lines in a few seconds.
 ///
 /// The first argument is a [`pci::Device`](crate::pci::Device).
 #[macro_export]

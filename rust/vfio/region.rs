@@ -53,7 +53,7 @@ const OFFSET_MASK: u64 = (1 << OFFSET_SHIFT) - 1;
 pub struct Index(u32);
 
 impl Index {
-    /// The region of BAR `n`, 0 to 5.
+    /// Returns the region of BAR `n`, 0 to 5.
     pub const fn bar(n: u32) -> Option<Self> {
         if n <= bindings::VFIO_PCI_BAR5_REGION_INDEX {
             Some(Self(n))
@@ -62,17 +62,17 @@ impl Index {
         }
     }
 
-    /// The region that user space names by number; any number, also of a region that is not there.
+    /// Returns the region with a number of the uAPI, which may be any number.
     pub const fn from_raw(index: u32) -> Self {
         Self(index)
     }
 
-    /// The number that user space names the region by.
+    /// Returns the region's number in the uAPI.
     pub const fn as_raw(self) -> u32 {
         self.0
     }
 
-    /// The number of the BAR, where the region is one.
+    /// Returns the number of the BAR if the region is one.
     pub const fn as_bar(self) -> Option<u32> {
         if self.0 <= bindings::VFIO_PCI_BAR5_REGION_INDEX {
             Some(self.0)
@@ -92,7 +92,7 @@ pub struct Position {
 }
 
 impl Position {
-    /// What `offset` in the device file means.
+    /// Returns the place of `offset` in the device file.
     pub const fn from_file_offset(offset: u64) -> Self {
         // CAST: 24 bits are left, which fit.
         Self {
@@ -101,14 +101,14 @@ impl Position {
         }
     }
 
-    /// Where `offset` in BAR `bar` lies in the device file.
+    /// Returns the offset in the device file of `offset` in BAR `bar`.
     pub(crate) const fn file_offset(bar: u32, offset: u64) -> u64 {
         // CAST: Widens; `From` is not const.
         ((bar as u64) << OFFSET_SHIFT) | offset
     }
 
-    /// The bytes that an access of `len` bytes touches within the region, [`EINVAL`] where the
-    /// end overflows.
+    /// Returns the bytes of an access of `len` bytes within the region. [`EINVAL`] if the end
+    /// overflows.
     pub fn range(self, len: u64) -> Result<Range<u64>> {
         let end = self.offset.checked_add(len).ok_or(EINVAL)?;
         Ok(self.offset..end)
@@ -120,9 +120,9 @@ impl Position {
 pub struct Access {
     /// Bytes from the start of the region; a multiple of `size`.
     pub offset: u64,
-    /// How many bytes are written: 1, 2, 4 or 8.
+    /// The number of bytes: 1, 2, 4 or 8.
     pub size: u8,
-    /// What is written, the byte at `offset` being the lowest.
+    /// The value, little-endian: the byte at `offset` is the lowest.
     pub value: u64,
 }
 

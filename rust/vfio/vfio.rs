@@ -2,21 +2,21 @@
 
 //! Safe abstractions for VFIO PCI variant drivers.
 //!
-//! A variant driver is a PCI driver which hands its device to user space by `vfio_pci_core` and
-//! adds to it what only a driver of that very device can: live migration above all. This crate owns
-//! the parts that are the same for all of them, and the `unsafe` that goes with them:
+//! A variant driver is a PCI driver that gives its device to userspace through `vfio_pci_core`, and
+//! adds what needs knowledge of the device: above all live migration. This crate owns what is the
+//! same in all variant drivers, and the `unsafe` code that goes with it:
 //!
 //! - [`pci::Device`]: a `struct vfio_pci_core_device` together with the driver's own pinned data;
-//! - [`pci::Driver`]: what a driver implements; [`pci::Adapter`] turns it into a `struct
-//!   pci_driver`;
-//! - [`region`]: how much of a region user space may see, enforced on every way to it;
+//! - [`pci::Driver`]: what a driver implements; [`pci::Adapter`] makes a `struct pci_driver` of it;
+//! - [`region`]: what is hidden of a region, enforced on every path to it;
 //! - [`migration`]: the v2 migration protocol, its state machine and its files;
-//! - [`dirty`]: which pages of its user's memory a device has written;
+//! - [`dirty`]: DMA logging, which pages of user memory a device has written;
 //! - [`debug`]: files in debugfs, tracepoints;
-//! - [`sysfs`]: attributes of its devices.
+//! - [`sysfs`]: attributes of its devices;
+//! - [`handle`]: the device types that the callbacks of these modules get.
 //!
-//! Nothing in it knows any particular device. A small driver on it, which explains what it does, is
-//! `samples/vfio_edu/`.
+//! The crate knows no particular device. `samples/vfio_edu/` is a small driver on it that explains
+//! what it does.
 //!
 //! C headers: [`include/linux/vfio.h`](srctree/include/linux/vfio.h),
 //! [`include/linux/vfio_pci_core.h`](srctree/include/linux/vfio_pci_core.h),
@@ -33,5 +33,5 @@ pub mod ratelimit;
 pub mod region;
 pub mod sysfs;
 
-/// What `pr_*!` of this crate put before their text.
+/// The prefix of this crate's `pr_*!` messages.
 const __LOG_PREFIX: &[u8] = b"vfio_rs\0";

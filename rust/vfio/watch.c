@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Parts of BARs of which the driver can tell whether somebody has reached them. A mapping of such a
- * part has the core's vm_operations behind these: before a page of it is put into a page table the
- * part is marked as touched. An exclusion takes the pages out of all page tables, and keeps faults
- * waiting.
+ * Watched parts of BARs: the driver learns whether userspace has reached them. A mapping of such a
+ * part has the vm_operations of this file in front of the core's. Before a page of the part is put
+ * into a page table, the part is marked as touched. An exclusion removes the pages from all page
+ * tables, and makes faults wait.
  *
- * What keeps it sound:
+ * Why no access is missed:
  *
  * - A page of the part gets into a page table by a fault, under @sem; or by fork() or mremap(), from
- *   a page table that has it. These two keep unmap_mapping_range() from missing the page on its way
- *   (truncation of files rests on the same): there is nothing to do here for them.
+ *   a page table that has it. These two serialize with unmap_mapping_range(), on which truncation
+ *   of files relies too.
  * - The part is mapped page by page: a larger mapping could reach beyond it.
  * - A mapping cannot grow (VM_DONTEXPAND): one that has nothing of the part never will.
  * - vm_private_data is the core's device; the mapping holds the file, and the file the device.
@@ -44,7 +44,7 @@ static vm_fault_t watched_huge_fault(struct vm_fault *vmf, unsigned int order)
 	u64 below = (vmf->address >> PAGE_SHIFT) & ((1UL << order) - 1);
 	u64 first = vmf->pgoff - below;
 
-	/* A page that begins before the file does is none that the core would map. */
+	/* The core maps no page that begins before the file. */
 	if (vmf->pgoff < below || watched_at(watch, first, first + (1UL << order) - 1))
 		return VM_FAULT_FALLBACK;
 	return core_ops->huge_fault(vmf, order);
@@ -75,7 +75,7 @@ static const struct vm_operations_struct watched_ops = {
 #endif
 };
 
-/* Before anybody can open the device. */
+/* To be called before the device can be opened. */
 void vfio_rs_watch_init(struct vfio_pci_core_device *core)
 {
 	init_rwsem(&watch_of(core)->sem);
@@ -84,7 +84,7 @@ EXPORT_SYMBOL_GPL(vfio_rs_watch_init);
 
 /*
  * Watches @len bytes at @offset of the device file, which lie in @bar; whole pages. To be called
- * before anybody can map the device.
+ * before the device can be mapped.
  */
 void vfio_rs_watch_bar(struct vfio_pci_core_device *core, u32 bar, u64 offset, u64 len)
 {
@@ -108,7 +108,7 @@ int vfio_rs_watch_vma(struct vfio_pci_core_device *core, struct vm_area_struct *
 
 	if (!watched_at(watch, vma->vm_pgoff, vma->vm_pgoff + vma_pages(vma) - 1))
 		return 0;
-	/* Whatever else the core may come to have would be lost. */
+	/* Other operations of a later core would be lost. */
 	if (WARN_ON_ONCE(memcmp(ops, &known, sizeof(known))))
 		return -EINVAL;
 	/* They are the same for all mappings. */
@@ -118,7 +118,7 @@ int vfio_rs_watch_vma(struct vfio_pci_core_device *core, struct vm_area_struct *
 }
 EXPORT_SYMBOL_GPL(vfio_rs_watch_vma);
 
-/* An access by the kernel in a user's name. */
+/* Begins an access by the kernel on behalf of userspace. */
 void vfio_rs_watch_touch(struct vfio_pci_core_device *core, u32 bar)
 {
 	struct vfio_rs_watch *watch = watch_of(core);
@@ -140,7 +140,7 @@ bool vfio_rs_watch_touched(struct vfio_pci_core_device *core, u32 bar)
 }
 EXPORT_SYMBOL_GPL(vfio_rs_watch_touched);
 
-/* Nobody reaches what is watched of @bar from here to vfio_rs_watch_release(). */
+/* Userspace cannot reach the watched part of @bar until vfio_rs_watch_release(). */
 void vfio_rs_watch_exclude(struct vfio_pci_core_device *core, u32 bar)
 {
 	struct vfio_rs_watch *watch = watch_of(core);
@@ -152,7 +152,7 @@ void vfio_rs_watch_exclude(struct vfio_pci_core_device *core, u32 bar)
 }
 EXPORT_SYMBOL_GPL(vfio_rs_watch_exclude);
 
-/* @forget: what was touched before does not count any more. */
+/* @forget: the part counts as not touched from now on. */
 void vfio_rs_watch_release(struct vfio_pci_core_device *core, u32 bar, bool forget)
 {
 	struct vfio_rs_watch *watch = watch_of(core);

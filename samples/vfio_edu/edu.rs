@@ -2,14 +2,14 @@
 
 //! The device: its registers, and what of them is state.
 //!
-//! QEMU describes it in `docs/specs/edu`. The state that a user can see, and how it is put back:
+//! QEMU describes it in `docs/specs/edu`. The state that userspace sees, and how it is restored:
 //!
-//! | register | state | put back |
+//! | register | state | restored |
 //! |---|---|---|
 //! | 0x04 liveness | reads as the inverse of what was written | written inverted |
 //! | 0x08 factorial | n! modulo 2^32 once it is computed | n is found, and computed again |
-//! | 0x20 status | bit 7: raise an interrupt when it is computed | written last: the computing above is not the user's |
-//! | 0x24 pending interrupts | what has been raised and not acknowledged | raised again, when the device runs |
+//! | 0x20 status | bit 7: raise an interrupt when done | written after the computation |
+//! | 0x24 pending interrupts | raised and not acknowledged | raised again when the device runs |
 
 use kernel::{
     io::{
@@ -37,11 +37,11 @@ pub(crate) const BAR: u32 = 0;
 /// Where its hidden part begins, the DMA engine.
 pub(crate) const HIDDEN_FROM: u64 = 0x80;
 
-/// How much of it the driver uses.
+/// How many bytes of it the driver uses.
 const END: usize = 0xa0;
 
 register! {
-    /// What device it is, and its version.
+    /// The device and its version.
     IDENT(u32) @ 0x00 {
         31:0 value;
     }
@@ -56,7 +56,7 @@ register! {
         31:0 value;
     }
 
-    /// What it is at, and whether it tells of the end.
+    /// Whether it computes, and whether it raises an interrupt at the end.
     STATUS(u32) @ 0x20 {
         7:7 irq_on_factorial => bool;
         0:0 computing => bool;
@@ -77,7 +77,7 @@ register! {
         31:0 value;
     }
 
-    /// The DMA engine: hidden from users, but one of plain vfio-pci may have left it running.
+    /// The DMA engine: hidden, but a previous userspace of plain vfio-pci may have left it running.
     DMA_COMMAND(u32) @ 0x98 {
         0:0 running => bool;
     }
@@ -86,8 +86,8 @@ register! {
 /// The interrupt at the end of a factorial.
 const IRQ_FACTORIAL: u32 = 1;
 
-/// How often the device is asked whether it is done, and how long. Factorials of large numbers take
-/// seconds: that is more than a migration can wait for.
+/// How often the device is polled, and how long. Factorials of large numbers take seconds: that is
+/// more than a migration can wait for.
 const POLL_PERIOD: Delta = Delta::from_millis(1);
 const POLL_TIMEOUT: Delta = Delta::from_secs(1);
 
@@ -103,7 +103,7 @@ impl Factorial {
     const ZERO: Self = Self { value: 0, of: 34 };
 }
 
-/// [`EINVAL`] for a number that is no factorial, which an edu cannot show.
+/// Finds the number. [`EINVAL`] for a value that is no factorial, which an edu cannot show.
 impl TryFrom<u32> for Factorial {
     type Error = Error;
 
@@ -127,8 +127,8 @@ pub(crate) struct State {
     pub(crate) pending: u32,
 }
 
-/// How each stream for a device begins: what it is, which version of it, for which edu. A migration
-/// file keeps one to compare with, which has no way to the device: all that it needs is in it.
+/// The beginning of each stream for a device: magic number, version, and the identity of the edu. A
+/// migration file keeps one to compare with. The file cannot reach the device.
 pub(crate) struct Header([u8; Self::SIZE]);
 
 impl Header {
@@ -142,14 +142,14 @@ impl Header {
 }
 
 impl Check for Header {
-    /// Judges as much as there is: the first byte may come alone.
+    /// Checks the bytes so far: the first byte may come alone.
     fn check(&self, received: &[u8]) -> Result {
         let equal = self.0.iter().zip(received).all(|(own, other)| own == other);
         equal.then_some(()).ok_or(EINVAL)
     }
 }
 
-/// The words of the state, after the header.
+/// The size of the words of the state, after the header.
 const WORDS_SIZE: usize = 4 * 4;
 
 /// The longest stream, and the shortest.
@@ -163,7 +163,7 @@ fn put_words(to: &mut [u8], words: &[u32]) {
 }
 
 impl State {
-    /// An edu as it is when it gets power.
+    /// The state after power-on.
     pub(crate) const POWER_ON: Self = Self {
         liveness: 0,
         factorial: Factorial::ZERO,
@@ -171,7 +171,7 @@ impl State {
         pending: 0,
     };
 
-    /// What follows the header in a stream: four words.
+    /// Returns what follows the header in a stream: four words.
     pub(crate) fn to_bytes(&self) -> [u8; WORDS_SIZE] {
         let status = STATUS::zeroed().with_irq_on_factorial(self.irq_on_factorial);
         let mut bytes = [0; WORDS_SIZE];
@@ -187,7 +187,8 @@ impl State {
         bytes
     }
 
-    /// Reads a whole stream: [`EINVAL`] for whatever `header` and [`State::to_bytes`] do not make.
+    /// Parses a whole stream. [`EINVAL`] if it is not `header` followed by what [`State::to_bytes`]
+    /// can return.
     pub(crate) fn parse(bytes: &[u8], header: &Header) -> Result<Self> {
         let bytes: &[u8; STREAM_SIZE] = bytes.try_into().map_err(|_| EINVAL)?;
         header.check(bytes)?;
@@ -219,7 +220,7 @@ impl<'a> Registers<'a> {
         Self(bar)
     }
 
-    /// How streams from and for this device begin.
+    /// Returns the beginning of streams from and for this device.
     pub(crate) fn header(&self) -> Header {
         let mut bytes = [0; Header::SIZE];
         let magic = u32::from_le_bytes(Header::MAGIC);
@@ -232,10 +233,10 @@ impl<'a> Registers<'a> {
         self.0.read(IRQ_PENDING).into_raw()
     }
 
-    /// Waits until the device has done what it was told to: [`ETIMEDOUT`] where it takes long.
+    /// Waits until the device is idle. [`ETIMEDOUT`] if that takes long.
     pub(crate) fn settle(&self) -> Result {
-        // edu says that it has computed first and raises its interrupt then, which may be a while
-        // later: one that is to come must be waited for, or the target would never hear of it.
+        // edu first reports that it has computed, and raises its interrupt some time later. This
+        // waits for an interrupt that is still to come, or the target would never get it.
         let now = self.0.read(STATUS);
         let to_come = match now.computing() && now.irq_on_factorial() {
             true => IRQ_FACTORIAL,
@@ -249,12 +250,12 @@ impl<'a> Registers<'a> {
             POLL_PERIOD,
             POLL_TIMEOUT,
         )?;
-        // And if it had just computed when it was asked for the first time: a moment for that.
+        // If the device had just computed at the first read, its interrupt comes within this time.
         fsleep(POLL_PERIOD);
         Ok(())
     }
 
-    /// The state of a device that has settled: [`EIO`] where no other edu could be put into it.
+    /// Returns the state of a device that has settled. [`EIO`] if no other edu could take it over.
     pub(crate) fn state(&self) -> Result<State> {
         let factorial = self.0.read(FACTORIAL).into_raw();
         Ok(State {
@@ -265,10 +266,10 @@ impl<'a> Registers<'a> {
         })
     }
 
-    /// Puts a device that has settled into a state, but for the pending interrupts, of which there
-    /// are none afterwards.
+    /// Puts a device that has settled into a state, except that no interrupts are pending
+    /// afterwards.
     pub(crate) fn restore(&self, state: &State) -> Result {
-        // Userspace gets no interrupt for a factorial that it has not asked for.
+        // No interrupt for a factorial that userspace has not asked for.
         self.0.write_reg(STATUS::zeroed());
         self.0.write_reg(FACTORIAL::from_raw(state.factorial.of));
         self.settle()?;
@@ -279,7 +280,7 @@ impl<'a> Registers<'a> {
         Ok(())
     }
 
-    /// Raises interrupts, if there are any to be raised.
+    /// Raises interrupts, if there are any.
     pub(crate) fn raise(&self, interrupts: u32) {
         if interrupts != 0 {
             self.0.write_reg(IRQ_RAISE::from_raw(interrupts));

@@ -191,7 +191,8 @@ impl MigrationFile {
         guard.as_ref().ok_or(ENODEV)?.stream.try_clone()
     }
 
-    /// Replaces the part that PRE_COPY has saved by the whole stream. The part must be its beginning.
+    /// Replaces the part that PRE_COPY has saved by the whole stream. The part must be its
+    /// beginning.
     pub(crate) fn complete(&self, whole: Stream) -> Result {
         let mut guard = self.shared.content.lock();
         let content = (*guard).as_mut().ok_or(ENODEV)?;

@@ -8,29 +8,28 @@ use kernel::{
     prelude::*, //
 };
 
-/// A state of the device. `ERROR` is not among them: no arc leads there, a failed arc leaves the
-/// device in the state that it was in.
+/// A state of the device. There is no `ERROR`: an arc that fails does not change the state.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum State {
-    /// The device does not work, its state does not change.
+    /// Stopped: the state of the device does not change.
     Stop = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_STOP,
     /// The device works.
     Running = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_RUNNING,
-    /// The device is stopped and its state is being read.
+    /// Stopped, and userspace reads the state.
     StopCopy = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_STOP_COPY,
-    /// The device is stopped and its state is being written.
+    /// Stopped, and userspace writes the state.
     Resuming = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_RESUMING,
-    /// The device works but for DMA, which it does not start.
+    /// Quiesced: no new DMA, accesses are still answered.
     RunningP2P = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_RUNNING_P2P,
-    /// The device works and some of its state is being read.
+    /// The device works, and userspace reads a part of the state.
     PreCopy = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_PRE_COPY,
-    /// Both.
+    /// Quiesced, and userspace reads a part of the state.
     PreCopyP2P = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_PRE_COPY_P2P,
 }
 
 impl State {
-    /// From the number of the uAPI, [`EINVAL`] for one that this crate does not know.
+    /// Returns the state with a number of the uAPI. [`EINVAL`] if this crate does not know it.
     pub(crate) fn from_raw(state: u32) -> Result<Self> {
         [
             Self::Stop,
@@ -69,7 +68,7 @@ impl State {
         self as u32
     }
 
-    /// The name of the uAPI.
+    /// Returns the name of the uAPI.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Stop => "STOP",
@@ -83,41 +82,41 @@ impl State {
     }
 }
 
-/// A step of the state machine: the arcs which `vfio_mig_get_next_state()` composes all others of.
+/// An arc of the state machine: one step of what `vfio_mig_get_next_state()` composes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Arc {
-    /// `RUNNING -> RUNNING_P2P`, `PRE_COPY -> PRE_COPY_P2P`
+    /// `RUNNING -> RUNNING_P2P`, `PRE_COPY -> PRE_COPY_P2P`.
     Quiesce,
-    /// `RUNNING_P2P -> RUNNING`, `PRE_COPY_P2P -> PRE_COPY`
+    /// `RUNNING_P2P -> RUNNING`, `PRE_COPY_P2P -> PRE_COPY`.
     Unquiesce,
-    /// `RUNNING_P2P -> STOP`
+    /// `RUNNING_P2P -> STOP`.
     Stop,
-    /// `STOP -> RUNNING_P2P`
+    /// `STOP -> RUNNING_P2P`.
     Start,
-    /// `RUNNING -> STOP`, of a device without P2P
+    /// `RUNNING -> STOP`, of a device without P2P.
     QuiesceAndStop,
-    /// `STOP -> RUNNING`, of a device without P2P
+    /// `STOP -> RUNNING`, of a device without P2P.
     StartAndUnquiesce,
-    /// `STOP -> STOP_COPY`
+    /// `STOP -> STOP_COPY`.
     Save,
-    /// `STOP_COPY -> STOP`
+    /// `STOP_COPY -> STOP`.
     EndSave,
-    /// `STOP -> RESUMING`
+    /// `STOP -> RESUMING`.
     Resume,
-    /// `RESUMING -> STOP`
+    /// `RESUMING -> STOP`.
     Load,
-    /// `RUNNING -> PRE_COPY`, `RUNNING_P2P -> PRE_COPY_P2P`
+    /// `RUNNING -> PRE_COPY`, `RUNNING_P2P -> PRE_COPY_P2P`.
     PreCopy,
-    /// `PRE_COPY -> RUNNING`, `PRE_COPY_P2P -> RUNNING_P2P`
+    /// `PRE_COPY -> RUNNING`, `PRE_COPY_P2P -> RUNNING_P2P`.
     CancelPreCopy,
-    /// `PRE_COPY_P2P -> STOP_COPY`
+    /// `PRE_COPY_P2P -> STOP_COPY`.
     StopAndSave,
-    /// `PRE_COPY -> STOP_COPY`, of a device without P2P
+    /// `PRE_COPY -> STOP_COPY`, of a device without P2P.
     QuiesceStopAndSave,
 }
 
 impl Arc {
-    /// The arc from one state to another, `None` where there is no single one.
+    /// Returns the arc between two states, `None` if there is no single one.
     pub fn between(from: State, to: State) -> Option<Self> {
         Some(match (from, to) {
             (State::Running, State::RunningP2P) | (State::PreCopy, State::PreCopyP2P) => {
@@ -147,7 +146,7 @@ impl Arc {
     }
 }
 
-/// What `VFIO_DEVICE_FEATURE_MIGRATION` says the device can do. `STOP_COPY` is always among it.
+/// What the device offers (`VFIO_DEVICE_FEATURE_MIGRATION`), at least `STOP_COPY`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Flags(u32);
 
@@ -155,21 +154,21 @@ impl Flags {
     /// The device can be stopped, saved and resumed.
     pub const STOP_COPY: Self = Self(bindings::VFIO_MIGRATION_STOP_COPY);
 
-    /// The device can also say something of its state while it works.
+    /// A part of the state can be saved while the device works.
     pub const PRE_COPY: Self =
         Self(bindings::VFIO_MIGRATION_STOP_COPY | bindings::VFIO_MIGRATION_PRE_COPY);
 
-    /// The device can do without DMA of its own while it takes that of others. A user with several
-    /// devices wants all of them to.
+    /// The device can be quiesced while other devices do DMA to it. Userspace that migrates several
+    /// devices needs this of all of them.
     pub const P2P: Self = Self(bindings::VFIO_MIGRATION_STOP_COPY | bindings::VFIO_MIGRATION_P2P);
 
-    /// Both.
+    /// Returns the union.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
 
-    /// The value of the uAPI.
+    /// Returns the value of the uAPI.
     pub(crate) const fn as_raw(self) -> u32 {
         self.0
     }

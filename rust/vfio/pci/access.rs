@@ -32,7 +32,7 @@ use kernel::{
     },
 };
 
-/// A device that does not sleep while this lives.
+/// Keeps a device from runtime suspend while this lives.
 ///
 /// # Invariants
 ///
@@ -51,8 +51,8 @@ impl Awake {
 
 impl Drop for Awake {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant; the device is still open, as whoever made this is in a
-        // callback of it.
+        // SAFETY: By the type invariant; the device is still open, since this lives in a callback
+        // of it only.
         unsafe { bindings::vfio_rs_pm_put(self.0) };
     }
 }
@@ -80,7 +80,7 @@ impl<'a, D: Driver> Own<'a, D> {
         usize::from(self.size)
     }
 
-    /// Where it goes: as many bytes as it has, of a BAR that is mapped while the device is open.
+    /// Returns the address of the access, in a BAR that is mapped while the device is open.
     fn io(&self) -> Result<*mut c_void> {
         let offset = usize::try_from(self.pos.offset).map_err(|_| EINVAL)?;
         self.dev.bar(self.bar)?.addr(offset, self.len())
@@ -90,7 +90,7 @@ impl<'a, D: Driver> Own<'a, D> {
         self.dev.parts(self.pos.index).ok_or(EINVAL)
     }
 
-    /// Runs `access` with the watch's knowledge, where there is a watch.
+    /// Runs `access`. If the part is watched, marks it as touched first.
     fn touching(&self, access: impl FnOnce() -> Result) -> Result {
         let watched = self.parts()?.watched.contains(self.pos.offset);
         let _touch = match watched {
@@ -100,7 +100,7 @@ impl<'a, D: Driver> Own<'a, D> {
         access()
     }
 
-    /// Gives the device the bytes of `raw`: [`EIO`] where it takes no accesses now.
+    /// Writes the bytes of `raw` to the device. [`EIO`] if it takes no accesses now.
     fn give(&self, raw: [u8; 8]) -> Result {
         let (core, io) = (self.dev.as_core(), self.io()?);
         let value = u64::from_ne_bytes(raw);
@@ -118,7 +118,7 @@ impl<'a, D: Driver> Own<'a, D> {
         })
     }
 
-    /// Takes them: the counterpart of [`Own::give`].
+    /// Reads the bytes from the device. [`EIO`] if it takes no accesses now.
     fn take(&self) -> Result<[u8; 8]> {
         let (core, io) = (self.dev.as_core(), self.io()?);
         let (mut v8, mut v16, mut v32, mut v64) = (0, 0, 0, 0);
@@ -177,8 +177,8 @@ impl<'a, D: Driver> Own<'a, D> {
     }
 }
 
-/// Does an access of `count` bytes piece by piece. What has been done counts where a later piece
-/// fails, or is short.
+/// Does an access of `count` bytes piece by piece. Returns how many bytes were done, if any, when a
+/// piece fails or is short.
 fn by_pieces(
     count: usize,
     mut next: impl FnMut(usize, usize) -> Result<(usize, usize)>,
@@ -199,7 +199,7 @@ fn by_pieces(
     Ok(done)
 }
 
-/// The next access of a `read()` or `write()` at `*ppos`: by `core` or by `own`.
+/// Does the next access of a `read()` or `write()` at `*ppos`, by `core` or by `own`.
 ///
 /// # Safety
 ///
@@ -270,13 +270,13 @@ pub(super) unsafe fn read<D: Driver>(
     })
 }
 
-/// What the core's read and write return.
+/// Converts what the core's read and write return.
 fn length(ret: isize) -> Result<usize> {
     // CAST: An error number where it is negative.
     usize::try_from(ret).map_err(|_| Error::from_errno(ret as c_int))
 }
 
-/// What VFIO's core expects of `read` and `write`.
+/// Converts the result of `read` or `write` for the VFIO core.
 pub(super) fn from_length(result: Result<usize>) -> isize {
     match result {
         // CAST: No more than was asked for, which is at most `MAX_RW_COUNT`.
@@ -286,7 +286,7 @@ pub(super) fn from_length(result: Result<usize>) -> isize {
 }
 
 impl<D: Driver> OpenDevice<'_, D> {
-    /// How an access of `count` bytes at `pos` begins.
+    /// Returns how an access of `count` bytes at `pos` begins.
     fn piece(&self, way: Way, pos: Position, count: usize) -> Piece {
         match self.parts(pos.index) {
             Some(parts) => parts.piece(way, pos.offset, count),

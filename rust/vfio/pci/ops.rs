@@ -234,7 +234,7 @@ impl<D: Driver> Table<D> {
     /// # Safety
     ///
     /// To be called by the VFIO core for an open device of this driver, `info` being its copy of
-    /// the user's structure, `caps` the capabilities that go with it.
+    /// userspace's structure, `caps` the capabilities that go with it.
     unsafe extern "C" fn get_region_info_caps(
         vdev: *mut bindings::vfio_device,
         info: *mut bindings::vfio_region_info,

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Where a device stands: which PF a VF belongs to, whether its IOMMU has dirty bits, and whether
-//! it can reach anything.
+//! The surroundings of a device: the PF of a VF, whether its IOMMU has dirty bits, and whether it
+//! can do DMA.
 //!
-//! All of that is asked of a device that is bound. Before and after, it is in the hands of the PCI
-//! core, which frees what is looked at here.
+//! All functions take a bound device. The PCI core frees what they look at once a device is
+//! unbound.
 
 use crate::bindings;
 use core::ptr;
@@ -21,14 +21,14 @@ fn as_raw(pdev: &pci::Device<Bound>) -> *mut kbindings::pci_dev {
 
 /// A device seen as a virtual function.
 pub struct VirtualFunction<'a> {
-    /// Its physical function, which is there as long as the VF is bound.
+    /// Its physical function, which exists as long as the VF is bound.
     pub pf: &'a pci::Device,
     /// Its number among the VFs of that PF, from 0.
     pub index: u32,
 }
 
 impl<'a> VirtualFunction<'a> {
-    /// Returns `None` if `pdev` is no VF.
+    /// Returns `pdev` as a VF, `None` if it is none.
     pub fn of(pdev: &'a pci::Device<Bound>) -> Option<Self> {
         // SAFETY: `pdev` is valid.
         let pf = unsafe { bindings::vfio_rs_physfn(as_raw(pdev)) };
@@ -46,7 +46,7 @@ impl<'a> VirtualFunction<'a> {
     }
 }
 
-/// Says whether the IOMMU before `pdev` can tell which pages it has written
+/// Returns whether the IOMMU before `pdev` can tell which pages it has written
 /// (`IOMMU_CAP_DIRTY_TRACKING`).
 pub fn iommu_tracks_dirty_pages(pdev: &pci::Device<Bound>) -> bool {
     // SAFETY: `pdev` is valid, and bound: `iommu_deinit_device()` frees what the IOMMU driver has
@@ -54,7 +54,7 @@ pub fn iommu_tracks_dirty_pages(pdev: &pci::Device<Bound>) -> bool {
     unsafe { bindings::vfio_rs_iommu_tracks(as_raw(pdev)) }
 }
 
-/// Says whether `pdev` can start DMA (`PCI_COMMAND_MASTER`); `true` if that cannot be read.
+/// Returns whether `pdev` can start DMA (`PCI_COMMAND_MASTER`); `true` if that cannot be read.
 pub fn masters_bus(pdev: &pci::Device<Bound>) -> bool {
     // SAFETY: `pdev` is valid.
     unsafe { bindings::vfio_rs_masters_bus(as_raw(pdev)) }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Watched parts of BARs, as Rust sees `watch.c`.
+//! Watched parts of BARs. `watch.c` does the work.
 
 use super::{
     device::OpenDevice,
@@ -13,7 +13,7 @@ use crate::{
 use core::marker::PhantomData;
 use kernel::prelude::*;
 
-/// The watched part of a region, which nobody can reach while this lives.
+/// The watched part of a region. Userspace cannot reach it while this lives.
 ///
 /// [`OpenDevice::exclude`] makes it.
 pub struct Exclusion<'a> {
@@ -22,13 +22,14 @@ pub struct Exclusion<'a> {
 }
 
 impl Exclusion<'_> {
-    /// Whether the part may have been reached before, as [`OpenDevice::touched`] has it.
+    /// Returns whether the part may have been reached before the exclusion, see
+    /// [`OpenDevice::touched`].
     pub fn was_touched(&self) -> bool {
         self.touched
     }
 }
 
-/// Nobody reaches the watched part of a BAR while this lives.
+/// Keeps userspace away from the watched part of a BAR while this lives.
 ///
 /// # Invariants
 ///
@@ -47,7 +48,7 @@ impl Drop for Excluded<'_> {
     }
 }
 
-/// An access in the user's name to what is watched; no exclusion while this lives.
+/// An access to a watched part on behalf of userspace. No exclusion begins while this lives.
 ///
 /// # Invariants
 ///
@@ -58,7 +59,7 @@ pub(super) struct Touch<'a> {
 }
 
 impl<'a> Touch<'a> {
-    /// `bar` is below 6.
+    /// Marks the part as touched. [`EINVAL`] if `bar` is no BAR.
     pub(super) fn new<D: Driver>(dev: &'a OpenDevice<'_, D>, bar: u32) -> Result<Self> {
         Index::bar(bar).ok_or(EINVAL)?;
         let core = dev.as_core();
@@ -80,15 +81,15 @@ impl Drop for Touch<'_> {
 }
 
 impl<D: Driver> OpenDevice<'_, D> {
-    /// The BAR, where part of it is watched.
+    /// Returns the BAR if part of it is watched.
     fn watched_bar(&self, index: Index) -> Option<u32> {
         let watched = self.parts(index)?.watched;
         index.as_bar().filter(|_| !watched.is_empty())
     }
 
-    /// Whether the watched part of `index` ([`Driver::watched`]) may have been reached since the
-    /// last exclusion that was good, or since the device was opened. Always `true` where nothing of
-    /// the region is watched.
+    /// Returns whether the watched part of `index` ([`Driver::watched`]) may have been reached
+    /// since the last exclusion that succeeded, or since the device was opened. Always `true` if no
+    /// part of the region is watched.
     pub fn touched(&self, index: Index) -> bool {
         self.watched_bar(index).is_none_or(|bar| {
             // SAFETY: The device is open, and `bar` is one of its.
@@ -96,17 +97,16 @@ impl<D: Driver> OpenDevice<'_, D> {
         })
     }
 
-    /// Takes the watched part of `index` away from everybody, runs `f`, and lets them go on. Where
-    /// `f` returns [`Ok`], the part counts as not touched from then on. [`EINVAL`] where nothing of
-    /// the region is watched.
+    /// Runs `f` while userspace cannot reach the watched part of `index`. If `f` returns [`Ok`],
+    /// the part counts as not touched from then on. [`EINVAL`] if no part of the region is watched.
     ///
-    /// Whoever reaches for the part meanwhile waits in a page fault, or in `read()` or `write()`.
-    /// So `f` must not reach user memory ([`OpenDevice::read_dma`] does), nor take the tracker's
-    /// lock ([`OpenDevice::with_log`] does), nor reset the device: see the locks in
+    /// A process that accesses the part meanwhile waits in a page fault, or in `read()` or
+    /// `write()`. So `f` must not reach user memory ([`OpenDevice::read_dma`] does), nor take the
+    /// tracker's lock ([`OpenDevice::with_log`] does), nor reset the device: see the locks in
     /// [`crate::migration`].
     ///
-    /// Not kept away are the host's own ways to a BAR (sysfs), and other devices to which the user
-    /// has let the IOMMU map it.
+    /// Two paths are not covered: the BAR's file in sysfs, and other devices for which userspace
+    /// has mapped the BAR in the IOMMU.
     pub fn exclude<T>(
         &self,
         index: Index,

@@ -89,7 +89,7 @@ mod cases {
             &device,
             |_| {
                 told.set(told.get() + 1);
-                // A second reset comes when the driver is told of the write for the second time.
+                // A second reset comes when the driver sees the write again.
                 if told.get() == 2 {
                     device.tracker.reset_done(&device);
                 }
