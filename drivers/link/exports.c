@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Exports the symbols of the hisi_acc_link crate to the variant driver. */
+/* Exports the symbols of the hisi_acc_link crate to the variant driver. Kbuild makes the list. */
 #include <linux/export.h>
-
-#define EXPORT_SYMBOL_RUST_GPL(sym) extern int sym; EXPORT_SYMBOL_GPL(sym)
 
 #include "exports_generated.h"
