@@ -3,13 +3,13 @@
 //! Guests that run: their console, how they are ended, what they do.
 
 use crate::{
-    case::{Case, Needs},
     console::{self, Joiner, Line, END},
+    error::Result,
     judge::{End, Judge},
     machine::{Limits, Machine},
     report::{Outcome, Report},
-    Result,
 };
+use acc_case::{Case, Needs};
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, IsTerminal, Read, Write},

@@ -2,7 +2,8 @@
 
 //! Runs the suites of the host: programs that test without a guest.
 
-use crate::{case::Case, machine::Machine, report::Outcome, Result};
+use crate::{error::Result, machine::Machine, report::Outcome};
+use acc_case::Case;
 use std::{fs, path::Path, process::Command, time::Instant};
 
 /// A suite: its name, the folder in which its program runs, and the program.

@@ -3,11 +3,11 @@
 //! Makes results of what a guest's console says.
 
 use crate::{
-    case::{Case, Excuse},
     complaints::Complaints,
     console::{self, Line},
     report::Outcome,
 };
+use acc_case::{Case, Excuse};
 use std::{
     collections::{BTreeMap, VecDeque},
     mem,
@@ -256,9 +256,34 @@ impl Judge {
 mod tests {
     use super::*;
 
+    /// Makes a case of a name and what it needs, with a tab before each.
+    fn read(text: &str) -> Case {
+        let excuse = |text: &str| {
+            let (head, place) = match text.split_once(" @ ") {
+                Some((head, place)) => (head, Some(place.to_owned())),
+                None => (text, None),
+            };
+            let head = head.to_owned();
+            Excuse { head, place }
+        };
+        let mut fields = text.split('\t');
+        let mut case = Case::new(fields.next().unwrap());
+        for field in fields {
+            match field.split_once('=').unwrap_or((field, "")) {
+                ("fresh", _) => case.needs.fresh = true,
+                ("lethal", _) => case.lethal = true,
+                ("splat", words) => case.splat = Some(words.to_owned()),
+                ("known", text) => case.known.push(excuse(text)),
+                ("allow", text) => case.allowed.push(excuse(text)),
+                _ => panic!("{field}"),
+            }
+        }
+        case
+    }
+
     /// The outcomes of a console: name, and what there is against it.
     fn judge(cases: &[&str], console: &str, end: End) -> Vec<(String, String)> {
-        let cases: Vec<Case> = cases.iter().map(|c| Case::read(c).unwrap()).collect();
+        let cases: Vec<Case> = cases.iter().map(|c| read(c)).collect();
         let mut judge = Judge::new(&cases);
         let mut outcomes: Vec<Outcome> = console
             .lines()
@@ -369,7 +394,7 @@ acc-selftest: end
     #[test]
     fn guests_that_need_not_outlive_their_case() {
         let over = |case: &str, console: &str| {
-            let case = Case::read(case).unwrap();
+            let case = read(case);
             let mut judge = Judge::new(&[case]);
             let lines = console.lines();
             let n = lines.take_while(|line| {
@@ -471,7 +496,7 @@ acc-selftest: end
             .1
             .contains("was to complain"));
 
-        let mut judge = Judge::new(&[Case::read("a.b\tfresh\tlethal\tsplat=Oops").unwrap()]);
+        let mut judge = Judge::new(&[read("a.b\tfresh\tlethal\tsplat=Oops")]);
         for line in [
             "[    1.0] acc-selftest: begin a.b",
             "[    2.0] WARNING: suspicious RCU usage",

@@ -2,10 +2,8 @@
 
 //! The machine that guests are: their initramfs, QEMU.
 
-use crate::{
-    case::{Needs, Topology},
-    Result,
-};
+use crate::error::Result;
+use acc_case::{Needs, Topology};
 use hisi_acc_hw::{Engine, Generation};
 use std::{
     fs::{self, File},
@@ -235,13 +233,10 @@ impl Machine {
         if let Some(seconds) = soak() {
             append.push(format!("acc.soak={seconds}"));
         }
-        let memory = needs
-            .memory
-            .as_deref()
-            .unwrap_or(match self.flavour.as_str() {
-                "" => "1G",
-                _ => "2G",
-            });
+        let memory = needs.memory_gib.unwrap_or(match self.flavour.as_str() {
+            "" => 1,
+            _ => 2,
+        });
         // It ends with the thread that starts it, whatever ends that.
         let mut command = Command::new("setpriv");
         command
@@ -250,7 +245,9 @@ impl Machine {
             .arg("qemu-system-aarch64")
             .arg("-M")
             .arg(board(needs))
-            .args(["-cpu", "cortex-a76", "-smp", "2", "-m", memory])
+            .args(["-cpu", "cortex-a76", "-smp", "2"])
+            .arg("-m")
+            .arg(format!("{memory}G"))
             .args(["-nographic", "-no-reboot", "-net", "none"])
             .arg("-kernel")
             .arg(self.kernel.join("arch/arm64/boot/Image"))

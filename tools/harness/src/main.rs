@@ -5,6 +5,7 @@
 
 mod complaints;
 mod console;
+mod error;
 mod guest;
 mod host;
 mod judge;
@@ -13,12 +14,13 @@ mod mutants;
 mod report;
 mod table;
 
+use acc_case::{Case, Needs};
 use acc_cases::{
-    case::{self, Case, Needs},
     flavours::{self, Flavours},
-    select,
+    groups, select,
 };
 use clap::{Parser, Subcommand};
+use error::Result;
 use guest::{Guest, Show};
 use machine::Machine;
 use report::{Outcome, Report};
@@ -28,8 +30,6 @@ use std::{
     process::{Command, ExitCode},
     sync::Mutex,
 };
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
 /// Tests HiSilicon accelerator VFs in guests.
 #[derive(Parser)]
@@ -99,7 +99,7 @@ fn guest_cases(machine: &Machine) -> Result<Vec<Case>> {
     }
     let mut cases = Vec::new();
     for line in String::from_utf8(output.stdout)?.lines() {
-        let case = Case::read(line)?;
+        let case = Case::read(line).map_err(|e| format!("acc-selftest list: {e}: {line}"))?;
         if case.flavour.as_ref().is_none_or(|f| *f == machine.flavour) {
             cases.push(case);
         }
@@ -145,7 +145,7 @@ fn check(machine: &Machine, pattern: &str, driver: &str, all: bool) -> Result<bo
         report.lock().expect("no poison").add(outcome);
     }
     // Two guests at a time, those first that take longest.
-    let mut groups = case::groups(cases, !machine.flavour.is_empty());
+    let mut groups = groups::groups(cases, !machine.flavour.is_empty());
     groups.sort_by_key(|(_, cases)| !cases[0].needs.nested);
     let queue = Mutex::new(groups.into_iter());
     std::thread::scope(|scope| {
@@ -252,7 +252,7 @@ fn main() -> ExitCode {
                 command: "live",
                 needs: Needs {
                     nested: true,
-                    memory: Some("3G".to_owned()),
+                    memory_gib: Some(3),
                     kernel: vec!["cryptomgr.notests=1".to_owned()],
                     ..Needs::default()
                 },

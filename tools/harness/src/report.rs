@@ -3,7 +3,8 @@
 //! The report: TAP on standard output and in tap.txt, results.json beside it, and what cases have
 //! measured in files of its own.
 
-use crate::{case::Case, table, Result};
+use crate::{error::Result, table};
+use acc_case::Case;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,

@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Which cases are meant.
+//! Selects cases by patterns.
 
-use crate::case::Case;
+use acc_case::Case;
+use globset::Glob;
 
-/// Whether `text` is of the form of `pattern`, in which * stands for anything and ? for a letter.
-fn glob(pattern: &[u8], text: &[u8]) -> bool {
-    match (pattern, text) {
-        ([], []) => true,
-        ([b'*', rest @ ..], _) => {
-            glob(rest, text) || (!text.is_empty() && glob(pattern, &text[1..]))
-        }
-        ([b'?', p @ ..], [_, t @ ..]) => glob(p, t),
-        ([a, p @ ..], [b, t @ ..]) => a == b && glob(p, t),
-        _ => false,
-    }
+/// Returns whether a text is of the form of a pattern, in which * stands for any text and ? for a letter.
+fn glob(pattern: &str, text: &str) -> bool {
+    // What is no pattern matches nothing.
+    Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(text))
 }
 
 /// Returns whether a case matches one of the patterns and none of those that begin with `!`. A
@@ -24,9 +18,7 @@ pub fn matches(patterns: &str, driver: &str, case: &Case) -> bool {
         return false;
     }
     let name = case.name.split(':').next().unwrap_or_default();
-    let is = |pattern: &str| {
-        glob(pattern.as_bytes(), case.name.as_bytes()) || glob(pattern.as_bytes(), name.as_bytes())
-    };
+    let is = |pattern: &str| glob(pattern, &case.name) || glob(pattern, name);
     let (without, with): (Vec<&str>, Vec<&str>) = patterns
         .split_whitespace()
         .partition(|pattern| pattern.starts_with('!'));
@@ -35,7 +27,7 @@ pub fn matches(patterns: &str, driver: &str, case: &Case) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::case::Case;
+    use acc_case::Case;
 
     fn matches(pattern: &str, driver: &str, case: &str) -> bool {
         super::matches(pattern, driver, &Case::new(case))

@@ -12,3 +12,13 @@ pub enum Driver {
     /// hisi_acc_vfio_pci of the kernel
     C,
 }
+
+impl Driver {
+    /// Returns the name that cases have the driver by.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::C => "c",
+        }
+    }
+}

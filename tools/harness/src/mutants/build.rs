@@ -3,7 +3,7 @@
 //! Builds the modules of mutants, from a copy of the sources.
 
 use super::list::Mutant;
-use crate::{machine::Machine, Result};
+use crate::{error::Result, machine::Machine};
 use std::{
     fs,
     path::{Path, PathBuf},

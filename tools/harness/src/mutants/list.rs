@@ -2,7 +2,7 @@
 
 //! The mutants of the modules: small defects, each a text that takes the place of another one.
 
-use crate::Result;
+use crate::error::Result;
 use serde::Deserialize;
 use std::{collections::BTreeSet, fs, path::Path};
 

@@ -13,12 +13,12 @@ mod list;
 mod results;
 
 use crate::{
-    case::{Case, Needs},
     guest::Guest,
     machine::Machine,
     report::{Outcome, Report},
     select, Result, SILENCE, TOTAL, TOTAL_NESTED,
 };
+use acc_case::{Case, Needs};
 use build::{Builder, Built};
 use list::Mutant;
 use results::{Line, Results, Row, Verdict};
@@ -398,8 +398,9 @@ mod tests {
 
     #[test]
     fn few_guests() {
-        let cases = ["a.one", "b.two", "c.three\thw=5", "d.four\tfresh", "e.five"]
-            .map(|line| Case::read(line).unwrap());
+        let mut cases = ["a.one", "b.two", "c.three", "d.four", "e.five"].map(Case::new);
+        cases[2].needs.hw = Some(5);
+        cases[3].needs.fresh = true;
         let cases: Vec<&Case> = cases.iter().collect();
         let sizes: Vec<usize> = guests(&cases).iter().map(Vec::len).collect();
         assert_eq!(sizes, [3, 1, 1]);
@@ -409,12 +410,12 @@ mod tests {
     fn named_cases() {
         let all = [
             "a.one",
-            "a.one:v5\thw=5",
+            "a.one:v5",
             "a.two:rust",
             "a.two:c",
-            "a.two:rust:v5\thw=5",
+            "a.two:rust:v5",
         ]
-        .map(|line| Case::read(line).unwrap());
+        .map(Case::new);
         let names = |cases: &str| -> Vec<String> {
             let mutant = Mutant {
                 cases: cases.to_owned(),

@@ -4,7 +4,7 @@
 //! the table of it.
 
 use super::list::Mutant;
-use crate::Result;
+use crate::error::Result;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -7,6 +7,7 @@
 //!
 //! D1 to D16 were found by reading the C driver, the others by the cases.
 
+use acc_case::Case;
 use acc_vfio_user::{vfio::state, Driver, Result};
 
 /// Something in which the two differ.
@@ -363,13 +364,20 @@ pub fn of(name: &str) -> Option<(&'static str, How)> {
     })
 }
 
-/// What the harness is to know of a case that is expected to differ: attributes, a tab before each.
-pub fn needs(name: &str) -> String {
-    match of(name) {
-        Some((_, Hangs(_))) => "\tfresh\tlethal".to_owned(),
-        Some((_, Splat(words))) => format!("\tfresh\tlethal\tsplat={words}"),
-        Some((_, DebugSplat(words))) => format!("\tfresh\tlethal\tflavour=debug\tsplat={words}"),
-        _ => String::new(),
+/// Adds what the harness has to know of a case that is expected to differ.
+pub fn adapt(case: &mut Case) {
+    let Some((_, how)) = of(&case.name) else {
+        return;
+    };
+    if let Hangs(_) | Splat(_) | DebugSplat(_) = how {
+        case.needs.fresh = true;
+        case.lethal = true;
+    }
+    if let Splat(words) | DebugSplat(words) = how {
+        case.splat = Some(words.to_owned());
+    }
+    if let DebugSplat(_) = how {
+        case.flavour = Some("debug".to_owned());
     }
 }
 
@@ -470,11 +478,12 @@ mod tests {
 
     #[test]
     fn cases_are_there() {
-        let names = crate::cases::names();
+        let all = crate::registry::all();
+        let names: Vec<&str> = all.iter().map(|entry| entry.case.name.as_str()).collect();
         for difference in ALL {
             for (case, how) in difference.shown {
                 let case = case.split(':').next().unwrap();
-                let there = |name: &str| names.iter().any(|n| n == name);
+                let there = |name: &str| names.contains(&name);
                 let with_c = there(&format!("{case}:c"));
                 let ours = there(case) || there(&format!("{case}:rust"));
                 assert!(ours, "{}: no {case}", difference.id);

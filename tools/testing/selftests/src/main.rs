@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `acc-selftest`: the tests that run in the guest, as TAP.
+//! `acc-selftest`: the tests that run in the guest.
+
+#[macro_use]
+mod registry;
 
 mod audit;
 mod cases;
@@ -29,7 +32,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum What {
-    /// A line for each case: its name, and behind tabs what it needs
+    /// Prints a JSON line for each case: its name and what it needs
     List,
     /// The differences of the C driver, as the documentation has them
     Differences,
@@ -65,7 +68,18 @@ enum What {
     },
 }
 
-fn run(names: &[String]) -> ExitCode {
+/// Runs a case, whatever it does.
+fn run_one(name: &str) -> Result<String> {
+    let entry = registry::find(name).ok_or("no such case")?;
+    let result = catch_unwind(AssertUnwindSafe(|| entry.run()));
+    differences::judge(
+        name,
+        result.unwrap_or_else(|_| Err("panicked, see above".into())),
+    )
+}
+
+/// Runs cases and prints TAP.
+fn run(names: &[String]) -> bool {
     println!("TAP version 14");
     println!("1..{}", names.len());
     let mut failed = 0;
@@ -73,12 +87,7 @@ fn run(names: &[String]) -> ExitCode {
         eprintln!("acc-selftest: {name}");
         // In the kernel's log too, so that what it says can be told apart by case.
         let _ = std::fs::write("/dev/kmsg", format!("acc-selftest: begin {name}\n"));
-        let result = match cases::find(name) {
-            Some(case) => catch_unwind(AssertUnwindSafe(case))
-                .unwrap_or_else(|_| Err("panicked, see above".into())),
-            None => Err("no such case".into()),
-        };
-        match differences::judge(name, result) {
+        match run_one(name) {
             Ok(remark) if remark.is_empty() => println!("ok {n} - {name}"),
             Ok(remark) => println!("ok {n} - {name} # {remark}"),
             Err(e) => {
@@ -91,21 +100,31 @@ fn run(names: &[String]) -> ExitCode {
         }
     }
     println!("# {} passed, {failed} failed", names.len() - failed);
-    if failed == 0 {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
+    failed == 0
+}
+
+/// Prints all cases as the harness reads them.
+fn list() -> Result<()> {
+    for entry in registry::all() {
+        println!("{}", entry.case.line()?);
+    }
+    Ok(())
+}
+
+/// Says what went wrong with a command.
+fn exit(command: &str, result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("acc-selftest {command}: {e}");
+            ExitCode::FAILURE
+        }
     }
 }
 
 fn main() -> ExitCode {
     match Arguments::parse().command {
-        What::List => {
-            for name in cases::names() {
-                println!("{name}{}", cases::needs(&name));
-            }
-            ExitCode::SUCCESS
-        }
+        What::List => exit("list", list()),
         What::Differences => {
             print!("{}", differences::table());
             ExitCode::SUCCESS
@@ -114,7 +133,10 @@ fn main() -> ExitCode {
             print!("{}", sequence::list::text());
             ExitCode::SUCCESS
         }
-        What::Run { cases } => run(&cases),
+        What::Run { cases } => match run(&cases) {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::FAILURE,
+        },
         What::Audit => match audit::run() {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => {
@@ -122,20 +144,8 @@ fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        What::Hand => match hand::serve() {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(e) => {
-                eprintln!("acc-selftest hand: {e}");
-                ExitCode::FAILURE
-            }
-        },
-        What::Victim { path, deed } => match cases::victim(&path, &deed) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(e) => {
-                eprintln!("acc-selftest victim: {e}");
-                ExitCode::FAILURE
-            }
-        },
+        What::Hand => exit("hand", hand::serve()),
+        What::Victim { path, deed } => exit("victim", cases::dirty::dies::serve(&path, &deed)),
         What::Demo { driver } => shown(demo::run(driver)),
         What::Live { driver } => shown(live::run(driver)),
     }

@@ -216,8 +216,9 @@ fn set_ups() -> Result<Vec<SetUp>> {
     ])
 }
 
+case!(accesses);
 /// Compares each access of a register, mailbox command and doorbell in its order, and the stream.
-pub fn accesses() -> Result<()> {
+fn accesses() -> Result<()> {
     let mut text = String::new();
     let mut seen = BTreeSet::new();
     for set_up in set_ups()? {
@@ -359,9 +360,10 @@ fn save_one(driver: Driver) -> Result<(Ready, Vec<u8>)> {
     Ok((ready, run.stream))
 }
 
+case!(streams);
 /// Loads what one driver saved into the same VF by the other driver, which saves it again: the
 /// bytes are equal.
-pub fn streams() -> Result<()> {
+fn streams() -> Result<()> {
     let mut text = String::new();
     for (first, second) in [(Driver::Rust, Driver::C), (Driver::C, Driver::Rust)] {
         let (ready, saved) = save_one(first)?;

@@ -3,82 +3,67 @@
 //! `debug.*`: the debug flavour of the kernel finds what is provoked here, and the harness sees it.
 //! Without these, silence would prove nothing.
 
+use crate::registry::register;
 use acc_vfio_user::{ensure, host, Result};
 use std::{fs::OpenOptions, io, os::fd::AsRawFd, path::Path};
 
-/// How to provoke something.
-#[derive(Clone, Copy)]
-enum Provoke {
-    /// One of lkdtm's crash points
-    Lkdtm(&'static str),
-    /// By loading a module; what comes of it is seen at the end of the guest
-    Module(&'static str),
+/// Registers a case that reaches one of lkdtm's crash points, of which the kernel complains in these words.
+macro_rules! crash {
+    ($name:literal, $point:literal, $words:literal $(, $field:ident: $value:expr)*) => {
+        register!(
+            $name,
+            Alone(|| lkdtm($point).map(|()| String::new())),
+            splat: Some($words)
+            $(, $field: $value)*
+        );
+    };
 }
 
-/// The cases, and the words that the harness has to see.
-const CASES: &[(&str, Provoke, &str)] = &[
-    (
-        "debug.kasan",
-        Provoke::Lkdtm("READ_AFTER_FREE"),
-        "BUG: KASAN: slab-use-after-free",
-    ),
-    (
-        "debug.ubsan",
-        Provoke::Lkdtm("ARRAY_BOUNDS"),
-        "UBSAN: array-index-out-of-bounds",
-    ),
-    // A lock is left held.
-    (
-        "debug.lockdep",
-        Provoke::Lkdtm("SPINLOCKUP"),
-        "WARNING: lock held when returning to user space!",
-    ),
-    (
-        "debug.atomic_sleep",
-        Provoke::Lkdtm("SPINLOCKUP"),
-        "BUG: scheduling while atomic",
-    ),
-    (
-        "debug.refcount",
-        Provoke::Lkdtm("REFCOUNT_INC_ZERO"),
-        "refcount_t: addition on 0; use-after-free",
-    ),
-    // An indirect call by another type than the function's.
-    (
-        "debug.cfi",
-        Provoke::Lkdtm("CFI_FORWARD_PROTO"),
-        "CFI failure at",
-    ),
-    // With a stack, and before the harness ends a guest that is silent.
-    (
-        "debug.hung_task",
-        Provoke::Lkdtm("HUNG_TASK"),
-        "blocked for more than",
-    ),
-    (
-        "debug.kmemleak",
-        Provoke::Module("kmemleak-test"),
-        "unreferenced object",
-    ),
-];
+/// What the scheduler says of a task that has left the kernel with a spinlock held.
+const ATOMIC: &str = "BUG: scheduling while atomic";
+const SLEEPS: &str = "BUG: sleeping function called from invalid context";
+/// What lockdep says of it.
+const HELD: &str = "WARNING: lock held when returning";
 
-pub fn names() -> impl Iterator<Item = String> {
-    CASES.iter().map(|(name, ..)| (*name).to_owned())
-}
+crash!(
+    "kasan",
+    "READ_AFTER_FREE",
+    "BUG: KASAN: slab-use-after-free",
+    // KASAN taints the kernel.
+    allowed: &["Disabling lock debugging"]
+);
+crash!("ubsan", "ARRAY_BOUNDS", "UBSAN: array-index-out-of-bounds");
+crash!(
+    "lockdep",
+    "SPINLOCKUP",
+    "WARNING: lock held when returning to user space!",
+    allowed: &[ATOMIC, SLEEPS]
+);
+crash!(
+    "atomic_sleep",
+    "SPINLOCKUP",
+    "BUG: scheduling while atomic",
+    allowed: &[ATOMIC, SLEEPS, HELD]
+);
+crash!(
+    "refcount",
+    "REFCOUNT_INC_ZERO",
+    "refcount_t: addition on 0; use-after-free"
+);
+// An indirect call by another type than the function's.
+crash!("cfi", "CFI_FORWARD_PROTO", "CFI failure at", lethal: true);
+// With a stack, and before the harness ends a guest that is silent.
+crash!("hung_task", "HUNG_TASK", "blocked for more than", lethal: true);
 
-/// The words with which the kernel has to complain in a case.
-pub fn splat(name: &str) -> Option<&'static str> {
-    let (.., words) = CASES.iter().find(|(n, ..)| *n == name)?;
-    Some(words)
-}
-
-/// A case by its name.
-pub fn find(name: &str) -> Option<impl Fn() -> Result<()>> {
-    let (_, provoke, _) = CASES.iter().find(|(n, ..)| *n == name)?;
-    Some(move || match provoke {
-        Provoke::Lkdtm(point) => lkdtm(point),
-        Provoke::Module(name) => host::modprobe(name),
-    })
+case!(
+    kmemleak,
+    splat: Some("unreferenced object"),
+    // The module says what it leaks, and kmemleak how much it has found.
+    allowed: &["kmemleak:"]
+);
+/// The leak is found at the end of the guest.
+fn kmemleak() -> Result<()> {
+    host::modprobe("kmemleak-test")
 }
 
 fn lkdtm(point: &str) -> Result<()> {

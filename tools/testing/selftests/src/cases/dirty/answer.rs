@@ -80,8 +80,9 @@ impl Vf {
     }
 }
 
+case!(mailbox_answer);
 /// With a log the driver asks a running VF for its tables, by the mailbox.
-pub fn while_logging() -> Result<()> {
+fn mailbox_answer() -> Result<()> {
     let mut vf = Vf::new()?;
     for by_doorbell in [false, true] {
         let by = if by_doorbell { "doorbell" } else { "report" };

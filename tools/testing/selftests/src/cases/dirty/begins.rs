@@ -40,9 +40,10 @@ impl Vf {
     }
 }
 
+case!(odd_before);
 /// Something was written beside the doorbells before logging began: until the next reset nobody
 /// knows what the VF writes.
-pub fn odd_before() -> Result<()> {
+fn odd_before() -> Result<()> {
     let mut vf = Vf::new()?;
     let bar4 = vf.device.region(4)?;
     let at = regs::QM_DOORBELL_SQ_CQ_BASE_V2.into();
@@ -66,9 +67,10 @@ pub fn odd_before() -> Result<()> {
     Ok(())
 }
 
+case!(busy_mailbox);
 /// Logging begins while a command of the guest's is not done. START does not fail, all is dirty,
 /// and the guest gets its answer.
-pub fn busy_mailbox() -> Result<()> {
+fn busy_mailbox() -> Result<()> {
     let mut vf = Vf::new()?;
     let mailbox = Mailbox::new(&vf.device)?;
     let query = Message::request(Command::SqcVftV2, 0, 0, true);
@@ -105,8 +107,9 @@ pub fn busy_mailbox() -> Result<()> {
     vf.is_known(&log, "after the reset")
 }
 
+case!(error_event);
 /// An error is an event in the AEQ, which the hardware writes by itself.
-pub fn error_event() -> Result<()> {
+fn error_event() -> Result<()> {
     let mut vf = Vf::new()?;
     let log = Logged::start(&vf.device)?;
     vf.is_known(&log, "before")?;
@@ -140,9 +143,10 @@ pub fn error_event() -> Result<()> {
     vf.is_known(&log, "after the reset")
 }
 
+case!(reset_and_doorbells);
 /// The VF is reset again and again while doorbells are rung and reports made: a doorbell that is
 /// under way is shown to the driver once more.
-pub fn reset_and_doorbells() -> Result<()> {
+fn reset_and_doorbells() -> Result<()> {
     const RESETS: u64 = 10;
     let mut vf = Vf::new()?;
     let log = Logged::start(&vf.device)?;

@@ -58,9 +58,10 @@ fn run(mode: &str, logged: bool) -> Result<Run> {
     result
 }
 
+case!(off_is_free, with: [Rust], generations: One(V3));
 /// With tracking off each doorbell is mapped: none is a system call. With it on each is one, and
 /// the device sees the same.
-pub fn off_is_free(_driver: Driver) -> Result<String> {
+fn off_is_free(_driver: Driver) -> Result<String> {
     let off = run("off", false)?;
     let idle = run("on", false)?;
     let logged = run("on", true)?;

@@ -115,7 +115,8 @@ impl Drop for Victim {
     }
 }
 
-pub fn user_dies() -> Result<()> {
+case!(user_dies);
+fn user_dies() -> Result<()> {
     const TIMES: usize = 3;
     let mut random = Random::default();
     let vf = host::vfs(VFS)?[0].clone();

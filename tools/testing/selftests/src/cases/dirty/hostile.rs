@@ -58,8 +58,10 @@ impl Vf {
     }
 }
 
+// The device goes where nothing is mapped, as the case wants it to.
+case!(hostile_changing, allowed: &[UNMAPPED]);
 /// Entries and lists that change while they are read.
-pub fn changing() -> Result<()> {
+fn hostile_changing() -> Result<()> {
     let mut vf = Vf::new()?;
     let log = Logged::start(&vf.device)?;
     let memory = &mut vf.bench.memory;
@@ -95,8 +97,10 @@ pub fn changing() -> Result<()> {
     vf.still_works(&log)
 }
 
+// The device goes where nothing is mapped, as the case wants it to.
+case!(hostile_unmapped, allowed: &[UNMAPPED]);
 /// Memory goes away and comes back while doorbells are rung.
-pub fn unmapped() -> Result<()> {
+fn hostile_unmapped() -> Result<()> {
     let mut vf = Vf::new()?;
     let log = Logged::start(&vf.device)?;
     let mut work = Workload::new(&work::Zip, &mut vf.bench.memory, 8);
@@ -139,8 +143,9 @@ pub fn unmapped() -> Result<()> {
     vf.still_works(&log)
 }
 
+case!(hostile_many_vfs, generations: One(V3), vfs: Some(63));
 /// All VFs that there are, each tracked.
-pub fn many_vfs() -> Result<()> {
+fn hostile_many_vfs() -> Result<()> {
     const VFS: usize = 63;
     const JOBS: usize = 4;
     let vfs = host::ZIP.vfs(VFS)?;

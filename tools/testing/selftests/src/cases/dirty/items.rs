@@ -133,8 +133,10 @@ impl dma::Memory for Arena<'_> {
     }
 }
 
+// The device goes where nothing is mapped, as the case wants it to.
+case!(hostile_rings, allowed: &[UNMAPPED]);
 /// Rings that are nowhere, at the end of the address space, on top of each other, on the tables.
-pub fn rings() -> Result<()> {
+fn hostile_rings() -> Result<()> {
     const ENTRIES: u16 = 5;
     let mut vf = Fresh::new()?;
     let (table, _) = vf.qm.sq_ring(0);
@@ -176,8 +178,10 @@ pub fn rings() -> Result<()> {
     vf.still_works()
 }
 
+// The device goes where nothing is mapped, as the case wants it to.
+case!(hostile_descriptors, allowed: &[UNMAPPED]);
 /// Lists and lengths that lie.
-pub fn descriptors() -> Result<()> {
+fn hostile_descriptors() -> Result<()> {
     let mut vf = Fresh::new()?;
     let (dest, list) = (vf.dest, vf.list);
     let put = |memory: &Memory, at: u64, head: SglHead, sges: &[Sge]| {
@@ -287,9 +291,10 @@ fn random(vf: &mut Fresh) -> Result<()> {
     Ok(())
 }
 
+case!(hostile_doorbells);
 /// Doorbells that no driver rings, and writes that are none. Requests wait in the rings meanwhile:
 /// what the hardware makes of a doorbell is seen.
-pub fn doorbells() -> Result<()> {
+fn hostile_doorbells() -> Result<()> {
     let mut vf = Fresh::new()?;
     let raw = |queue, kind, index, priority| Doorbell {
         queue,

@@ -70,10 +70,11 @@ fn acknowledge(qm: &Qm, head: u16) {
     );
 }
 
+case!(late_completions);
 /// A guest puts a new entry into a slot once it has seen the completion of the old one, and
 /// acknowledges the old one only then: of two entries of one index it is not the new one that is
 /// done.
-pub fn late_completions() -> Result<()> {
+fn late_completions() -> Result<()> {
     for logged_before in [true, false] {
         late_completion(logged_before).map_err(|e| format!("logged {logged_before}: {e}"))?;
     }
@@ -122,9 +123,10 @@ fn late_completion(logged_before: bool) -> Result<()> {
     Ok(())
 }
 
+case!(not_understood);
 /// A queue that the driver does not understand, and that came with a migration, at work: nobody has
 /// seen a doorbell of it, and all is dirty nevertheless.
-pub fn not_understood() -> Result<()> {
+fn not_understood() -> Result<()> {
     let bench = bench(host::ZIP, 2)?;
     let (source, target) = (bench.open(0)?, bench.open(1)?);
     let mut pair = Pair::over(host::ZIP, bench, source, target)?;

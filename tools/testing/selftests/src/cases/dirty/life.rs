@@ -18,9 +18,10 @@ use acc_vfio_user::{
 /// A job takes so long that it is in flight for sure.
 const SLOW_NS: u64 = 20_000_000;
 
+case!(before_start);
 /// Jobs that were submitted before logging began: nobody has decoded them, so all is dirty until
 /// they are done, and no longer.
-pub fn before_start() -> Result<()> {
+fn before_start() -> Result<()> {
     let mut vf = Vf::new()?;
     vf.bench.twin.hold_jobs(0, 0)?;
     vf.submit(JOBS)?;
@@ -45,9 +46,10 @@ pub fn before_start() -> Result<()> {
     covers(&dirty, &vf.written()?, "a round")
 }
 
+case!(untaken);
 /// Jobs that are complete when logging begins, but nobody has taken their completions: nothing is
 /// in flight, be it the first log of the VF or another one.
-pub fn untaken() -> Result<()> {
+fn untaken() -> Result<()> {
     const FEW: usize = JOBS / 2;
     let mut vf = Vf::new()?;
     for _ in 0..2 {
@@ -73,8 +75,9 @@ pub fn untaken() -> Result<()> {
     Ok(())
 }
 
+case!(target_is_source);
 /// A target that becomes a source: of what came with the migration nobody has seen the doorbells.
-pub fn target_is_source() -> Result<()> {
+fn target_is_source() -> Result<()> {
     let bench = bench(host::ZIP, 2)?;
     let (source, target) = (bench.open(0)?, bench.open(1)?);
     let mut pair = Pair::over(host::ZIP, bench, source, target)?;
@@ -107,9 +110,10 @@ pub fn target_is_source() -> Result<()> {
     covers(&dirty, &Pages::written(&pair.bench.twin, "vf1")?, "a round")
 }
 
+case!(mailbox);
 /// What the mailbox is used for is not mediated: a context that is dumped somewhere, a queue that
 /// is made anew.
-pub fn mailbox() -> Result<()> {
+fn mailbox() -> Result<()> {
     let mut vf = Vf::new()?;
     let somewhere = vf.bench.memory.alloc(4096);
     let ring = vf.bench.memory.alloc(3 * 0x400 * 128);
@@ -153,8 +157,9 @@ pub fn mailbox() -> Result<()> {
     Ok(())
 }
 
+case!(reset);
 /// A reset with jobs in flight: what they wrote is told; a VF that is set up anew is known again.
-pub fn reset() -> Result<()> {
+fn reset() -> Result<()> {
     let mut vf = Vf::new()?;
     let log = Logged::start(&vf.device)?;
     for guest in [false, true] {
@@ -186,9 +191,10 @@ pub fn reset() -> Result<()> {
     Ok(())
 }
 
+case!(ways_in);
 /// A page table that the user made: its address space is not known to the driver, so nothing can be
 /// read and all is dirty. By a container it can be.
-pub fn ways_in() -> Result<()> {
+fn ways_in() -> Result<()> {
     let first = bench(host::ZIP, 1)?;
     let device = Device::bind(&first.vfs[0].vfio_path()?, &first.iommufd)?;
     device.attach(first.iommufd.hwpt(&device)?)?;
@@ -228,9 +234,10 @@ pub fn ways_in() -> Result<()> {
     covers(&dirty, &vf.written()?, "with a container")
 }
 
+case!(stopped);
 /// A VF that is stopped with jobs in flight, before anybody logs: it writes nothing, so that what
 /// they will write is dirty once and no more, until it runs on.
-pub fn stopped() -> Result<()> {
+fn stopped() -> Result<()> {
     let mut vf = Vf::new()?;
     vf.bench.twin.job_delay(0, SLOW_NS)?;
     // Until the stop.
@@ -281,8 +288,9 @@ pub fn stopped() -> Result<()> {
     Ok(())
 }
 
+case!(again);
 /// Called off in the middle of a migration, and begun again.
-pub fn again() -> Result<()> {
+fn again() -> Result<()> {
     let mut vf = Vf::new()?;
     for _ in 0..3 {
         let log = Logged::start(&vf.device)?;

@@ -1,18 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-pub mod answer;
-pub mod begins;
-pub mod cost;
+//! `dirty.*`: the pages that the driver reports contain all that the device model wrote.
+
+mod answer;
+mod begins;
+mod cost;
 pub mod dies;
-pub mod hostile;
-pub mod items;
-pub mod late;
-pub mod life;
-pub mod no_memory;
-pub mod precise;
-pub mod qemu;
-pub mod room;
-pub mod shown;
-pub mod spaces;
-pub mod uapi;
-pub mod watched;
+mod hostile;
+mod items;
+mod late;
+mod life;
+mod no_memory;
+mod precise;
+mod qemu;
+mod room;
+mod shown;
+mod spaces;
+mod uapi;
+mod watched;
+
+use crate::registry::{Generations, Spec};
+
+/// What all cases of the suite need.
+const SUITE: Spec = Spec {
+    generations: Generations::Each,
+    ..Spec::NONE
+};

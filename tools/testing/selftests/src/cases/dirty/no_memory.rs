@@ -129,7 +129,9 @@ impl Vf {
     }
 }
 
-pub fn no_memory() -> Result<()> {
+// Only that flavour fails on request.
+case!(no_memory, flavour: Debug);
+fn no_memory() -> Result<()> {
     let mut vf = Vf::new()?;
     let points = [
         start(&mut vf)?,

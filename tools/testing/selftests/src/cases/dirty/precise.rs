@@ -310,8 +310,9 @@ fn both(streams: &Sums, small: &Sums) -> Result<String> {
     ))
 }
 
+case!(superset_zip, with: [Rust]);
 /// A million pages, and random jobs. Fewer on V5, where such a request is the same.
-pub fn superset_zip(_driver: Driver) -> Result<String> {
+fn superset_zip(_driver: Driver) -> Result<String> {
     let pages = if host::has_window()? {
         10_000
     } else {
@@ -321,12 +322,14 @@ pub fn superset_zip(_driver: Driver) -> Result<String> {
     both(&streams, &small(host::ZIP, 40)?)
 }
 
-pub fn superset_sec(_driver: Driver) -> Result<String> {
+case!(superset_sec, with: [Rust]);
+fn superset_sec(_driver: Driver) -> Result<String> {
     let streams = streams(host::SEC, 20_000, |memory| Ok(Encrypt::new(memory)))?;
     both(&streams, &small(host::SEC, 40)?)
 }
 
+case!(superset_hpre, with: [Rust]);
 /// No request of HPRE writes more than a few KiB.
-pub fn superset_hpre(_driver: Driver) -> Result<String> {
+fn superset_hpre(_driver: Driver) -> Result<String> {
     Ok(small(host::HPRE, 10)?.remark())
 }

@@ -8,10 +8,21 @@ use crate::{
 };
 use acc_vfio_user::{ensure, host::ZIP, Driver, Result};
 
+// Two guests of 2 GiB run in this one.
+case!(
+    qemu_precopy,
+    with: [Rust, C],
+    generations: One(V3),
+    nested: true,
+    memory_gib: Some(6),
+    flavour: Plain,
+    kernel: &["cryptomgr.notests=1"],
+    long: true,
+);
 /// A guest of 2 GiB, most of it known, and a VF that writes to many pages: by an iommufd with
 /// QEMU's defaults; with the C driver by the legacy container, which takes all pages for dirty at
 /// any time.
-pub fn qemu_precopy(driver: Driver) -> Result<String> {
+fn qemu_precopy(driver: Driver) -> Result<String> {
     let config = Config {
         memory_mb: 2048,
         known_mb: 1536,

@@ -133,7 +133,8 @@ fn chain(memory: &mut Memory, addresses: impl Iterator<Item = u64>) -> u64 {
     first
 }
 
-pub fn no_room() -> Result<()> {
+case!(no_room);
+fn no_room() -> Result<()> {
     let mut vf = Vf::new()?;
     let log = Logged::start(&vf.device)?;
     entries(&vf, &log)?;
@@ -270,8 +271,9 @@ fn chunks(vf: &mut Vf) -> Result<()> {
     Ok(())
 }
 
+case!(statistics);
 /// The file says what happened, from the binding on.
-pub fn statistics() -> Result<()> {
+fn statistics() -> Result<()> {
     const JOBS: u64 = 8;
     host::vfs(crate::support::bench::VFS)?[0].unbind()?;
     let mut vf = crate::support::logged::Vf::new()?;

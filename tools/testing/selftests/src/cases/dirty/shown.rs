@@ -35,10 +35,11 @@ fn shows(vf: &Function, wanted: &str, when: &str) -> Result<()> {
 /// A queue that a VF has not, though BAR4 has a page for it.
 const NOBODYS: u16 = 1000;
 
+case!(shown);
 /// The file of debugfs counts reports, what they named and what is in flight, and says why all
 /// memory counted as written. The tracepoint tells of each, where the ledger and the reports have
 /// it.
-pub fn shown() -> Result<()> {
+fn shown() -> Result<()> {
     let mut bench = bench(host::ZIP, 1)?;
     let vf = bench.vfs[0].clone();
     // It counts from the binding on.
@@ -145,9 +146,10 @@ fn begins(bench: &Bench, word: &str, tracks: bool) -> Result<()> {
     Ok(())
 }
 
+case!(parameter);
 /// The parameter `dirty_tracking`: each word, and some that are none; by sysfs, and when the module
 /// is loaded. It is for VFs that are bound then; one that is bound keeps what it has.
-pub fn parameter() -> Result<()> {
+fn parameter() -> Result<()> {
     const WORDS: [(&str, bool); 3] = [("off", false), ("on", true), ("auto", true)];
     let bench = bench(host::ZIP, 2)?;
     let _default = Default;

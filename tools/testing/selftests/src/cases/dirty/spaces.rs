@@ -17,9 +17,10 @@ use hisi_acc_hw::zip::{Format, Sqe};
 const QUEUE: u16 = 0;
 const SOURCE: u32 = 64;
 
+case!(address_spaces);
 /// A page table says nothing of its address space: with one there is no doubt, with two nothing is
 /// read. A device that is attached to one of the two by its number is read from that one.
-pub fn address_spaces() -> Result<()> {
+fn address_spaces() -> Result<()> {
     let first = bench(host::ZIP, 1)?;
     let device = Device::bind(&first.vfs[0].vfio_path()?, &first.iommufd)?;
     let table = first.iommufd.hwpt(&device)?;

@@ -14,10 +14,11 @@ use acc_vfio_user::{
 };
 use std::{os::unix::fs::MetadataExt, path::Path};
 
+case!(uapi);
 /// Whatever is asked in whatever order: the errors that the uAPI has for it, and no more.
 // One range is meant, not the numbers in it.
 #[allow(clippy::single_range_in_vec_init)]
-pub fn uapi() -> Result<()> {
+fn uapi() -> Result<()> {
     let mut bench = bench(host::ZIP, 1)?;
     let device = bench.open(0)?;
     ensure!(device.has_logging(), "DMA logging is not offered");
@@ -117,8 +118,9 @@ pub fn uapi() -> Result<()> {
     Ok(())
 }
 
+case!(policy);
 /// `dirty_tracking`: of the module, and of each VF; what is offered and what is mapped follows it.
-pub fn policy() -> Result<()> {
+fn policy() -> Result<()> {
     let bench = bench(host::ZIP, 1)?;
     let attribute = bench.vfs[0].path().join("dirty_tracking");
     let parameter = "/sys/module/hisi_acc_vfio_rs/parameters/dirty_tracking";

@@ -45,7 +45,8 @@ fn seen(log: &Logged, what: &str, reach: impl FnOnce() -> Result<()>) -> Result<
     Ok(())
 }
 
-pub fn watched() -> Result<()> {
+case!(watched);
+fn watched() -> Result<()> {
     let vf = Vf::new()?;
     let log = Logged::start(&vf.device)?;
     let bar2 = vf.device.region(2)?;

@@ -48,9 +48,10 @@ const ASLEEP: &[Change] = {
     ]
 };
 
+case!(asleep);
 /// State changes of a VF that sleeps: what needs its registers fails with EIO, changes nothing, and
 /// goes well when the VF is awake.
-pub fn fault() -> Result<()> {
+fn asleep() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     for (from, to, wanted, then) in ASLEEP.iter().copied() {
         let what = format!("{} -> {}", state::name(from), state::name(to));

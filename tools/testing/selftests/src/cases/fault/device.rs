@@ -58,19 +58,29 @@ fn stops_in_vain(driver: Driver, precopy: bool, fault: &str, error: i32) -> Resu
 const RAS: &str = "ras-at-pause 0x4";
 const WRITE_BACK: &str = "write-back-stuck on";
 
-pub fn ras_stops(driver: Driver) -> Result<()> {
+case!(ras_stops, with: [Rust]);
+// The case waits 10 s for jobs that do not come back. `fault.engine_stops:c` shows the same on V5.
+case!(ras_stops, with: [C], generations: One(V3));
+fn ras_stops(driver: Driver) -> Result<()> {
     stops_in_vain(driver, false, RAS, libc::EBUSY)
 }
 
-pub fn ras_stops_precopy(driver: Driver) -> Result<()> {
+case!(ras_stops_precopy, with: [Rust]);
+// As `ras_stops`.
+case!(ras_stops_precopy, with: [C], generations: One(V3));
+fn ras_stops_precopy(driver: Driver) -> Result<()> {
     stops_in_vain(driver, true, RAS, libc::EBUSY)
 }
 
-pub fn write_back_stops(driver: Driver) -> Result<()> {
+case!(write_back_stops, with: [Rust]);
+// As `ras_stops`.
+case!(write_back_stops, with: [C], generations: One(V3));
+fn write_back_stops(driver: Driver) -> Result<()> {
     stops_in_vain(driver, false, WRITE_BACK, libc::ETIMEDOUT)
 }
 
-pub fn pause_refused() -> Result<()> {
+case!(pause_refused);
+fn pause_refused() -> Result<()> {
     no_stop(
         &mut pair()?,
         "vf1",
@@ -80,7 +90,8 @@ pub fn pause_refused() -> Result<()> {
     )
 }
 
-pub fn save_refused() -> Result<()> {
+case!(save_refused);
+fn save_refused() -> Result<()> {
     no_stop(
         &mut pair()?,
         "vf1",
@@ -90,7 +101,8 @@ pub fn save_refused() -> Result<()> {
     )
 }
 
-pub fn write_back_stuck() -> Result<()> {
+case!(write_back_stuck);
+fn write_back_stuck() -> Result<()> {
     no_stop(
         &mut pair()?,
         "vf1",
@@ -100,7 +112,8 @@ pub fn write_back_stuck() -> Result<()> {
     )
 }
 
-pub fn message_pending() -> Result<()> {
+case!(message_pending);
+fn message_pending() -> Result<()> {
     no_stop(
         &mut pair()?,
         "vf1",
@@ -117,9 +130,11 @@ fn mailbox(twin: &Twin, function: &str) -> Result<(u64, u64)> {
     Ok((reads, twin.counts()?.with_prefix(function, "mailbox.")))
 }
 
+// The mailbox is the VF's own on both generations, and the case waits for timeouts.
+case!(mailbox_busy, generations: One(V3));
 /// Gives up on a command that is never carried out: the driver gives it once and polls. A reset of
 /// the VF helps.
-pub fn mailbox_busy() -> Result<()> {
+fn mailbox_busy() -> Result<()> {
     let mut pair = pair()?;
     pair.bench.twin.mark()?;
     pair.bench.twin.fault("vf1", "mailbox-busy on")?;
@@ -140,8 +155,9 @@ pub fn mailbox_busy() -> Result<()> {
     pair.round()
 }
 
+case!(mailbox_late);
 /// Polls until each command is answered, however late that is.
-pub fn mailbox_late() -> Result<()> {
+fn mailbox_late() -> Result<()> {
     /// Reads of the mailbox that find it busy after each command.
     const POLLS: u64 = 50;
     let mut pair = pair()?;
@@ -167,8 +183,9 @@ pub fn mailbox_late() -> Result<()> {
     pair.finish()
 }
 
+case!(interrupts);
 /// Lost once: what was done is found with the next interrupt. Doubled: nothing is done twice.
-pub fn interrupts() -> Result<()> {
+fn interrupts() -> Result<()> {
     let mut pair = pair()?;
     pair.bench.twin.mark()?;
     pair.bench.twin.fault("vf1", "lose-msi 1")?;
@@ -196,8 +213,9 @@ pub fn interrupts() -> Result<()> {
     pair.round()
 }
 
+case!(slow_engine);
 /// Checks that each job is in the engine for as long as was ordered.
-pub fn slow_engine() -> Result<()> {
+fn slow_engine() -> Result<()> {
     let mut pair = pair()?;
     pair.bench.twin.mark()?;
     pair.bench.twin.job_delay(0, SLOW_NS)?;
@@ -211,8 +229,10 @@ pub fn slow_engine() -> Result<()> {
     pair.round()
 }
 
+// The device goes where nothing is mapped, as the case wants it to.
+case!(dma_unmapped, allowed: &[UNMAPPED]);
 /// DMA to what is not mapped, by the model's order and by the IOMMU: the job fails, the VF goes on.
-pub fn dma_unmapped() -> Result<()> {
+fn dma_unmapped() -> Result<()> {
     let mut pair = pair()?;
     let source = pair.bench.memory.alloc(4096);
     let hole = pair.bench.memory.alloc(4096);
@@ -256,8 +276,9 @@ pub fn dma_unmapped() -> Result<()> {
     pair.round()
 }
 
+case!(gone);
 /// Registers read all ones, as of a device that has gone from the bus.
-pub fn gone() -> Result<()> {
+fn gone() -> Result<()> {
     let mut pair = pair()?;
     pair.bench.twin.mark()?;
     pair.bench.twin.fault("vf1", "gone on")?;
@@ -283,8 +304,9 @@ pub fn gone() -> Result<()> {
     pair.round()
 }
 
+case!(load_refused, with: [Rust, C]);
 /// D9: a target whose mailbox fails half way through the loading is reset, and usable: no mixture.
-pub fn load_refused(driver: Driver) -> Result<()> {
+fn load_refused(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     pair.work_in_flight()?;
     let stream = acc_vfio_user::migrate::save(&pair.source, true, &mut Quiet)?;

@@ -100,11 +100,13 @@ fn before_pause(of: Of) -> Result<()> {
     })
 }
 
-pub fn ras_before_pause() -> Result<()> {
+case!(ras_before_pause);
+fn ras_before_pause() -> Result<()> {
     before_pause(Of::Qm)
 }
 
-pub fn engine_before_pause() -> Result<()> {
+case!(engine_before_pause);
+fn engine_before_pause() -> Result<()> {
     before_pause(Of::Engine)
 }
 
@@ -130,11 +132,13 @@ fn at_pause(of: Of) -> Result<()> {
     })
 }
 
-pub fn ras_at_pause() -> Result<()> {
+case!(ras_at_pause);
+fn ras_at_pause() -> Result<()> {
     at_pause(Of::Qm)
 }
 
-pub fn engine_at_pause() -> Result<()> {
+case!(engine_at_pause);
+fn engine_at_pause() -> Result<()> {
     at_pause(Of::Engine)
 }
 
@@ -159,17 +163,20 @@ fn after_pause(of: Of) -> Result<()> {
     })
 }
 
-pub fn ras_after_pause() -> Result<()> {
+case!(ras_after_pause);
+fn ras_after_pause() -> Result<()> {
     after_pause(Of::Qm)
 }
 
-pub fn engine_after_pause() -> Result<()> {
+case!(engine_after_pause);
+fn engine_after_pause() -> Result<()> {
     after_pause(Of::Engine)
 }
 
+case!(engine_stops, with: [Rust, C]);
 /// D7: each engine's own register refuses the stop. Then the VFs go on. All stops come first, so
 /// that the C driver confirms the registers of all engines.
-pub fn engine_stops(driver: Driver) -> Result<()> {
+fn engine_stops(driver: Driver) -> Result<()> {
     let mut pairs = Vec::new();
     for accelerator in host::ALL {
         let one = || -> Result<Pair> {

@@ -15,10 +15,11 @@ use acc_vfio_user::{
 use std::{os::fd::AsRawFd, thread};
 use vmm_sys_util::eventfd::EventFd;
 
+case!(load_fails);
 /// At whatever command it fails, and however: the target is reset once, and the next try goes well.
 /// A target of which no register can be reached is not touched, and stays in RESUMING with what was
 /// written.
-pub fn fails() -> Result<()> {
+fn load_fails() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     pair.work_in_flight()?;
     let stream = save(&pair.source, true, &mut Quiet)?;
@@ -60,9 +61,10 @@ pub fn fails() -> Result<()> {
     pair.round()
 }
 
+case!(load_and_reset_fail);
 /// The reset after it fails too: somebody unbinds the VF, and so holds its device lock. The target
 /// stays in RESUMING with all that was written, and can be loaded once the fault has gone.
-pub fn and_reset_fail() -> Result<()> {
+fn load_and_reset_fail() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     pair.work_in_flight()?;
     let stream = save(&pair.source, true, &mut Quiet)?;

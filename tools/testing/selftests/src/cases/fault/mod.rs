@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-pub mod asleep;
-pub mod device;
-pub mod errors;
-pub mod load;
-pub mod pause;
+//! `fault.*`: faults of the device, and a VF that survives them.
+
+mod asleep;
+mod device;
+mod errors;
+mod load;
+mod pause;
+
+use crate::registry::{Generations, Spec};
+
+/// What all cases of the suite need.
+const SUITE: Spec = Spec {
+    generations: Generations::Each,
+    ..Spec::NONE
+};

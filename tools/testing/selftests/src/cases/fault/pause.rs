@@ -25,8 +25,9 @@ fn at_a_long_request(pair: &mut Pair) -> Result<()> {
     pair.bench.twin.job_delay(0, 0)
 }
 
+case!(pause_late);
 /// The stop fails, and the VF works on: what had been paused goes on.
-pub fn late() -> Result<()> {
+fn pause_late() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     for from in [state::RUNNING, state::PRE_COPY] {
         let name = state::name(from);
@@ -58,9 +59,10 @@ pub fn late() -> Result<()> {
     pair.round()
 }
 
+case!(pause_stays);
 /// The VF cannot be reached when it is to go on: the error says so, and it stays paused in RUNNING.
 /// The next stop and start have it go on, and nothing is lost.
-pub fn stays() -> Result<()> {
+fn pause_stays() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     at_a_long_request(&mut pair)?;
     let mark = "acc-selftest: a VF that cannot be reached when it is to go on";

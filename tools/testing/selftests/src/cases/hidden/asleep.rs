@@ -60,8 +60,9 @@ fn looks(device: &Device, mapping: &Mapping, asleep: Option<Sleep>) -> Result<()
     Ok(())
 }
 
+case!(asleep, with: [Rust, C]);
 /// Asleep and awake again, by each way: the hidden half stays hidden, and nothing is forgotten.
-pub fn hidden(driver: Driver) -> Result<()> {
+fn asleep(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     let region = pair.source.region(2)?;
     // Registers, and no doorbell

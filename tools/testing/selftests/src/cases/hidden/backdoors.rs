@@ -10,9 +10,10 @@ use crate::support::{
 use acc_vfio_user::{ensure, errno, host, vfio::state, Driver, Result};
 use std::{fs, os::unix::fs::PermissionsExt};
 
+case!(hot_reset, with: [Rust, C]);
 /// `VFIO_DEVICE_GET_PCI_HOT_RESET_INFO` names the PF and all VFs, so that only a process that has
 /// them all may reset them. None can: the PF is its driver's. With vfio-pci it is the same.
-pub fn hot_reset(driver: Driver) -> Result<()> {
+fn hot_reset(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;
     host::modprobe("vfio-pci")?;
     bench.vfs[1].bind("vfio-pci")?;
@@ -56,9 +57,10 @@ pub fn hot_reset(driver: Driver) -> Result<()> {
     untouched(&bench, "vf1")
 }
 
+case!(debugfs, with: [Rust, C]);
 /// The files of debugfs show migration registers to whoever may read them; nobody can write. While
 /// the VF works, reading them gives it no command: its mailbox is the guest's then.
-pub fn debugfs(driver: Driver) -> Result<()> {
+fn debugfs(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     let root = "/sys/kernel/debug";
     let mode = fs::metadata(root)?.permissions().mode();

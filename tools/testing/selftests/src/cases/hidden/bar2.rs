@@ -9,7 +9,8 @@ use crate::support::{
 };
 use acc_vfio_user::{ensure, errno, vfio::Region, Driver, Result};
 
-pub fn region_info(driver: Driver) -> Result<()> {
+case!(region_info, with: [Rust, C]);
+fn region_info(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;
     let device = bench.open(0)?;
     let region = device.region(2)?;
@@ -21,7 +22,8 @@ pub fn region_info(driver: Driver) -> Result<()> {
     Ok(())
 }
 
-pub fn read_write(driver: Driver) -> Result<()> {
+case!(read_write, with: [Rust, C]);
+fn read_write(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;
     let device = bench.open(0)?;
     let region = device.region(2)?;
@@ -39,7 +41,8 @@ pub fn read_write(driver: Driver) -> Result<()> {
     untouched(&bench, "vf1")
 }
 
-pub fn mmap(driver: Driver) -> Result<()> {
+case!(mmap, with: [Rust, C]);
+fn mmap(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;
     let device = bench.open(0)?;
     let region = device.region(2)?;
@@ -79,8 +82,9 @@ pub fn mmap(driver: Driver) -> Result<()> {
     untouched(&bench, "vf1")
 }
 
+case!(offsets, with: [Rust, C]);
 /// Offsets of the device file that might be taken for others.
-pub fn offsets(driver: Driver) -> Result<()> {
+fn offsets(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;
     let device = bench.open(0)?;
     let whole = device.region(2)?;

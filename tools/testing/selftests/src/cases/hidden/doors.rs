@@ -139,9 +139,10 @@ fn answers(bench: &Bench, looks: bool, passes: bool) -> Result<()> {
     })
 }
 
+case!(ioeventfd, with: [Rust, C]);
 /// D1: the way that the C driver leaves open; then the answers for all of the device, with
 /// doorbells that are mediated and without.
-pub fn ioeventfd(driver: Driver) -> Result<()> {
+fn ioeventfd(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;
     hidden_half(&bench)?;
     let hides = !host::has_window()?;
@@ -185,9 +186,10 @@ fn hidden_half(bench: &Bench) -> Result<()> {
     Ok(())
 }
 
+case!(dma_buf, with: [Rust, C]);
 /// A DMA-BUF would hand part of a BAR to other devices: none is to be had, of no BAR. The kernel
 /// can: plain vfio-pci does.
-pub fn dma_buf(driver: Driver) -> Result<()> {
+fn dma_buf(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;
     host::modprobe("vfio-pci")?;
     bench.vfs[1].bind("vfio-pci")?;

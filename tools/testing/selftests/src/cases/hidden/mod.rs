@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 
-pub mod asleep;
-pub mod backdoors;
-pub mod bar2;
-pub mod doors;
-pub mod other_vf;
+//! `hidden.*`: the hidden part of BAR2.
+
+mod asleep;
+mod backdoors;
+mod bar2;
+mod doors;
+mod other_vf;
+
+use crate::registry::{Generations, Spec};
+
+/// What all cases of the suite need.
+const SUITE: Spec = Spec {
+    generations: Generations::Each,
+    ..Spec::NONE
+};

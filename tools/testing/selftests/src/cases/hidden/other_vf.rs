@@ -13,8 +13,9 @@ use acc_vfio_user::{
 };
 use hisi_acc_hw::regs;
 
+case!(other_vf, with: [Rust, C]);
 /// D24: the save of a VF accesses registers of the PF and of that VF, and of no other function.
-pub fn other_vf(driver: Driver) -> Result<()> {
+fn other_vf(driver: Driver) -> Result<()> {
     let pair = Pair::new(driver, driver)?;
     let bar = pair.target.region(2)?;
     let mask = || -> Result<[u8; 4]> {

@@ -30,8 +30,9 @@ fn migrates(pair: &mut Pair) -> Result<()> {
     pair.round()
 }
 
+case!(hwpt, with: [Rust, C]);
 /// A page table made for each device, not the address space.
-pub fn hwpt(driver: Driver) -> Result<()> {
+fn hwpt(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver, driver])?;
     let mut devices = Vec::new();
     for vf in 0..2 {
@@ -44,9 +45,10 @@ pub fn hwpt(driver: Driver) -> Result<()> {
     migrates(&mut Pair::over(host::ZIP, bench, source, target)?)
 }
 
+case!(detach, with: [Rust, C]);
 /// Detached and attached again, between transfers and in them: an address space is none of the
 /// state.
-pub fn detach(driver: Driver) -> Result<()> {
+fn detach(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     let ioas = pair.bench.iommufd.ioas();
     let again = |device: &Device| -> Result<()> {
@@ -83,8 +85,9 @@ fn migrates_back(pair: &mut Pair) -> Result<()> {
     pair.finish()
 }
 
+case!(container, with: [Rust, C]);
 /// A container of type1, and groups.
-pub fn container(driver: Driver) -> Result<()> {
+fn container(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver, driver])?;
     let container = Container::new()?;
     let mut groups = Vec::new();
@@ -100,8 +103,9 @@ pub fn container(driver: Driver) -> Result<()> {
     migrates(&mut Pair::over(host::ZIP, bench, source, target)?)
 }
 
+case!(second_open, with: [Rust, C]);
 /// One at a time: a group or a character device, once.
-pub fn second_open(driver: Driver) -> Result<()> {
+fn second_open(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;
     let number = bench.vfs[0].iommu_group()?;
     {
@@ -131,8 +135,9 @@ pub fn second_open(driver: Driver) -> Result<()> {
     Ok(())
 }
 
+case!(passed_on, with: [Rust, C]);
 /// The descriptors go to another process, which migrates the VF.
-pub fn passed_on(driver: Driver) -> Result<()> {
+fn passed_on(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     let mut hand = Hand::new()?;
     hand.give(&pair.source)?;

@@ -1,3 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 
-pub mod vfio_rs;
+//! `kunit.*`: KUnit suites of our crates.
+
+mod vfio_rs;
+
+use crate::registry::Spec;
+
+/// What all cases of the suite need.
+const SUITE: Spec = Spec {
+    kernel: &["kunit.enable=1"],
+    ..Spec::NONE
+};

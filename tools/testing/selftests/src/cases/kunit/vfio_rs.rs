@@ -14,8 +14,9 @@ const MODULES: &[&str] = &[
     "vfio_edu_rs",
 ];
 
+case!(vfio_rs);
 /// Loads all modules; all of their suites have to pass.
-pub fn vfio_rs() -> Result<()> {
+fn vfio_rs() -> Result<()> {
     const BEGIN: &str = "kunit: the modules are loaded now";
     host::say(BEGIN)?;
     for module in MODULES {

@@ -10,13 +10,14 @@ use acc_vfio_user::{
 };
 use std::{thread, time::Duration};
 
+case!(close_and_reset, with: [Rust]);
 /// D12: userspace closes a VF, with a file open, while an administrator's reset of it ends. Both
 /// end the file: it must not happen twice.
 ///
 /// The model holds some of the resets, so that the close comes before their end. When the other
 /// ones end depends on the machine, so the case looks for that moment: after a close that came
 /// before it the next close comes later, and after one that came behind it, earlier.
-pub fn close_and_reset(_driver: Driver) -> Result<String> {
+fn close_and_reset(_driver: Driver) -> Result<String> {
     const HELD: usize = 3;
     const FREE: usize = 12;
     // `pcie_flr()` waits for 100 ms

@@ -14,7 +14,7 @@ use std::io::{Read, Write};
 /// A module, and those of the same list that use it.
 type Module = (&'static str, &'static [&'static str]);
 
-fn modules(driver: Driver) -> &'static [Module] {
+fn of(driver: Driver) -> &'static [Module] {
     match driver {
         Driver::Rust => &[
             ("hisi_acc_vfio_rs", &[]),
@@ -53,29 +53,32 @@ fn is_used(module: &str) -> Result<()> {
     Ok(())
 }
 
+// Files, module references and locks belong to the VFIO layer, which knows no generations. The case repeats
+// the same many times.
+case!(modules, with: [Rust, C], generations: One(V3), known: &[SRIOV_UNLOCKED]);
 /// In use none goes; free, each goes once those have that use it, in any such order.
-pub fn modules_unload(driver: Driver) -> Result<()> {
+fn modules(driver: Driver) -> Result<()> {
     // What the other driver holds.
     let other = match driver {
         Driver::Rust => Driver::C,
         Driver::C => Driver::Rust,
     };
-    for (module, _) in modules(other) {
-        if is_loaded(module) && !modules(driver).iter().any(|(name, _)| name == module) {
+    for (module, _) in of(other) {
+        if is_loaded(module) && !of(driver).iter().any(|(name, _)| name == module) {
             delete_module(module).map_err(|e| format!("{module}: {e}"))?;
         }
     }
-    for order in orders(modules(driver), &[]) {
+    for order in orders(of(driver), &[]) {
         {
             let bench = Bench::new(&[driver])?;
             let device = bench.open(0)?;
             let _file = device.set_state(state::PRE_COPY)?;
-            for (module, _) in modules(driver) {
+            for (module, _) in of(driver) {
                 is_used(module)?;
             }
         }
         for (n, module) in order.iter().enumerate() {
-            for (other, users) in modules(driver) {
+            for (other, users) in of(driver) {
                 if users.iter().any(|user| !order[..n].contains(user)) {
                     is_used(other)?;
                 }
@@ -98,10 +101,13 @@ enum Kept {
     Both,
 }
 
+// Files, module references and locks belong to the VFIO layer, which knows no generations. The case repeats
+// the same many times.
+case!(fd_outlives_module, generations: One(V3));
 /// D4: migration files are kept over the close of their device, its unbinding and the unloading of
 /// its driver; each kind holds the layer alone, too. Not with the C driver, which looks at its
 /// device first.
-pub fn fd_outlives_module() -> Result<()> {
+fn fd_outlives_module() -> Result<()> {
     for kept in [Kept::Saving, Kept::Resuming, Kept::Both] {
         outlives(kept).map_err(|e| format!("{kept:?}: {e}"))?;
     }

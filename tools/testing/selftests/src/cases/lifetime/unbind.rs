@@ -148,9 +148,10 @@ fn again(driver: Driver) -> Result<()> {
     pair.finish()
 }
 
+case!(unbind, with: [Rust, C]);
 /// The VF is unbound while its BARs are mapped and its migration file is read: that waits, and asks
 /// the user. The user can go on meanwhile.
-pub fn unbind(driver: Driver) -> Result<()> {
+fn unbind(driver: Driver) -> Result<()> {
     let mut bench = Bench::new(&[driver])?;
     let mut user = User::new(&mut bench, 0, state::PRE_COPY)?;
     let vf = bench.vfs[0].clone();
@@ -166,8 +167,9 @@ pub fn unbind(driver: Driver) -> Result<()> {
     again(driver)
 }
 
+case!(numvfs, with: [Rust, C]);
 /// The VFs are switched off.
-pub fn numvfs(driver: Driver) -> Result<()> {
+fn numvfs(driver: Driver) -> Result<()> {
     let mut bench = Bench::new(&[driver])?;
     let user = User::new(&mut bench, 0, state::STOP_COPY)?;
     let path = host::pf()?.path().join("sriov_numvfs");
@@ -236,8 +238,9 @@ fn try_all(driver: Driver, device: &Device) -> Result<()> {
     Ok(())
 }
 
+case!(pf_unbind, with: [Rust, C], known: &[SRIOV_UNLOCKED]);
 /// The PF's driver is unbound, with a VF in each state.
-pub fn pf_unbind(driver: Driver) -> Result<()> {
+fn pf_unbind(driver: Driver) -> Result<()> {
     let pf = host::pf()?;
     let states = states(driver);
     let mut bench = Bench::new(&vec![driver; states.len()])?;

@@ -16,10 +16,11 @@ use acc_vfio_user::{
 use std::{os::fd::AsRawFd, thread};
 use vmm_sys_util::eventfd::EventFd;
 
+case!(pf_unbind_in_load, known: &[SRIOV_UNLOCKED]);
 /// The PF is unbound while a target is loaded. Its driver takes the VFs away, the first of them
 /// first, and waits for whoever has it open with its device lock held: the load cannot be done, and
 /// the VF cannot be reset.
-pub fn pf_unbind() -> Result<()> {
+fn pf_unbind_in_load() -> Result<()> {
     let bench = Bench::new(&[Driver::Rust, Driver::Rust])?;
     let target = bench.open(0)?;
     let source = bench.open(1)?;

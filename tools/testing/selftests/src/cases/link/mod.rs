@@ -1,5 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 
-pub mod in_load;
-pub mod notify;
-pub mod unbind;
+//! `link.*`: the way to the PF comes and goes.
+
+mod in_load;
+mod notify;
+mod unbind;
+
+use crate::registry::{Generations, Spec};
+
+/// What all cases of the suite need.
+const SUITE: Spec = Spec {
+    generations: Generations::Each,
+    ..Spec::NONE
+};

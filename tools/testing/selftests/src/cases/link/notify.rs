@@ -19,9 +19,10 @@ fn published() -> Result<Vec<String>> {
     Ok(names)
 }
 
+case!(in_tree_vf);
 /// A VF that the in-tree driver drives has a queue manager too, and a `struct hisi_qm`: it is not
 /// published, and that it is unbound takes nothing away.
-pub fn in_tree_vf() -> Result<()> {
+fn in_tree_vf() -> Result<()> {
     let bench = Bench::new(&[Driver::Rust])?;
     let pf = host::pf()?;
     let link = pf.link().ok_or("the PF is not published")?;

@@ -2,7 +2,7 @@
 
 //! `link.*`: the way to the PF comes and goes.
 
-use crate::support::bench::Bench;
+use crate::support::{bench::Bench, modules};
 use acc_vfio_user::{
     ensure, errno,
     host::{self, is_loaded, rmmod},
@@ -10,8 +10,9 @@ use acc_vfio_user::{
     Driver, Result,
 };
 
+case!(pf_unbind, known: &[SRIOV_UNLOCKED]);
 /// The PF's driver is unbound while a VF is open: the VF's migration ends in errors, nothing else.
-pub fn pf_unbind() -> Result<()> {
+fn pf_unbind() -> Result<()> {
     let bench = Bench::new(&[Driver::Rust, Driver::Rust])?;
     let device = bench.open(0)?;
     device.set_state(state::STOP)?;
@@ -42,8 +43,9 @@ pub fn pf_unbind() -> Result<()> {
     Ok(())
 }
 
+case!(module_unload);
 /// The modules go in order, not while they are used, and come again.
-pub fn module_unload() -> Result<()> {
+fn module_unload() -> Result<()> {
     {
         let bench = Bench::new(&[Driver::Rust])?;
         let device = bench.open(0)?;
@@ -69,4 +71,10 @@ pub fn module_unload() -> Result<()> {
     let flags = bench.open(0)?.migration_flags()?;
     ensure!(flags != 0, "the VF does not migrate again");
     Ok(())
+}
+
+// modinfo says the same in any guest.
+case!(alias, generations: One(V3));
+fn alias() -> Result<()> {
+    modules::alias()
 }

@@ -11,8 +11,9 @@ use acc_vfio_user::{ensure, qm::Mailbox, vfio::state, Driver, Result};
 use hisi_acc_hw::mailbox::{Command, Message};
 use std::fs;
 
+case!(mailbox_answer);
 /// A change of state gives commands too, and a guest whose migration is called off goes on.
-pub fn state_changes() -> Result<()> {
+fn mailbox_answer() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     let mailbox = Mailbox::new(&pair.source)?;
     let address = pair.bench.vfs[0].address.clone();

@@ -92,8 +92,9 @@ impl Rig {
 /// All queues of a VF, the last one too.
 const QUEUES: usize = 120;
 
+case!(all_queues, with: [Rust, C]);
 /// Each queue of the VF has work in flight.
-pub fn all_queues(driver: Driver) -> Result<()> {
+fn all_queues(driver: Driver) -> Result<()> {
     let engine = &ZipQueues::<QUEUES>;
     let mut rig = Rig::new(driver, engine, QUEUES, |source, bench| {
         Qm::new(source, &mut bench.memory, engine)
@@ -116,9 +117,10 @@ pub fn all_queues(driver: Driver) -> Result<()> {
 /// A CQ of few entries.
 const SHORT: u16 = 16;
 
+case!(cq_full, with: [Rust, C]);
 /// The CQ is full, one entry being free as always, after an odd number of rounds; the other jobs
 /// wait for completions to be taken, which happens on the target.
-pub fn cq_full(driver: Driver) -> Result<()> {
+fn cq_full(driver: Driver) -> Result<()> {
     let engine = &ZipQueues::<1>;
     let mut rig = Rig::new(driver, engine, JOBS, |source, bench| {
         let mut qm = Qm::new(source, &mut bench.memory, engine)?;
@@ -177,10 +179,11 @@ impl Rig {
     }
 }
 
+case!(events_wrapped, with: [Rust, C]);
 /// EQ and AEQ are in their second round: the phase of their next entries is the other one. In each
 /// there is something that nobody has looked into. The target tells of it, and writes what comes
 /// next with the right phase, in that round and the one after it.
-pub fn events_wrapped(driver: Driver) -> Result<()> {
+fn events_wrapped(driver: Driver) -> Result<()> {
     let mut rig = Rig::new(driver, &Zip, JOBS, |source, bench| {
         Qm::with_events(source, &mut bench.memory, &Zip, EVENTS, EVENTS)
     })?;

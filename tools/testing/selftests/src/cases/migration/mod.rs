@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-pub mod answer;
-pub mod inflight;
-pub mod moves;
-pub mod pending;
+//! `migration.*`: migrations of a VF.
+
+mod answer;
+mod inflight;
+mod moves;
+mod pending;
+
+use crate::registry::{Generations, Spec};
+
+/// What all cases of the suite need.
+const SUITE: Spec = Spec {
+    generations: Generations::Each,
+    ..Spec::NONE
+};

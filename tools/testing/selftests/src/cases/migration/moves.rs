@@ -6,7 +6,7 @@ use crate::{
     differences::{NOT_MATCHING, PRECOPY_INFO_OVER, TOO_LONG},
     support::{
         bench::{Bench, VFS},
-        moves::busy,
+        moves::{self, busy},
         pair::{Pair, JOBS},
     },
 };
@@ -25,32 +25,39 @@ use std::{
     thread,
 };
 
-pub fn busy_queue(driver: Driver) -> Result<()> {
+case!(busy_queue, with: [Rust, C]);
+fn busy_queue(driver: Driver) -> Result<()> {
     busy(host::ZIP, driver, driver, true)
 }
 
-pub fn sec(driver: Driver) -> Result<()> {
+case!(sec, with: [Rust, C]);
+fn sec(driver: Driver) -> Result<()> {
     busy(host::SEC, driver, driver, true)
 }
 
-pub fn hpre(driver: Driver) -> Result<()> {
+case!(hpre, with: [Rust, C]);
+fn hpre(driver: Driver) -> Result<()> {
     busy(host::HPRE, driver, driver, true)
 }
 
-pub fn without_precopy(driver: Driver) -> Result<()> {
+case!(without_precopy, with: [Rust, C]);
+fn without_precopy(driver: Driver) -> Result<()> {
     busy(host::ZIP, driver, driver, false)
 }
 
-pub fn cross_c_to_rust() -> Result<()> {
+case!(cross_c_to_rust);
+fn cross_c_to_rust() -> Result<()> {
     busy(host::ZIP, Driver::C, Driver::Rust, true)
 }
 
-pub fn cross_rust_to_c() -> Result<()> {
+case!(cross_rust_to_c);
+fn cross_rust_to_c() -> Result<()> {
     busy(host::ZIP, Driver::Rust, Driver::C, true)
 }
 
+case!(no_guest_driver, with: [Rust, C]);
 /// No driver has set the VF up: the match data are all there is, and the target works afterwards.
-pub fn no_guest_driver(driver: Driver) -> Result<()> {
+fn no_guest_driver(driver: Driver) -> Result<()> {
     let mut bench = Bench::new(&[driver, driver])?;
     let source = bench.open(0)?;
     let target = bench.open(1)?;
@@ -66,9 +73,10 @@ pub fn no_guest_driver(driver: Driver) -> Result<()> {
     work.round(&mut qm, &bench.memory, JOBS)
 }
 
+case!(back_and_forth, with: [Rust, C]);
 /// Twenty times, the VFs reused, work in flight each time: the engine has done one more each time,
 /// and is at the next one when the source is stopped.
-pub fn back_and_forth(driver: Driver) -> Result<()> {
+fn back_and_forth(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     for n in 0..20 {
         pair.bench.twin.hold_jobs(n % 2, n)?;
@@ -102,8 +110,9 @@ pub fn back_and_forth(driver: Driver) -> Result<()> {
     Ok(())
 }
 
+case!(wrong_device, with: [Rust, C]);
 /// Another queue number, another device: refused, and the VF works.
-pub fn wrong_device(driver: Driver) -> Result<()> {
+fn wrong_device(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     let good = migrate::save(&pair.source, true, &mut Quiet)?;
     for vf in &pair.bench.vfs[2..4] {
@@ -150,8 +159,9 @@ pub fn wrong_device(driver: Driver) -> Result<()> {
     work.round(&mut qm, &pair.bench.memory, JOBS)
 }
 
+case!(v1_stream, with: [Rust, C]);
 /// A stream of the C driver's old format, with its wrong addresses (H1).
-pub fn v1_stream(driver: Driver) -> Result<()> {
+fn v1_stream(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     pair.submit(JOBS)?;
     let mut stream = migrate::save(&pair.source, false, &mut Quiet)?;
@@ -164,9 +174,10 @@ pub fn v1_stream(driver: Driver) -> Result<()> {
     pair.round()
 }
 
+case!(newer_minor, with: [Rust, C]);
 /// A stream of a driver with a newer minor version is taken (H7); of another major one it is not,
 /// see [`refused_stream`].
-pub fn newer_minor(driver: Driver) -> Result<()> {
+fn newer_minor(driver: Driver) -> Result<()> {
     const MINOR: usize = 30;
     let mut pair = Pair::new(driver, driver)?;
     pair.submit(JOBS)?;
@@ -207,9 +218,10 @@ fn with_stream(driver: Driver) -> Result<(Pair, Vec<u8>)> {
     Ok((pair, stream))
 }
 
+case!(refused_stream, with: [Rust, C]);
 /// D2: a stream that `write()` has refused is refused when it is loaded, for the user may not have
 /// looked.
-pub fn refused_stream(driver: Driver) -> Result<()> {
+fn refused_stream(driver: Driver) -> Result<()> {
     let (mut pair, good) = with_stream(driver)?;
     let wrong: &[(&str, usize, &[u8])] = &[
         ("major version", 28, &[9, 0]),
@@ -221,8 +233,9 @@ pub fn refused_stream(driver: Driver) -> Result<()> {
     pair.round()
 }
 
+case!(refused_stream_runs, with: [Rust, C]);
 /// D2: and the VF runs on after it.
-pub fn refused_stream_runs(driver: Driver) -> Result<()> {
+fn refused_stream_runs(driver: Driver) -> Result<()> {
     let (mut pair, good) = with_stream(driver)?;
     let mut stream = good.clone();
     stream[8..12].fill(0xff);
@@ -249,8 +262,9 @@ pub fn refused_stream_runs(driver: Driver) -> Result<()> {
     pair.round()
 }
 
+case!(bad_stream, with: [Rust, C]);
 /// D9: a stream that no hardware gives is refused when it is loaded.
-pub fn bad_stream(driver: Driver) -> Result<()> {
+fn bad_stream(driver: Driver) -> Result<()> {
     let (mut pair, good) = with_stream(driver)?;
     pair.source.set_state(state::RUNNING)?;
     let late: &[(&str, usize, &[u8])] = &[
@@ -277,8 +291,9 @@ pub fn bad_stream(driver: Driver) -> Result<()> {
     pair.round()
 }
 
+case!(second_resume, with: [Rust, C]);
 /// D3: the second stream of one open is judged like the first.
-pub fn second_resume(driver: Driver) -> Result<()> {
+fn second_resume(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     let good = migrate::save(&pair.source, false, &mut Quiet)?;
     pair.arrive(&good)?;
@@ -293,8 +308,9 @@ pub fn second_resume(driver: Driver) -> Result<()> {
     Ok(())
 }
 
+case!(precopy_cancel, with: [Rust, C]);
 /// PRE_COPY and back: the VF works all the while, and the file has ended.
-pub fn precopy_cancel(driver: Driver) -> Result<()> {
+fn precopy_cancel(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     for _ in 0..3 {
         let mut file = pair
@@ -326,8 +342,9 @@ pub fn precopy_cancel(driver: Driver) -> Result<()> {
     pair.round()
 }
 
+case!(fd_outlives_device, with: [Rust, C]);
 /// D4: the file is kept, the device closed and unbound.
-pub fn fd_outlives_device(driver: Driver) -> Result<()> {
+fn fd_outlives_device(driver: Driver) -> Result<()> {
     let Pair {
         bench,
         source,
@@ -350,8 +367,9 @@ pub fn fd_outlives_device(driver: Driver) -> Result<()> {
     Ok(())
 }
 
+case!(reset_in_precopy, with: [Rust, C]);
 /// A reset ends the transfer: the file has an error, the state is RUNNING, the next one works.
-pub fn reset_in_precopy(driver: Driver) -> Result<()> {
+fn reset_in_precopy(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     let mut file = pair.source.set_state(state::PRE_COPY)?.ok_or("no file")?;
     pair.source.reset()?;
@@ -368,10 +386,11 @@ pub fn reset_in_precopy(driver: Driver) -> Result<()> {
     work.round(&mut qm, &pair.bench.memory, JOBS)
 }
 
+case!(source_goes_on, with: [Rust, C]);
 /// D19: a source whose migration came to nothing works on, by way of PRE_COPY or not. The C driver
 /// rings as many doorbells as the stream said that it has last loaded, of which a source has none
 /// (`vf_qm_fun_reset()`), so a stopped one stays stopped.
-pub fn source_goes_on(driver: Driver) -> Result<()> {
+fn source_goes_on(driver: Driver) -> Result<()> {
     // It remembers that number for the next user.
     for vf in &host::vfs(VFS)?[..2] {
         vf.unbind()?;
@@ -388,4 +407,9 @@ pub fn source_goes_on(driver: Driver) -> Result<()> {
     pair.source.set_state(state::STOP)?;
     pair.source.set_state(state::RUNNING)?;
     pair.finish()
+}
+
+case!(idle, with: [Rust, C]);
+fn idle(driver: Driver) -> Result<()> {
+    moves::idle(driver)
 }

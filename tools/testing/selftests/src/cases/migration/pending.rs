@@ -11,8 +11,9 @@ use acc_vfio_user::{
     Driver, Result,
 };
 
+case!(interrupt_pending, with: [Rust, C]);
 /// H2: all jobs are done, the interrupts of the source are thrown away, no new job comes.
-pub fn interrupt_pending(driver: Driver) -> Result<()> {
+fn interrupt_pending(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     for precopy in [true, false] {
         pair.bench.twin.mark()?;
@@ -38,8 +39,9 @@ pub fn interrupt_pending(driver: Driver) -> Result<()> {
     Ok(())
 }
 
+case!(error_pending, with: [Rust, C]);
 /// The same of the other event queue: a queue whose entries cannot be fetched.
-pub fn error_pending(driver: Driver) -> Result<()> {
+fn error_pending(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     pair.bench.twin.mark()?;
     let (at, len) = pair.qm.sq_ring(0);
@@ -66,11 +68,12 @@ pub fn error_pending(driver: Driver) -> Result<()> {
     Ok(())
 }
 
+case!(interrupt_carried, with: [Rust, C]);
 /// D24: the source rings the doorbells of EQ and AEQ with the heads that it has saved
 /// (`vf_qm_xeqc_save()`). An interrupt that the guest has not taken yet is raised again and moves
 /// with the guest's interrupt controller. The target raises none here (the alternative of guess
 /// G9), so the guest would wait for ever without these doorbells.
-pub fn interrupt_carried(driver: Driver) -> Result<()> {
+fn interrupt_carried(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     pair.bench.twin.fault("vf2", "silent-load on")?;
     pair.bench.twin.mark()?;

@@ -2,14 +2,18 @@
 
 //! `p2p.*`: devices that are quiesced before any of them is stopped.
 
-use crate::support::pair::{Pair, JOBS};
+use crate::support::{
+    moves,
+    pair::{Pair, JOBS},
+};
 use acc_vfio_user::{ensure, host, migrate::read_all, vfio::state, Driver, Result};
 use std::fs::File;
 
 /// `VFIO_MIGRATION_STOP_COPY | VFIO_MIGRATION_P2P | VFIO_MIGRATION_PRE_COPY`
 const FLAGS: u64 = 1 | 2 | 4;
 
-pub fn flags(driver: Driver) -> Result<()> {
+case!(flags, with: [Rust, C]);
+fn flags(driver: Driver) -> Result<()> {
     for accelerator in host::ALL {
         let pair = Pair::of(accelerator, driver, driver)?;
         let flags = pair.source.migration_flags()?;
@@ -71,10 +75,11 @@ const QUIET: [(u32, u32); 2] = [
     (state::PRE_COPY, state::PRE_COPY_P2P),
 ];
 
+case!(quiet);
 /// In P2P the VF works at nothing and writes nothing, whatever was queued before and is queued
 /// then; back in RUNNING or PRE_COPY it does all of it. What was queued in P2P is part of what is
 /// saved: the target does it, who is told nothing more.
-pub fn quiet() -> Result<()> {
+fn quiet() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     for (work, quiet) in QUIET {
         rest(&mut pair, work, quiet)?;
@@ -101,4 +106,9 @@ pub fn quiet() -> Result<()> {
         pair.round()?;
     }
     Ok(())
+}
+
+case!(two_vfs);
+fn two_vfs() -> Result<()> {
+    moves::two_vfs()
 }

@@ -18,9 +18,10 @@ use acc_vfio_user::{
 };
 use serde_json::json;
 
+case!(legacy_precopy, with: [Rust, C], long: false);
 /// By a group and container, as QEMU migrates by default; with the C driver all of RAM goes at the
 /// end.
-pub fn legacy_precopy(driver: Driver) -> Result<String> {
+fn legacy_precopy(driver: Driver) -> Result<String> {
     let config = Config::of(driver);
     let outcome = migrate(ZIP, driver, &config)?;
     if driver == Driver::Rust {
@@ -29,13 +30,16 @@ pub fn legacy_precopy(driver: Driver) -> Result<String> {
     Ok(outcome.to_string())
 }
 
+case!(stop_copy_only, with: [Rust, C]);
 /// Stopped before it moves: no PRE_COPY. It stays stopped until it is told to go on.
-pub fn stop_copy_only(driver: Driver) -> Result<String> {
+fn stop_copy_only(driver: Driver) -> Result<String> {
     stopped(driver, &Config::of(driver))
 }
 
+case!(iommufd_stopped, with: [Rust], long: false);
+case!(iommufd_stopped, with: [C]);
 /// By an iommufd, stopped before it moves: see [`Way::Iommufd`] for why.
-pub fn iommufd_stopped(driver: Driver) -> Result<String> {
+fn iommufd_stopped(driver: Driver) -> Result<String> {
     let config = Config {
         way: Way::Iommufd,
         ..Config::of(driver)
@@ -55,8 +59,9 @@ fn stopped(driver: Driver, config: &Config) -> Result<String> {
     Ok(outcome.to_string())
 }
 
+case!(idle_guest, with: [Rust, C]);
 /// No driver has set the VF up; after the migration one does.
-pub fn idle_guest(driver: Driver) -> Result<String> {
+fn idle_guest(driver: Driver) -> Result<String> {
     let config = Config {
         engines: "none",
         ..Config::of(driver)
@@ -71,8 +76,9 @@ pub fn idle_guest(driver: Driver) -> Result<String> {
     Ok(outcome.to_string())
 }
 
+case!(ping_pong, with: [Rust]);
 /// Twenty times from one VF to the other and back, the guest never started anew.
-pub fn ping_pong(driver: Driver) -> Result<String> {
+fn ping_pong(driver: Driver) -> Result<String> {
     let config = Config::of(driver);
     let vfs = vfs(ZIP, driver)?;
     let mut source = start("a0", &config, &[&vfs[0]])?;
@@ -91,13 +97,15 @@ pub fn ping_pong(driver: Driver) -> Result<String> {
     Ok(format!("20 times, downtime {downtime} ms at most"))
 }
 
+case!(two_vfs, with: [Rust, C], long: false);
 /// Two VFs of different engines, both busy. QEMU wants P2P of all devices then.
-pub fn two_vfs(driver: Driver) -> Result<String> {
+fn two_vfs(driver: Driver) -> Result<String> {
     two(driver, Way::Legacy)
 }
 
+case!(iommufd_two_vfs, with: [Rust]);
 /// The same by an iommufd: both VFs are attached to a page table of QEMU's.
-pub fn iommufd_two_vfs(driver: Driver) -> Result<String> {
+fn iommufd_two_vfs(driver: Driver) -> Result<String> {
     two(driver, Way::Iommufd)
 }
 
@@ -125,7 +133,8 @@ fn two(driver: Driver, way: Way) -> Result<String> {
     Ok(outcome.to_string())
 }
 
-pub fn sec_vf(driver: Driver) -> Result<String> {
+case!(sec_vf, with: [Rust]);
+fn sec_vf(driver: Driver) -> Result<String> {
     let config = Config {
         engines: "sec",
         memory_mb: 512,
@@ -134,7 +143,8 @@ pub fn sec_vf(driver: Driver) -> Result<String> {
     Ok(migrate(SEC, driver, &config)?.to_string())
 }
 
-pub fn hpre_vf(driver: Driver) -> Result<String> {
+case!(hpre_vf, with: [Rust]);
+fn hpre_vf(driver: Driver) -> Result<String> {
     let config = Config {
         engines: "hpre",
         every: 5,
@@ -166,9 +176,10 @@ fn broken_off(source: &mut Vm, status: &str) -> Result<()> {
     works(source, source.config.engines, SOME)
 }
 
+case!(cancel_and_retry, with: [Rust], long: false);
 /// A migration is called off in PRE_COPY: the source goes on as if nothing had been, and the next
 /// one goes well.
-pub fn cancel_and_retry(driver: Driver) -> Result<String> {
+fn cancel_and_retry(driver: Driver) -> Result<String> {
     let config = Config::of(driver);
     let vfs = vfs(ZIP, driver)?;
     let mut source = start("a", &config, &[&vfs[0]])?;
@@ -183,8 +194,9 @@ pub fn cancel_and_retry(driver: Driver) -> Result<String> {
     Ok(outcome.to_string())
 }
 
+case!(target_dies, with: [Rust]);
 /// The target's QEMU is killed in mid-migration: the source goes on, and moves elsewhere.
-pub fn target_dies(driver: Driver) -> Result<String> {
+fn target_dies(driver: Driver) -> Result<String> {
     let config = Config::of(driver);
     let vfs = vfs(ZIP, driver)?;
     let mut source = start("a", &config, &[&vfs[0]])?;
@@ -198,8 +210,9 @@ pub fn target_dies(driver: Driver) -> Result<String> {
     Ok(outcome.to_string())
 }
 
+case!(incompatible_target, with: [Rust]);
 /// A VF with another number of queues is refused by the match data, before the guest is stopped.
-pub fn incompatible_target(driver: Driver) -> Result<String> {
+fn incompatible_target(driver: Driver) -> Result<String> {
     let config = Config::of(driver);
     // hisi_qm gives what is left over when it shares the queues out to the last one.
     const ODD: usize = 7;
@@ -227,8 +240,9 @@ pub fn incompatible_target(driver: Driver) -> Result<String> {
     Ok(outcome.to_string())
 }
 
+case!(guest_reboot_between, with: [Rust]);
 /// The guest reboots after a migration, and migrates again.
-pub fn guest_reboot_between(driver: Driver) -> Result<String> {
+fn guest_reboot_between(driver: Driver) -> Result<String> {
     let config = Config::of(driver);
     let vfs = vfs(ZIP, driver)?;
     let mut source = start("a", &config, &[&vfs[0]])?;
@@ -250,8 +264,9 @@ pub fn guest_reboot_between(driver: Driver) -> Result<String> {
     Ok(outcome.to_string())
 }
 
+case!(guest_driver_unloaded, with: [Rust]);
 /// The guest's driver is unloaded before the migration, and loaded again after it.
-pub fn guest_driver_unloaded(driver: Driver) -> Result<String> {
+fn guest_driver_unloaded(driver: Driver) -> Result<String> {
     let config = Config::of(driver);
     let vfs = vfs(ZIP, driver)?;
     let mut source = start("a", &config, &[&vfs[0]])?;
@@ -283,9 +298,10 @@ fn unload() -> Result<()> {
     Ok(())
 }
 
+case!(libvirt_alias, long: false);
 /// The module is found by the aliases that libvirt looks for, of each engine's VFs: `modinfo` shows
 /// them, and `modprobe` knows them.
-pub fn libvirt_alias() -> Result<()> {
+fn libvirt_alias() -> Result<()> {
     modules::alias()?;
     for accelerator in [ZIP, SEC, HPRE] {
         unload()?;

@@ -1,4 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-pub mod migrations;
-pub mod tracked;
+//! `qemu.*`: QEMU in the guest migrates guests of its own.
+
+mod migrations;
+mod tracked;
+
+use crate::registry::{Flavour, Spec};
+
+/// What all cases of the suite need.
+const SUITE: Spec = Spec {
+    // A kernel with KASAN is too much for an emulated machine in an emulated machine. The kernel's own tests of
+    // the engines take long.
+    nested: true,
+    memory_gib: Some(3),
+    flavour: Flavour::Plain,
+    kernel: &["cryptomgr.notests=1"],
+    long: true,
+    ..Spec::NONE
+};

@@ -9,9 +9,10 @@ use crate::{
 };
 use acc_vfio_user::{ensure, host::ZIP, Driver, Result};
 
+case!(iommufd_precopy, with: [Rust, C]);
 /// By an iommufd, with QEMU's own defaults, so slowly that the VF writes all that it may write to
 /// meanwhile. With the C driver QEMU refuses: nobody would know which pages those are.
-pub fn iommufd_precopy(driver: Driver) -> Result<String> {
+fn iommufd_precopy(driver: Driver) -> Result<String> {
     let config = Config {
         way: Way::Iommufd,
         device: "",

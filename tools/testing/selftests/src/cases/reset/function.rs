@@ -82,20 +82,24 @@ fn one_state(pair: &mut Pair, at: usize, from: u32, way: Way, good: &[u8]) -> Re
     pair.round()
 }
 
-pub fn ioctl(driver: Driver) -> Result<()> {
+case!(ioctl, with: [Rust, C]);
+fn ioctl(driver: Driver) -> Result<()> {
     in_each_state(driver, Way::Ioctl)
 }
 
-pub fn sysfs(driver: Driver) -> Result<()> {
+case!(sysfs, with: [Rust, C]);
+fn sysfs(driver: Driver) -> Result<()> {
     in_each_state(driver, Way::Sysfs)
 }
 
-pub fn guest(driver: Driver) -> Result<()> {
+case!(guest, with: [Rust, C]);
+fn guest(driver: Driver) -> Result<()> {
     in_each_state(driver, Way::Guest)
 }
 
+case!(hot, with: [Rust, C]);
 /// These VFs cannot be reset by their bus: as with vfio-pci, that is said and nothing is done.
-pub fn hot(driver: Driver) -> Result<()> {
+fn hot(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;
     host::modprobe("vfio-pci")?;
     bench.vfs[1].bind("vfio-pci")?;
@@ -118,8 +122,9 @@ pub fn hot(driver: Driver) -> Result<()> {
     Ok(())
 }
 
+case!(interlock, with: [Rust, C]);
 /// Resets of two VFs at once go one after another, and both are made.
-pub fn interlock(driver: Driver) -> Result<()> {
+fn interlock(driver: Driver) -> Result<()> {
     const EACH: usize = 4;
     let bench = Bench::new(&[driver, driver])?;
     let devices = [bench.open(0)?, bench.open(1)?];

@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-pub mod function;
-pub mod pf;
-pub mod races;
-pub mod unseen;
+//! `reset.*`: resets in whatever state.
+
+mod function;
+mod pf;
+mod races;
+mod unseen;
+
+use crate::registry::{Generations, Spec};
+
+/// What all cases of the suite need.
+const SUITE: Spec = Spec {
+    generations: Generations::Each,
+    ..Spec::NONE
+};

@@ -102,8 +102,9 @@ fn reset_in_each_state(
     Ok((pair, vfs))
 }
 
+case!(pf, with: [Rust, C]);
 /// Its function is reset by sysfs: the VFs can be set up again, and migrate.
-pub fn function(driver: Driver) -> Result<()> {
+fn pf(driver: Driver) -> Result<()> {
     let seen = reset_in_each_state(driver, |_| host::pf()?.set_attribute("reset", "1"))
         .and_then(|(mut pair, vfs)| again(&mut pair, vfs));
     // For who comes after, whatever was seen.
@@ -141,9 +142,10 @@ fn again(pair: &mut Pair, vfs: Vec<Vf>) -> Result<()> {
 /// `PCI_COMMAND_MEMORY`
 const MEMORY: u16 = 1 << 1;
 
+case!(pf_controller, with: [Rust, C]);
 /// Its controller is to be reset for an error, for which the driver needs ACPI: so the PF is left
 /// stopped, and no VF of it migrates until it is bound anew.
-pub fn controller(driver: Driver) -> Result<()> {
+fn pf_controller(driver: Driver) -> Result<()> {
     let mark = "acc-selftest: an error that needs a reset, with VFs";
     let seen = reset_in_each_state(driver, |bench| {
         host::say(mark)?;
@@ -172,10 +174,12 @@ pub fn controller(driver: Driver) -> Result<()> {
     pair.round()
 }
 
+// PCI reports an error of the PF. That changes no register.
+case!(aer, with: [Rust, C], generations: One(V3));
 /// An error of the PF that is not fatal: PCI asks the drivers of all functions below the port,
 /// those of the VFs among them, and nothing is reset. Each VF stays in its state, and its file goes
 /// on.
-pub fn aer(driver: Driver) -> Result<()> {
+fn aer(driver: Driver) -> Result<()> {
     let All {
         mut pair, mut vfs, ..
     } = in_each_state(driver)?;

@@ -19,10 +19,11 @@ use acc_vfio_user::{
 use hisi_acc_hw::regs;
 use std::{io::Read, thread, time::Duration};
 
+case!(pf_unseen);
 /// Nobody asks for a state or touches a file until the PF is back: that it was reset is known since
 /// it is looked at from time to time. Whoever asks first is told, be it by the file or by the
 /// state.
-pub fn pf_unseen() -> Result<()> {
+fn pf_unseen() -> Result<()> {
     {
         let bench = Bench::new(&[Driver::Rust; VFS])?;
         let devices: Vec<Device> = (0..VFS).map(|n| bench.open(n)).collect::<Result<_>>()?;
@@ -64,10 +65,12 @@ pub fn pf_unseen() -> Result<()> {
     pair.round()
 }
 
+// The PF waits for its VFs, twice 40 s.
+case!(without_turn, long: true);
 /// A reset of a VF waits its turn, but no longer than a minute. The PF, to which no VF's driver
 /// answers, keeps the turn for more: twice 20 s before its own reset, and twice after it. The VF
 /// that does not wait gives nothing back that is not its own.
-pub fn without_turn() -> Result<()> {
+fn without_turn() -> Result<()> {
     let bench = Bench::new(&[Driver::Rust; VFS])?;
     let [first, second] = [bench.open(0)?, bench.open(1)?];
     bench.twin.mark()?;

@@ -33,9 +33,10 @@ fn reload(parameters: &[&str]) -> Result<()> {
     Ok(())
 }
 
+case!(edu_without_p2p);
 /// Each arc that such a device has and others have not; the same parameters are not for the cases
 /// that come after.
-pub fn without_p2p() -> Result<()> {
+fn edu_without_p2p() -> Result<()> {
     reload(&["p2p=0", "precopy=1"])?;
     let checked = arcs();
     reload(&[])?;

@@ -19,9 +19,10 @@ use std::{
 };
 use vmm_sys_util::eventfd::EventFd;
 
+case!(edu_migrates);
 /// All registers go over, a factorial in computation is finished first, pending interrupts are
 /// raised when the target runs and not before; and each value that the factorial register can have.
-pub fn edu_migrates() -> Result<()> {
+fn edu_migrates() -> Result<()> {
     let iommufd = Iommufd::new()?;
     let (mut source, mut target) = pair(&iommufd)?;
     let seen = source.set_up(10)?;
@@ -87,8 +88,9 @@ pub fn edu_migrates() -> Result<()> {
     Ok(())
 }
 
+case!(edu_states);
 /// The arcs, single and combined; what there is no way to; a stop that does not come about.
-pub fn edu_states() -> Result<()> {
+fn edu_states() -> Result<()> {
     use state::{RESUMING, RUNNING, RUNNING_P2P, STOP, STOP_COPY};
 
     let iommufd = Iommufd::new()?;
@@ -180,8 +182,9 @@ pub fn edu_states() -> Result<()> {
     edu.expect_state("stopped", STOP)
 }
 
+case!(edu_bad_stream);
 /// What no edu has made is refused, and no register is written.
-pub fn edu_bad_stream() -> Result<()> {
+fn edu_bad_stream() -> Result<()> {
     let iommufd = Iommufd::new()?;
     let (source, target) = pair(&iommufd)?;
     source.set_up(10)?;
@@ -242,9 +245,10 @@ pub fn edu_bad_stream() -> Result<()> {
     target.expect("the good stream", source.see()?, state::RUNNING)
 }
 
+case!(edu_reset);
 /// Where edu can be reset that ends a transfer, and where it cannot the next user finds it clean,
 /// too. edu's registers do not mind a reset.
-pub fn edu_reset() -> Result<()> {
+fn edu_reset() -> Result<()> {
     let iommufd = Iommufd::new()?;
     let (root, port) = functions()?;
     let edu = Edu::open(&root, &iommufd)?;
@@ -300,8 +304,9 @@ pub fn edu_reset() -> Result<()> {
     edu.expect("opened again", POWER_ON, state::RUNNING)
 }
 
+case!(edu_hidden);
 /// The DMA engine and its buffer cannot be migrated and are not there.
-pub fn edu_hidden() -> Result<()> {
+fn edu_hidden() -> Result<()> {
     let iommufd = Iommufd::new()?;
     let (edu, _) = pair(&iommufd)?;
     let (device, region) = (&edu.device, &edu.region);

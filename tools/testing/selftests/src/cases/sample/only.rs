@@ -9,8 +9,9 @@ use acc_vfio_user::{
     Result,
 };
 
+case!(edu_only);
 /// The sample writes to registers of a device when it is opened: it refuses one that is no edu.
-pub fn edu_only() -> Result<()> {
+fn edu_only() -> Result<()> {
     const DRIVER: &str = "vfio_edu_rs";
     let bench = Bench::new(&[])?;
     host::modprobe(DRIVER)?;

@@ -13,7 +13,7 @@ use crate::{
 use acc_vfio_user::{
     ensure, errno,
     migrate::{self, read_all, Quiet, MATCH, WHOLE},
-    vfio::{precopy_info, precopy_info_as, state},
+    vfio::{self, precopy_info_as, state},
     Driver, Result,
 };
 use std::{
@@ -22,8 +22,9 @@ use std::{
     os::{fd::AsRawFd, unix::fs::FileExt},
 };
 
+case!(not_a_file, with: [Rust, C]);
 /// No positions, no other direction, no other ioctls.
-pub fn not_a_file(driver: Driver) -> Result<()> {
+fn not_a_file(driver: Driver) -> Result<()> {
     let pair = Pair::new(driver, driver)?;
     let mut out = saving(&pair.source)?;
     let mut into = resuming(&pair.target)?;
@@ -39,7 +40,7 @@ pub fn not_a_file(driver: Driver) -> Result<()> {
         ("ioctl, resuming", odd_ioctl(&into), libc::ENOTTY),
         (
             "precopy info, resuming",
-            errno(precopy_info(&into)),
+            errno(vfio::precopy_info(&into)),
             libc::ENOTTY,
         ),
     ] {
@@ -67,8 +68,9 @@ fn odd_ioctl(file: &File) -> i32 {
     }
 }
 
+case!(precopy_info, with: [Rust, C]);
 /// `VFIO_MIG_GET_PRECOPY_INFO` as include/uapi/linux/vfio.h has it, with v2 and without.
-pub fn precopy(driver: Driver) -> Result<()> {
+fn precopy_info(driver: Driver) -> Result<()> {
     const SIZE: u32 = 24;
     const GARBAGE: u32 = 0xffff_ffff;
     let pair = Pair::new(driver, driver)?;
@@ -104,14 +106,14 @@ pub fn precopy(driver: Driver) -> Result<()> {
             left -= file.read(&mut vec![0; 15.min(left)])?;
         }
         pair.source.set_state(state::STOP_COPY)?;
-        let error = errno(precopy_info(&file));
+        let error = errno(vfio::precopy_info(&file));
         ensure!(error == libc::EINVAL, "in STOP_COPY: errno {error}");
         pair.source.set_state(state::STOP)?;
-        let error = errno(precopy_info(&file));
+        let error = errno(vfio::precopy_info(&file));
         let wanted = PRECOPY_INFO_OVER.of(driver);
         ensure!(error == wanted, "in STOP: errno {error}");
         let direct = saving(&pair.source)?;
-        let error = errno(precopy_info(&direct));
+        let error = errno(vfio::precopy_info(&direct));
         ensure!(error == libc::EINVAL, "without PRE_COPY: errno {error}");
         pair.source.set_state(state::RUNNING)?;
     }
@@ -127,8 +129,9 @@ pub fn precopy(driver: Driver) -> Result<()> {
     Ok(())
 }
 
+case!(precopy_end, with: [Rust, C]);
 /// What is read where all has been read, in PRE_COPY and at the end of all.
-pub fn precopy_end(driver: Driver) -> Result<()> {
+fn precopy_end(driver: Driver) -> Result<()> {
     let pair = Pair::new(driver, driver)?;
     let mut file = pair.source.set_state(state::PRE_COPY)?.ok_or("no file")?;
     file.read_exact(&mut [0; MATCH])?;
@@ -143,8 +146,9 @@ pub fn precopy_end(driver: Driver) -> Result<()> {
     Ok(())
 }
 
+case!(closed, with: [Rust, C]);
 /// The user closes the file early, in each phase: the device goes on.
-pub fn closed(driver: Driver) -> Result<()> {
+fn closed(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     drop(pair.source.set_state(state::PRE_COPY)?);
     pair.round()?;
@@ -170,8 +174,9 @@ pub fn closed(driver: Driver) -> Result<()> {
     pair.round()
 }
 
+case!(duplicated, with: [Rust, C]);
 /// One of two descriptors of a file is closed while the other is read; the state is left meanwhile.
-pub fn duplicated(driver: Driver) -> Result<()> {
+fn duplicated(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     let whole = migrate::save(&pair.source, false, &mut Quiet)?;
     for _ in 0..10 {

@@ -98,9 +98,10 @@ fn runs(target: &Device) -> Result<()> {
     Ok(())
 }
 
+case!(fuzz);
 /// D9. Not with the C driver, which writes to the hardware whatever there is, and takes the number
 /// of queues, as the stream has it, for how many doorbells to ring.
-pub fn fuzz() -> Result<()> {
+fn fuzz() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     let good = migrate::save(&pair.source, false, &mut Quiet)?;
     // Where a wrong address leads is nobody's memory.

@@ -11,9 +11,10 @@ use acc_vfio_user::{
 };
 use std::io::Write;
 
+case!(refusals);
 /// A stream that is refused when it is loaded, a hundred times. Each refusal has a line in the log,
 /// and most of the lines are suppressed: the kernel's limit is 10 lines in 5 seconds.
-pub fn refusals() -> Result<()> {
+fn refusals() -> Result<()> {
     const TIMES: usize = 100;
     let pair = Pair::new(Driver::Rust, Driver::Rust)?;
     let mut stream = migrate::save(&pair.source, false, &mut Quiet)?;

@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-pub mod ends;
-pub mod fuzz;
-pub mod limit;
-pub mod transfer;
+//! `stream.*`: migration data by any reads and writes.
+
+mod ends;
+mod fuzz;
+mod limit;
+mod transfer;
+
+use crate::registry::{Generations, Spec};
+
+/// What all cases of the suite need.
+const SUITE: Spec = Spec {
+    generations: Generations::Each,
+    ..Spec::NONE
+};

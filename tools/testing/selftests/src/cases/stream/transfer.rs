@@ -49,8 +49,9 @@ const SIZES: [usize; 13] = [
     1 << 20,
 ];
 
+case!(reads, with: [Rust, C]);
 /// Reads of any size give the same; of none, nothing.
-pub fn reads(driver: Driver) -> Result<()> {
+fn reads(driver: Driver) -> Result<()> {
     let (pair, whole) = source(driver)?;
     for size in SIZES {
         let mut file = saving(&pair.source)?;
@@ -73,8 +74,9 @@ pub fn reads(driver: Driver) -> Result<()> {
     Ok(())
 }
 
+case!(writes, with: [Rust, C]);
 /// Writes of any size load the same; what is too much is not taken.
-pub fn writes(driver: Driver) -> Result<()> {
+fn writes(driver: Driver) -> Result<()> {
     let (pair, whole) = source(driver)?;
     let wanted = comparable(&whole);
     for size in SIZES {
@@ -124,10 +126,11 @@ impl Meeting {
     }
 }
 
+case!(two_readers, with: [Rust, C]);
 /// Two readers at once, by descriptors of the same file. In each round each of them reads once, at
 /// the same time: so long as there is something for both, each gets a piece, and the two pieces are
 /// what comes next, in one order or the other.
-pub fn two_readers(driver: Driver) -> Result<()> {
+fn two_readers(driver: Driver) -> Result<()> {
     const TIMES: usize = 20;
     let (pair, whole) = source(driver)?;
     for size in [1, 3, 16, 61] {
@@ -211,10 +214,11 @@ fn contended<R>(nothing: impl Fn() + Sync, transfer: impl FnOnce() -> R) -> R {
     })
 }
 
+case!(signals, with: [Rust, C]);
 /// Signals at any time, with a handler that restarts nothing, while another thread has the file's
 /// lock now and then: each read gives all that it was asked for, or EINTR and then nothing has
 /// moved; each write the same. So many of each were hit.
-pub fn signals(driver: Driver) -> Result<()> {
+fn signals(driver: Driver) -> Result<()> {
     const HIT: u32 = 10;
     const PIECES: [usize; 3] = [7, 61, WHOLE];
     let (pair, whole) = source(driver)?;
@@ -354,8 +358,9 @@ fn count(n: isize) -> std::io::Result<usize> {
     usize::try_from(n).map_err(|_| std::io::Error::last_os_error())
 }
 
+case!(user_fault, with: [Rust, C]);
 /// A fault in the middle of the user's memory: EFAULT, and nothing is lost or taken.
-pub fn user_fault(driver: Driver) -> Result<()> {
+fn user_fault(driver: Driver) -> Result<()> {
     let (pair, whole) = source(driver)?;
     let torn = Torn::new()?;
     for there in [0, 1, 50] {

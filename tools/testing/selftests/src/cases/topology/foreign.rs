@@ -13,8 +13,9 @@ use std::cell::Cell;
 /// A register of QEMU's edu that reads the inverse of what is written to it.
 const LIVENESS: u64 = 4;
 
+case!(foreign, with: [Rust, C]);
 /// The edu that a reset can reach, by its bus. As a plain device it keeps what its user writes.
-pub fn foreign(driver: Driver) -> Result<()> {
+fn foreign(driver: Driver) -> Result<()> {
     let mut bench = Bench::new(&[])?;
     let edu = Function::all(0x1234, 0x11e8)?
         .into_iter()

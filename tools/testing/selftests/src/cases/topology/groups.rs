@@ -6,6 +6,7 @@ use crate::support::{
     bench::{Bench, VFS},
     refused::{no_migration_in_debugfs, reason, refused, register},
 };
+use acc_case::Topology;
 use acc_vfio_user::{
     ensure, errno,
     host::{self, Function},
@@ -76,9 +77,10 @@ fn names_others(said: &str, function: &Function) -> Result<()> {
     Ok(())
 }
 
+case!(shared_group, with: [Rust, C], topology: Topology::NoAcs);
 /// D15: without ACS above them a PF, its VFs and the port are one group. While the PF has its own
 /// driver, VFIO lets nobody open a VF, whatever driver that has.
-pub fn shared_group(driver: Driver) -> Result<()> {
+fn shared_group(driver: Driver) -> Result<()> {
     let mut bench = Bench::new(&[])?;
     let vf = bench.vfs[0].clone();
     let pf = host::pf()?;
@@ -123,8 +125,10 @@ pub fn shared_group(driver: Driver) -> Result<()> {
     Ok(checked?)
 }
 
+// The case ends before the kernel's own tests of the engines would, which complain of that.
+case!(no_group, topology: Topology::NoIommu, kernel: &["cryptomgr.notests=1"]);
 /// Without an IOMMU there is no group, and VFIO takes no device: neither from vfio-pci nor from us.
-pub fn no_group() -> Result<()> {
+fn no_group() -> Result<()> {
     let vf = host::vfs(VFS)?[0].clone();
     ensure!(vf.iommu_group().is_err(), "it has a group");
     host::modprobe("vfio-pci")?;

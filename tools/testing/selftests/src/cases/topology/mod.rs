@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-pub mod foreign;
-pub mod groups;
-pub mod places;
-pub mod versions;
+//! `topology.*`: which functions migrate, by what and where they are.
+
+mod foreign;
+mod groups;
+mod places;
+mod versions;
+
+use crate::registry::{Generations, Spec};
+
+/// What all cases of the suite need.
+const SUITE: Spec = Spec {
+    generations: Generations::Each,
+    ..Spec::NONE
+};

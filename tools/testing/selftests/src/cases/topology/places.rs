@@ -8,6 +8,7 @@ use crate::support::{
     moves,
     refused::{does_jobs, refused_for, register},
 };
+use acc_case::Topology;
 use acc_vfio_user::{
     ensure,
     host::{self, Function},
@@ -46,8 +47,9 @@ fn alone(driver: Driver, wanted: u32) -> Result<()> {
     }
 }
 
+case!(endpoint, with: [Rust, C]);
 /// Endpoints below a port with ACS, as hosts are known to have them.
-pub fn endpoint(driver: Driver) -> Result<()> {
+fn endpoint(driver: Driver) -> Result<()> {
     let port = Function {
         address: host::pf()?.parent()?,
     };
@@ -59,13 +61,15 @@ pub fn endpoint(driver: Driver) -> Result<()> {
     alone(driver, ENDPOINT)
 }
 
+case!(integrated, with: [Rust, C], topology: Topology::Integrated);
 /// Integrated endpoints on the root bus.
-pub fn integrated(driver: Driver) -> Result<()> {
+fn integrated(driver: Driver) -> Result<()> {
     alone(driver, INTEGRATED)
 }
 
+case!(no_link);
 /// The PF's queue manager is not published: an administrator has unbound it.
-pub fn no_link() -> Result<()> {
+fn no_link() -> Result<()> {
     let mut bench = Bench::new(&[])?;
     let vf = bench.vfs[0].clone();
     for vf in &bench.vfs {
@@ -86,8 +90,9 @@ pub fn no_link() -> Result<()> {
     Ok(())
 }
 
+case!(pf, with: [Rust, C]);
 /// A PF, which its administrator has bound to this driver.
-pub fn pf(driver: Driver) -> Result<()> {
+fn pf(driver: Driver) -> Result<()> {
     let mut bench = Bench::new(&[])?;
     let pf = host::pf()?;
     fs::write(pf.path().join("sriov_numvfs"), "0")?;

@@ -16,8 +16,9 @@ use hisi_acc_hw::{
 };
 use std::io::Write;
 
+case!(v2, generations: One(V2));
 /// V2 has none: its VFs are what vfio-pci makes of them.
-pub fn v2() -> Result<()> {
+fn v2() -> Result<()> {
     let mut bench = Bench::new(&[])?;
     let generation = host::generation()?;
     ensure!(generation == Generation::V2, "the PF is {generation:?}");
@@ -50,9 +51,10 @@ fn is_half(device: &Device) -> Result<bool> {
     Ok(region.size == half)
 }
 
+case!(window);
 /// V5 has them in the PF while that says so. What it says is looked at when a VF is opened; while
 /// the VF is open a change keeps it from being migrated, and from nothing else.
-pub fn window() -> Result<()> {
+fn window() -> Result<()> {
     let mark = "acc-selftest: the migration registers move";
     host::say(mark)?;
     let pf = host::pf()?;

@@ -5,8 +5,9 @@
 use crate::support::{pair::Pair, trace::Trace};
 use acc_vfio_user::{ensure, vfio::state, Driver, Result};
 
+case!(events);
 /// Tracepoints tell of a migration, step by step.
-pub fn events() -> Result<()> {
+fn events() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     let trace = Trace::new("vfio_rs")?;
     pair.migrate(true)?;

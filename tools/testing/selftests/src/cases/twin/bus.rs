@@ -12,9 +12,10 @@ const MSI: u32 = 0x05;
 const MASKBIT: u32 = 1 << (8 + 16);
 const WIDE: u32 = 1 << (7 + 16);
 
+case!(bus_master_off);
 /// A function that may not master the bus does no DMA: nothing is fetched and nothing completes. It
 /// works again when it may, and is set up anew.
-pub fn bus_master_off() -> Result<()> {
+fn bus_master_off() -> Result<()> {
     let mut bare = Bare::new()?;
     bare.submit(0);
     bare.complete(1)?;
@@ -55,9 +56,10 @@ fn msi(function: &Function) -> Result<u64> {
     Err("no MSI capability".into())
 }
 
+case!(msi_masked);
 /// An interrupt that is masked in configuration space is pending, and comes when it is not masked
 /// any more.
-pub fn msi_masked() -> Result<()> {
+fn msi_masked() -> Result<()> {
     let mut bare = Bare::new()?;
     bare.submit(0);
     bare.complete(1)?;
@@ -83,8 +85,9 @@ pub fn msi_masked() -> Result<()> {
     Ok(())
 }
 
+case!(db_isolation);
 /// The page of a queue in BAR4 rings that queue only.
-pub fn db_isolation() -> Result<()> {
+fn db_isolation() -> Result<()> {
     let mut bare = Bare::new()?;
     for queue in [0, 1] {
         bare.submit(queue);

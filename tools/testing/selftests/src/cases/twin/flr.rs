@@ -15,9 +15,10 @@ const JOBS: usize = 24;
 /// Jobs that are done before the reset. The next one is in the engine.
 const FIRST: usize = 3;
 
+case!(flr_busy);
 /// FLR of a VF with jobs in flight: they are forgotten, there is no DMA any more, and the VF can be
 /// set up again.
-pub fn busy() -> Result<()> {
+fn flr_busy() -> Result<()> {
     let mut bare = Bare::new()?;
     let vf = bare.bench.vfs[0].clone();
     // By VFIO, and by sysfs as an administrator does it.
@@ -91,8 +92,9 @@ fn works(accelerator: Accelerator, function: &Function) -> Result<()> {
     debugfs.write("qm/cmd", "eqc")
 }
 
+case!(vf_flr);
 /// FLR of a VF under its in-tree driver.
-pub fn vf() -> Result<()> {
+fn vf_flr() -> Result<()> {
     at_once(|accelerator| {
         let vf = accelerator.vfs(2)?.remove(0);
         vf.bind(accelerator.module)?;
@@ -110,9 +112,10 @@ pub fn vf() -> Result<()> {
     })
 }
 
+case!(pf_flr);
 /// FLR of the PF with its VFs under the in-tree driver: it has them stop by messages, and start
 /// again when it is back.
-pub fn pf() -> Result<()> {
+fn pf_flr() -> Result<()> {
     let mark = "acc-selftest: reset of the PFs";
     host::say(mark)?;
     at_once(|accelerator| {

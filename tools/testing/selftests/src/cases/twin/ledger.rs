@@ -61,7 +61,8 @@ fn run(bare: &mut Bare, ask: bool) -> Result<(Account, BTreeSet<u64>, u32)> {
     Ok((account, written, produced))
 }
 
-pub fn ledger() -> Result<()> {
+case!(ledger);
+fn ledger() -> Result<()> {
     let mut bare = Bare::new()?;
     bare.submit(0);
     bare.complete(1)?;

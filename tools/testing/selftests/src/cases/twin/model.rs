@@ -33,33 +33,40 @@ fn probe(accelerator: Accelerator) -> Result<()> {
     Ok(())
 }
 
-pub fn zip_pf_probe() -> Result<()> {
+case!(zip_pf_probe);
+fn zip_pf_probe() -> Result<()> {
     probe(host::ZIP)
 }
 
-pub fn sec_pf_probe() -> Result<()> {
+case!(sec_pf_probe);
+fn sec_pf_probe() -> Result<()> {
     probe(host::SEC)
 }
 
-pub fn hpre_pf_probe() -> Result<()> {
+case!(hpre_pf_probe);
+fn hpre_pf_probe() -> Result<()> {
     probe(host::HPRE)
 }
 
-pub fn zip_selftest() -> Result<()> {
+case!(zip_selftest);
+fn zip_selftest() -> Result<()> {
     selftest(host::ZIP)
 }
 
-pub fn sec_selftest() -> Result<()> {
+case!(sec_selftest);
+fn sec_selftest() -> Result<()> {
     selftest(host::SEC)
 }
 
-pub fn hpre_selftest() -> Result<()> {
+case!(hpre_selftest);
+fn hpre_selftest() -> Result<()> {
     selftest(host::HPRE)
 }
 
+case!(sriov);
 /// VFs of each accelerator come, each in an IOMMU group of its own, and the in-tree drivers drive
 /// them too.
-pub fn sriov() -> Result<()> {
+fn sriov() -> Result<()> {
     for accelerator in host::ALL {
         let vfs = accelerator.vfs(VFS)?;
         let groups: BTreeSet<String> = vfs
@@ -74,7 +81,8 @@ pub fn sriov() -> Result<()> {
     Ok(())
 }
 
+case!(c_driver_migrates);
 /// The kernel's own VFIO driver migrates a busy VF.
-pub fn c_driver_migrates() -> Result<()> {
+fn c_driver_migrates() -> Result<()> {
     moves::busy(host::ZIP, Driver::C, Driver::C, true)
 }

@@ -12,9 +12,10 @@ use acc_vfio_user::{
     Result,
 };
 
+case!(qos);
 /// The QoS of a VF and of the PF, set by the PF's driver: the PF reads its own in the VFT, the VF's
 /// driver asks the PF for it by a message (`QM_VF_GET_QOS`, `QM_PF_SET_QOS`).
-pub fn qos() -> Result<()> {
+fn qos() -> Result<()> {
     at_once(|accelerator| {
         let vfs = accelerator.vfs(2)?;
         let pf = accelerator.bound_pf()?;
@@ -143,7 +144,8 @@ fn dfx_of_vf() -> Result<()> {
     Ok(())
 }
 
-pub fn dfx() -> Result<()> {
+case!(dfx);
+fn dfx() -> Result<()> {
     for accelerator in host::ALL {
         dfx_of_pf(accelerator)?;
     }

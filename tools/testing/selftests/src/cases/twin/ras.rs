@@ -62,9 +62,10 @@ fn recovers(
     Ok(())
 }
 
+case!(ras_corrected);
 /// Correctable errors (`*_CE_MASK_CAP`), and others that need no reset (in `*_NFE_MASK_CAP`, not in
 /// `*_RESET_MASK_CAP`).
-pub fn corrected() -> Result<()> {
+fn ras_corrected() -> Result<()> {
     for (accelerator, engine) in [
         (
             host::ZIP,
@@ -96,9 +97,10 @@ pub fn corrected() -> Result<()> {
     Ok(())
 }
 
+case!(ras_reset);
 /// An error that needs a reset of the whole controller, for which the driver needs ACPI: it says
 /// that it has none, and leaves the device stopped. Bound anew, the device works.
-pub fn reset() -> Result<()> {
+fn ras_reset() -> Result<()> {
     let twin = Twin::open_device(host::ZIP.name)?;
     let pf = host::pf()?;
     host::vfs(0)?;

@@ -8,7 +8,7 @@
 //! `vfio_pci_sriov_uapi_test` wants a PF on vfio-pci whose VF comes up on "vfio-pci" too, by that
 //! very name: no other driver can come under its test.
 
-use crate::support::bench::VFS;
+use crate::{registry::register, support::bench::VFS};
 use acc_vfio_user::{
     ensure,
     host::{self, Function},
@@ -25,15 +25,6 @@ use std::{
 /// Where the harness puts the programs.
 const FOLDER: &str = "/lib/selftests/vfio";
 
-/// The programs, and how many VFs each takes.
-const PROGRAMS: &[(&str, usize)] = &[
-    ("vfio_pci_device_test", 1),
-    ("vfio_iommufd_setup_test", 1),
-    ("vfio_dma_mapping_test", 1),
-    ("vfio_dma_mapping_mmio_test", 1),
-    ("vfio_pci_device_init_perf_test", VFS),
-];
-
 /// To what the VFs are bound.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Bound {
@@ -43,24 +34,22 @@ enum Bound {
     VfioPci,
 }
 
-const BOUND: &[(&str, Bound)] = &[("rust", Bound::Rust), ("vfio-pci", Bound::VfioPci)];
-
-/// The names of all cases: a program, and the driver behind a colon.
-pub fn names() -> impl Iterator<Item = String> {
-    PROGRAMS.iter().flat_map(|(program, _)| {
-        BOUND
-            .iter()
-            .map(move |(driver, _)| format!("upstream.{program}:{driver}"))
-    })
+/// Registers a program, and the number of VFs that it takes, with each of the two.
+macro_rules! program {
+    ($name:literal, $vfs:expr) => {
+        register!($name, Under("rust", || case($name, $vfs, Bound::Rust)));
+        register!(
+            $name,
+            Under("vfio-pci", || case($name, $vfs, Bound::VfioPci))
+        );
+    };
 }
 
-/// A case by its name; its text says how many tests passed and were skipped.
-pub fn find(name: &str) -> Option<impl Fn() -> Result<String>> {
-    let (program, driver) = name.strip_prefix("upstream.")?.split_once(':')?;
-    let (program, count) = PROGRAMS.iter().find(|(p, _)| *p == program)?;
-    let (_, bound) = BOUND.iter().find(|(d, _)| *d == driver)?;
-    Some(move || case(program, *count, *bound))
-}
+program!("vfio_pci_device_test", 1);
+program!("vfio_iommufd_setup_test", 1);
+program!("vfio_dma_mapping_test", 1);
+program!("vfio_dma_mapping_mmio_test", 1);
+program!("vfio_pci_device_init_perf_test", VFS);
 
 /// What a program said.
 #[derive(Default)]
