@@ -38,11 +38,11 @@ help:
 	@echo 'With V=1, builds and guests are shown while they run.'
 
 run:
-	@DRIVER=$(filter rust c,$(DRIVER)) $(ENTER) tools/acc.sh demo
+	@DRIVER=$(filter rust c,$(DRIVER)) $(ENTER) tools/acc.sh run
 
 demo: export ACC_NESTED := 1
 demo:
-	@DRIVER=$(filter rust c,$(DRIVER)) $(ENTER) tools/acc.sh live
+	@DRIVER=$(filter rust c,$(DRIVER)) $(ENTER) tools/acc.sh demo
 
 check check-qemu: export ACC_NESTED := 1
 check:

@@ -3,7 +3,7 @@
 #
 # Builds what the guests need and hands over to the harness. Runs inside the toolchain root.
 #
-# usage: acc.sh list|check [PATTERN]|demo|live|shell
+# usage: acc.sh list|check [PATTERN]|run|demo|shell
 set -euo pipefail
 . "$(dirname "$0")/env/common.sh"
 alone

@@ -59,19 +59,19 @@ pub struct Case {
     /// accelerators are of that generation.
     pub name: String,
     pub needs: Needs,
-    /// Words with which the kernel has to complain, in the line that says what the complaint is. Without
-    /// that complaint the case fails.
+    /// Words with which the kernel has to complain, in the line that says what the complaint is.
+    /// Without that complaint the case fails.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub splat: Option<String>,
-    /// Known defects of the kernel itself. The result names those that came. Each has a place, because
-    /// the kernel may complain of our code in the same words.
+    /// Known defects of the kernel itself. The result names those that came. Each has a place,
+    /// because the kernel may complain of our code in the same words.
     pub known: Vec<Excuse>,
     /// Complaints that the case provokes.
     pub allowed: Vec<Excuse>,
     /// The case takes long. It is left out unless it is asked for by name.
     pub long: bool,
-    /// The guest need not outlive the case, which is alone in it. The harness ends the guest when the
-    /// case has a result, or when the kernel has complained as it has to.
+    /// The guest need not outlive the case, which is alone in it. The harness ends the guest when
+    /// the case has a result, or when the kernel has complained as it has to.
     pub lethal: bool,
     /// The only flavour of the kernel that the case runs with. The plain one is the empty text.
     #[serde(skip_serializing_if = "Option::is_none")]

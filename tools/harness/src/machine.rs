@@ -29,6 +29,12 @@ pub struct Machine {
     pub replaced: Option<PathBuf>,
 }
 
+/// How many seconds a guest may be silent, and how many it may take in all: itself, or with guests
+/// of its own.
+pub const SILENCE: u64 = 120;
+pub const TOTAL: u64 = 900;
+pub const TOTAL_NESTED: u64 = 1800;
+
 /// How long a guest may take.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

@@ -22,7 +22,7 @@ use acc_cases::{
 use clap::{Parser, Subcommand};
 use error::Result;
 use guest::{Guest, Show};
-use machine::Machine;
+use machine::{Machine, SILENCE, TOTAL, TOTAL_NESTED};
 use report::{Outcome, Report};
 use std::{
     fs,
@@ -73,9 +73,9 @@ enum What {
     /// Builds the modules with small defects, and runs the cases that have to see them
     Mutants(mutants::Wanted),
     /// Shows a migration
-    Demo,
+    Run,
     /// Shows QEMU migrating a guest
-    Live,
+    Demo,
     /// A guest with a shell
     Shell,
     /// Reports steps of the build that failed; what they said is in build/why-STEP
@@ -84,12 +84,6 @@ enum What {
         steps: Vec<String>,
     },
 }
-
-/// How many seconds a guest may be silent, and how many it may take in all: itself, or with guests
-/// of its own.
-const SILENCE: u64 = 120;
-const TOTAL: u64 = 900;
-const TOTAL_NESTED: u64 = 1800;
 
 /// The cases that run in guests, with the machine's flavour of the kernel.
 fn guest_cases(machine: &Machine) -> Result<Vec<Case>> {
@@ -239,7 +233,7 @@ fn main() -> ExitCode {
             let cases = guest_cases(&machine)?;
             mutants::mutants(&machine, &wanted, &cases)
         }),
-        What::Demo => machine.build_initramfs().and_then(|()| {
+        What::Run => machine.build_initramfs().and_then(|()| {
             let show = Show {
                 command: "demo",
                 needs: Needs::default(),
@@ -247,7 +241,7 @@ fn main() -> ExitCode {
             };
             guest::show(&machine, &show)
         }),
-        What::Live => machine.build_initramfs().and_then(|()| {
+        What::Demo => machine.build_initramfs().and_then(|()| {
             let show = Show {
                 command: "live",
                 needs: Needs {

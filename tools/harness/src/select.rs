@@ -5,7 +5,8 @@
 use acc_case::Case;
 use globset::Glob;
 
-/// Returns whether a text is of the form of a pattern, in which * stands for any text and ? for a letter.
+/// Returns whether a text is of the form of a pattern, in which * stands for any text and ? for a
+/// letter.
 fn glob(pattern: &str, text: &str) -> bool {
     // What is no pattern matches nothing.
     Glob::new(pattern).is_ok_and(|glob| glob.compile_matcher().is_match(text))

@@ -13,12 +13,13 @@ mod list;
 mod results;
 
 use crate::{
+    error::Result,
     guest::Guest,
-    machine::Machine,
+    machine::{Machine, SILENCE, TOTAL, TOTAL_NESTED},
     report::{Outcome, Report},
-    select, Result, SILENCE, TOTAL, TOTAL_NESTED,
 };
 use acc_case::{Case, Needs};
+use acc_cases::select;
 use build::{Builder, Built};
 use list::Mutant;
 use results::{Line, Results, Row, Verdict};

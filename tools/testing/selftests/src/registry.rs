@@ -100,9 +100,10 @@ pub const SRIOV_UNLOCKED: Known = Known {
     place: "hisi_qm_sriov_disable+",
 };
 
-/// What lockdep says of the C driver in whatever case it resets a VF after migration data went through.
-/// The driver takes its state's lock below memory_lock when the VF is reset. It faults pages in, which
-/// takes memory_lock, below the lock of its migration file, which is below the lock of the state.
+/// What lockdep says of the C driver in whatever case it resets a VF after migration data went
+/// through. The driver takes its state's lock below memory_lock when the VF is reset. It faults
+/// pages in, which takes memory_lock, below the lock of its migration file, which is below the lock
+/// of the state.
 pub const C_LOCK_CYCLE: Known = Known {
     head: "WARNING: possible circular locking dependency",
     place: "hisi_acc_vf_pci_aer_reset_done+",
@@ -130,8 +131,9 @@ impl Remark for String {
 
 /// Registers a case: a function of the module, named as the case.
 ///
-/// `case!(name)` registers a function without arguments. `case!(name, with: [Rust, C])` registers a function
-/// that gets the driver. What the case needs beside `SUITE` of the parent module follows: fields of [`Spec`].
+/// `case!(name)` registers a function without arguments. `case!(name, with: [Rust, C])` registers a
+/// function that gets the driver. What the case needs beside `SUITE` of the parent module follows:
+/// fields of [`Spec`].
 macro_rules! case {
     ($name:ident, with: [$($driver:ident),+] $(, $field:ident: $value:expr)* $(,)?) => {
         $crate::registry::register!(
@@ -289,8 +291,8 @@ impl Entry {
     }
 }
 
-/// Returns all cases: first those of the first generation, a suite after another, in the order in which
-/// they stand.
+/// Returns all cases: first those of the first generation, a suite after another, in the order in
+/// which they stand.
 pub fn all() -> Vec<Entry> {
     let mut registered: Vec<&Registered> = CASES.iter().collect();
     registered.sort_by_key(|registered| (registered.module, registered.line));

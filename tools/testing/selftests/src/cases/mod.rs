@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The cases, a folder for each suite. A case is a function that `case!` registers under its name. It sets up
-//! all that it needs, and leaves nothing behind. What cases share is in `support`.
+//! The cases, a folder for each suite. A case is a function that `case!` registers under its name.
+//! It sets up all that it needs, and leaves nothing behind. What cases share is in `support`.
 
 mod beside_c;
 mod debug;

@@ -7,7 +7,8 @@ use crate::registry::register;
 use acc_vfio_user::{ensure, host, Result};
 use std::{fs::OpenOptions, io, os::fd::AsRawFd, path::Path};
 
-/// Registers a case that reaches one of lkdtm's crash points, of which the kernel complains in these words.
+/// Registers a case that reaches one of lkdtm's crash points, of which the kernel complains in
+/// these words.
 macro_rules! crash {
     ($name:literal, $point:literal, $words:literal $(, $field:ident: $value:expr)*) => {
         register!(

@@ -219,8 +219,8 @@ fn dumped(text: &str) -> Vec<u8> {
         .collect()
 }
 
-// Files, module references and locks belong to the VFIO layer, which knows no generations. The case repeats
-// the same many times.
+// Files, module references and locks belong to the VFIO layer, which knows no generations. The case
+// repeats the same many times.
 case!(while_migrating, generations: One(V3));
 /// D13: the stream of the last migration is shown while there is another one: it is one of the two,
 /// never a mixture.

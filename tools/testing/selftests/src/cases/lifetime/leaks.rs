@@ -84,8 +84,8 @@ impl Drop for NoReset {
     }
 }
 
-// Files, module references and locks belong to the VFIO layer, which knows no generations. The case repeats
-// the same many times.
+// Files, module references and locks belong to the VFIO layer, which knows no generations. The case
+// repeats the same many times.
 case!(open_close, with: [Rust, C], generations: One(V3));
 fn open_close(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;
@@ -116,10 +116,11 @@ fn open_close(driver: Driver) -> Result<()> {
     })
 }
 
-// Files, module references and locks belong to the VFIO layer, which knows no generations. The case repeats
-// the same many times.
+// Files, module references and locks belong to the VFIO layer, which knows no generations. The case
+// repeats the same many times.
 case!(save_fails, with: [Rust], generations: One(V3));
-// At the end of its guest kmemleak finds the files that the C driver leaves behind (D6), which the case shows.
+// At the end of its guest kmemleak finds the files that the C driver leaves behind (D6), which the
+// case shows.
 case!(save_fails, with: [C], generations: One(V3), flavour: Plain);
 /// D6: the C driver loses a file each time.
 fn save_fails(driver: Driver) -> Result<()> {

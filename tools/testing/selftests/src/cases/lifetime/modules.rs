@@ -53,8 +53,8 @@ fn is_used(module: &str) -> Result<()> {
     Ok(())
 }
 
-// Files, module references and locks belong to the VFIO layer, which knows no generations. The case repeats
-// the same many times.
+// Files, module references and locks belong to the VFIO layer, which knows no generations. The case
+// repeats the same many times.
 case!(modules, with: [Rust, C], generations: One(V3), known: &[SRIOV_UNLOCKED]);
 /// In use none goes; free, each goes once those have that use it, in any such order.
 fn modules(driver: Driver) -> Result<()> {
@@ -101,8 +101,8 @@ enum Kept {
     Both,
 }
 
-// Files, module references and locks belong to the VFIO layer, which knows no generations. The case repeats
-// the same many times.
+// Files, module references and locks belong to the VFIO layer, which knows no generations. The case
+// repeats the same many times.
 case!(fd_outlives_module, generations: One(V3));
 /// D4: migration files are kept over the close of their device, its unbinding and the unloading of
 /// its driver; each kind holds the layer alone, too. Not with the C driver, which looks at its

@@ -9,8 +9,8 @@ use crate::registry::{Flavour, Spec};
 
 /// What all cases of the suite need.
 const SUITE: Spec = Spec {
-    // A kernel with KASAN is too much for an emulated machine in an emulated machine. The kernel's own tests of
-    // the engines take long.
+    // A kernel with KASAN is too much for an emulated machine in an emulated machine. The kernel's
+    // own tests of the engines take long.
     nested: true,
     memory_gib: Some(3),
     flavour: Flavour::Plain,

@@ -100,8 +100,8 @@ impl Scene {
 }
 
 case!(threads, with: [Rust]);
-// All threads hang in the locks of the C driver, which takes a guest of its own and 30 s. The kernel has to
-// say so sooner than elsewhere.
+// All threads hang in the locks of the C driver, which takes a guest of its own and 30 s. The
+// kernel has to say so sooner than elsewhere.
 case!(
     threads,
     with: [C],
