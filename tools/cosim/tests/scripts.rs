@@ -65,8 +65,8 @@ fn scripts_are_read_as_they_are_written() {
     }
 }
 
-/// Random runs of some seconds lose no page, and come to each reason for which all is dirty. They are the
-/// same ones each time; `make soak` has others.
+/// Random runs of some seconds lose no page, and come to each reason for which all is dirty. They
+/// are the same ones each time; `make soak` has others.
 #[test]
 fn random_runs() {
     let limits = Limits {
