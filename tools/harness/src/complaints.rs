@@ -2,7 +2,6 @@
 
 //! Collects what a kernel complains of, complaint by complaint, and applies excuses.
 
-use crate::console;
 use acc_case::Excuse;
 
 /// Number of lines that are kept after one with which the kernel complains, number of complaints
@@ -64,7 +63,7 @@ impl Block {
     fn goes_on_with(&self, line: &str) -> bool {
         let warns = self.0.first().is_some_and(|first| first.contains(CUT));
         let names_place = AT.iter().any(|at| line.contains(at));
-        if line.contains(TRACE) || line.starts_with(console::GOES_ON) {
+        if line.contains(TRACE) {
             true
         } else if warns && self.0.len() == 1 {
             !line.contains(CUT)
@@ -108,6 +107,12 @@ impl Complaints {
                 block.0.push(line.to_owned());
             }
         }
+    }
+
+    /// Adds a complaint of a program.
+    pub fn add(&mut self, lines: Vec<String>) {
+        self.blocks.push(Block(lines));
+        self.behind = 0;
     }
 
     /// Adds the complaints of another case.

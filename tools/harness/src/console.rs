@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a guest's console says: results, and complaints of its kernel.
+//! What a guest's console says: the log of its kernel.
+
+use acc_case::{BEGIN, END};
 
 /// Words with which a kernel complains; any of them fails the case during which they come.
 const SPLATS: &[&str] = &[
@@ -56,78 +58,24 @@ const HARMLESS: &[&str] = &[
 /// What a line of the console is.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Line<'a> {
-    /// A case begins
+    /// A case begins.
     Begin(&'a str),
-    /// It has passed or failed
-    Result {
-        passed: bool,
-        name: &'a str,
-        /// What it has to say beside that, or nothing
-        remark: &'a str,
-    },
-    /// Says why one failed
-    Diagnostic(&'a str),
-    /// What the case that runs has measured: JSON, for the results' file of that name
-    Data {
-        file: &'a str,
-        json: &'a str,
-    },
-    /// The kernel complains, or a program that looked at it
+    /// The kernel complains.
     Splat,
-    /// The kernel says something else
+    /// The kernel says something else.
     Kernel,
-    /// The guest has done all it was to do
+    /// The guest has done all that it was to do.
     End,
+    /// Not from the kernel.
     Other,
 }
 
-/// The mark at the end of a guest's work.
-pub const END: &str = "acc-selftest: end";
-
-/// With this a program of the guest speaks against the case that ran last.
-const COMPLAINT: &str = "acc-selftest: complaint: ";
-/// What it says behind the first line of it.
-pub const GOES_ON: &str = "acc-selftest: complaint:  ";
-/// With this a case hands over what it has measured.
-const DATA: &str = "acc-selftest: data ";
-
-/// Where the kernel begins to speak in a line, and what it says behind its time stamp
-/// (`[    1.234567] `). The stamp need not be at the line's begin, for a program may have written
-/// half a line before.
-fn stamp(line: &str) -> Option<(usize, &str)> {
-    line.match_indices('[').find_map(|(at, _)| {
-        let (stamp, text) = line[at + 1..].split_once("] ")?;
-        let (seconds, fraction) = stamp.trim_start().split_once('.')?;
-        let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
-        (digits(seconds) && digits(fraction)).then_some((at, text))
-    })
-}
-
+/// Returns what the kernel says behind its time stamp (`[    1.234567] `).
 fn from_kernel(line: &str) -> Option<&str> {
-    stamp(line).map(|(_, text)| text)
-}
-
-/// Puts lines of programs together again, into the midst of which the kernel has put some of its
-/// own: a result's line would not be known for one otherwise.
-#[derive(Default)]
-pub struct Joiner {
-    /// What a program has begun
-    half: String,
-}
-
-impl Joiner {
-    /// The line that is now whole.
-    pub fn join(&mut self, line: &str) -> String {
-        match stamp(line) {
-            Some((0, _)) => line.to_owned(),
-            // A diagnostic may quote the kernel's log, and nothing depends on it.
-            Some((at, _)) if !line.starts_with('#') => {
-                self.half.push_str(&line[..at]);
-                line[at..].to_owned()
-            }
-            _ => std::mem::take(&mut self.half) + line,
-        }
-    }
+    let (stamp, text) = line.strip_prefix('[')?.split_once("] ")?;
+    let (seconds, fraction) = stamp.trim_start().split_once('.')?;
+    let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+    (digits(seconds) && digits(fraction)).then_some(text)
 }
 
 fn has(text: &str, words: &[&str]) -> bool {
@@ -136,45 +84,16 @@ fn has(text: &str, words: &[&str]) -> bool {
 
 /// Reads a line.
 pub fn read(line: &str) -> Line<'_> {
-    if let Some(text) = from_kernel(line) {
-        if let Some((_, name)) = text.split_once("acc-selftest: begin ") {
-            return Line::Begin(name.trim());
-        }
-        if has(text, SPLATS) && !has(text, HARMLESS) {
-            return Line::Splat;
-        }
-        if line.starts_with('[') {
-            return Line::Kernel;
-        }
+    let Some(text) = from_kernel(line) else {
+        return Line::Other;
+    };
+    if let Some(name) = text.strip_prefix(BEGIN) {
+        return Line::Begin(name.trim());
     }
-    if line.starts_with(COMPLAINT) {
-        return Line::Splat;
-    }
-    if line.contains(END) {
-        return Line::End;
-    }
-    if let Some((file, json)) = line
-        .strip_prefix(DATA)
-        .and_then(|rest| rest.split_once(' '))
-    {
-        return Line::Data { file, json };
-    }
-    for (prefix, passed) in [("ok ", true), ("not ok ", false)] {
-        if let Some((_, name)) = line
-            .strip_prefix(prefix)
-            .and_then(|rest| rest.split_once(" - "))
-        {
-            let (name, remark) = name.split_once(" # ").unwrap_or((name, ""));
-            return Line::Result {
-                passed,
-                name: name.trim(),
-                remark: remark.trim(),
-            };
-        }
-    }
-    match line.strip_prefix("# ") {
-        Some(text) => Line::Diagnostic(text),
-        None => Line::Other,
+    match text.trim() {
+        END => Line::End,
+        text if has(text, SPLATS) && !has(text, HARMLESS) => Line::Splat,
+        _ => Line::Kernel,
     }
 }
 
@@ -183,61 +102,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn halves() {
-        let mut joiner = Joiner::default();
-        let mut whole = |line| joiner.join(line);
-        assert_eq!(whole("ok 1 - a.b"), "ok 1 - a.b");
-        assert_eq!(whole("ok 2 - a[    1.5] x: y"), "[    1.5] x: y");
-        assert_eq!(whole("[    1.6] x: z"), "[    1.6] x: z");
-        assert_eq!(whole(".c"), "ok 2 - a.c");
-        assert_eq!(whole("# [    1.5] quoted"), "# [    1.5] quoted");
-        assert_eq!(whole("ok 3 - a.d"), "ok 3 - a.d");
-    }
-
-    #[test]
     fn lines() {
         assert_eq!(
             read("[    1.234567] acc-selftest: begin twin.sriov"),
             Line::Begin("twin.sriov")
         );
-        assert_eq!(
-            read("not ok 3 - hidden.mmap:c"),
-            Line::Result {
-                passed: false,
-                name: "hidden.mmap:c",
-                remark: ""
-            }
-        );
-        assert_eq!(
-            read("ok 4 - upstream.x:rust # 3 passed, 2 skipped"),
-            Line::Result {
-                passed: true,
-                name: "upstream.x:rust",
-                remark: "3 passed, 2 skipped"
-            }
-        );
-        assert_eq!(read("# errno 0"), Line::Diagnostic("errno 0"));
-        assert_eq!(
-            read("acc-selftest: data qemu {\"a\":[1.5]}"),
-            Line::Data {
-                file: "qemu",
-                json: "{\"a\":[1.5]}"
-            }
-        );
+        assert_eq!(read("[    1.2] acc-selftest: end"), Line::End);
         assert_eq!(read("[    1.0] WARNING: fs/x.c:1 at f"), Line::Splat);
         assert_eq!(read("[    1.0] ok 1 - kunit"), Line::Kernel);
-        assert_eq!(read("half a l[    1.0] BUG: at f"), Line::Splat);
         assert_eq!(read("[   12.5] Call trace:"), Line::Splat);
-        assert_eq!(
-            read("# [x] BUG: in words"),
-            Line::Diagnostic("[x] BUG: in words")
-        );
-        assert_eq!(read(END), Line::End);
-        assert_eq!(
-            read("acc-selftest: complaint: unreferenced object"),
-            Line::Splat
-        );
-        assert_eq!(read("acc-selftest: complains"), Line::Other);
+        for other in ["[x] BUG: in words", "BUG: without a stamp", END, ""] {
+            assert_eq!(read(other), Line::Other, "{other}");
+        }
     }
 
     /// What kernels have said.

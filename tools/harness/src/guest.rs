@@ -1,18 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Guests that run: their console, how they are ended, what they do.
+//! Guests that run: what they say, how they are ended, what they do.
 
 use crate::{
-    console::{self, Joiner, Line, END},
+    console::{self, Line},
     error::Result,
     judge::{End, Judge},
-    machine::{Limits, Machine},
+    machine::{Limits, Machine, OUTPUT_TO_PORT},
     report::{Outcome, Report},
 };
-use acc_case::{Case, Needs};
+use acc_case::{Case, Needs, OUTPUT_PORT, RESULTS_PORT};
+use command_fds::{CommandFdExt, FdMapping};
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, IsTerminal, Read, Write},
+    os::unix::net::UnixStream,
     path::Path,
     process::{Child, Command, Stdio},
     sync::{mpsc, Mutex},
@@ -20,12 +22,30 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A guest that runs, and its console. It ends when this is dropped.
+/// A line that comes from a guest.
+enum Said {
+    /// By its kernel, on the console.
+    Kernel(String),
+    /// A message of its programs.
+    Message(String),
+    /// Output of its programs, or of QEMU.
+    Text(String),
+}
+
+impl Said {
+    fn line(&self) -> &str {
+        match self {
+            Self::Kernel(line) | Self::Message(line) | Self::Text(line) => line,
+        }
+    }
+}
+
+/// A guest that runs. It ends when this is dropped.
 struct Running {
     child: Child,
-    lines: mpsc::Receiver<String>,
+    lines: mpsc::Receiver<Said>,
     log: File,
-    /// Its name, if its console is to be seen (V=1)
+    /// Name of the guest, if what it says is to be seen (V=1).
     shown: Option<String>,
     begin: Instant,
     limits: Limits,
@@ -38,34 +58,67 @@ impl Drop for Running {
     }
 }
 
+/// Passes on the lines of a stream until its end.
+fn pass_on(
+    stream: impl Read + Send + 'static,
+    sender: &mpsc::Sender<Said>,
+    said: fn(String) -> Said,
+) {
+    let sender = sender.clone();
+    thread::spawn(move || {
+        for line in BufReader::new(stream).split(b'\n').map_while(|l| l.ok()) {
+            let line = String::from_utf8_lossy(&line).trim_end().to_owned();
+            if sender.send(said(line)).is_err() {
+                break;
+            }
+        }
+    });
+}
+
+/// Adds ports to a QEMU, and returns their other ends. The guest finds a port by its name.
+fn ports(command: &mut Command, names: &[&str]) -> Result<Vec<UnixStream>> {
+    // Not behind the IOMMU: it would have to be mapped.
+    command.args(["-device", "virtio-serial-pci,addr=1.0,iommu_platform=off"]);
+    let mut ours = Vec::new();
+    let mut theirs = Vec::new();
+    // Behind the standard streams.
+    for (child_fd, name) in (3..).zip(names) {
+        let (our, their) = UnixStream::pair()?;
+        command
+            .arg("-chardev")
+            .arg(format!("socket,id={name},fd={child_fd}"))
+            .arg("-device")
+            .arg(format!("virtserialport,chardev={name},name={name}"));
+        ours.push(our);
+        theirs.push(FdMapping {
+            parent_fd: their.into(),
+            child_fd,
+        });
+    }
+    command.fd_mappings(theirs)?;
+    Ok(ours)
+}
+
 impl Running {
-    fn start(command: &mut Command, name: &str, log: &Path, limits: Limits) -> Result<Self> {
+    fn start(mut command: Command, name: &str, log: &Path, limits: Limits) -> Result<Self> {
         let log = File::create(log)?;
+        let mut ports = ports(&mut command, &[RESULTS_PORT, OUTPUT_PORT])?.into_iter();
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
+        // Our copies of QEMU's ends go, so that the streams end with QEMU.
+        drop(command);
         let (sender, lines) = mpsc::channel();
-        let stdout = child
-            .stdout
-            .take()
-            .map(|s| Box::new(s) as Box<dyn Read + Send>);
-        let stderr = child
-            .stderr
-            .take()
-            .map(|s| Box::new(s) as Box<dyn Read + Send>);
-        for stream in [stdout, stderr].into_iter().flatten() {
-            let sender = sender.clone();
-            thread::spawn(move || {
-                let mut joiner = Joiner::default();
-                for line in BufReader::new(stream).split(b'\n').map_while(|l| l.ok()) {
-                    let line = joiner.join(String::from_utf8_lossy(&line).trim_end());
-                    if sender.send(line).is_err() {
-                        break;
-                    }
-                }
-            });
+        if let Some(stdout) = child.stdout.take() {
+            pass_on(stdout, &sender, Said::Kernel);
+        }
+        if let Some(stderr) = child.stderr.take() {
+            pass_on(stderr, &sender, Said::Text);
+        }
+        for (port, said) in ports.by_ref().zip([Said::Message, Said::Text]) {
+            pass_on(port, &sender, said);
         }
         Ok(Self {
             child,
@@ -77,20 +130,21 @@ impl Running {
         })
     }
 
-    /// The next line of its console, or how it came to its end.
-    fn next(&mut self) -> std::result::Result<String, End> {
+    /// Returns the next line, or how the guest came to its end.
+    fn next(&mut self) -> std::result::Result<Said, End> {
         let left = self.limits.total.saturating_sub(self.begin.elapsed());
         if left.is_zero() {
             return Err(End::TooLong(self.limits.total.as_secs()));
         }
         match self.lines.recv_timeout(left.min(self.limits.silence)) {
-            Ok(line) => {
+            Ok(said) => {
+                let line = said.line();
                 // The log is for people to read; what counts is judged here.
                 let _ = writeln!(self.log, "{line}");
                 if let Some(name) = &self.shown {
                     eprintln!("{name}| {line}");
                 }
-                Ok(line)
+                Ok(said)
             }
             Err(mpsc::RecvTimeoutError::Disconnected) => Err(End::Gone),
             Err(mpsc::RecvTimeoutError::Timeout) if left < self.limits.silence => {
@@ -131,9 +185,19 @@ impl Guest {
         let end = match self.start(machine, results) {
             Ok(mut running) => loop {
                 match running.next() {
-                    Ok(line) => {
-                        if judge.line(&line).is_some_and(|outcome| !each(outcome)) {
-                            return;
+                    Ok(said) => {
+                        let outcomes = match &said {
+                            Said::Kernel(line) => judge.console(line),
+                            Said::Message(line) => judge.message(line),
+                            Said::Text(line) => {
+                                judge.text(line);
+                                Vec::new()
+                            }
+                        };
+                        for outcome in outcomes {
+                            if !each(outcome) {
+                                return;
+                            }
                         }
                         if judge.is_over() {
                             running.linger();
@@ -144,7 +208,7 @@ impl Guest {
                 }
             },
             Err(e) => {
-                judge.line(&format!("it was not started: {e}"));
+                judge.text(&format!("it was not started: {e}"));
                 End::Gone
             }
         };
@@ -155,11 +219,14 @@ impl Guest {
 
     fn start(&self, machine: &Machine, results: &Path) -> Result<Running> {
         let names: Vec<&str> = self.cases.iter().map(|case| case.name.as_str()).collect();
-        let task = format!("acc-selftest run {}\nacc-selftest audit\n", names.join(" "));
+        let task = format!(
+            "{OUTPUT_TO_PORT}acc-selftest run {}\nacc-selftest audit\n",
+            names.join(" ")
+        );
         let default = Needs::default();
         let needs = self.cases.first().map_or(&default, |case| &case.needs);
         Running::start(
-            &mut machine.command(&self.name, &task, needs, "")?,
+            machine.command(&self.name, &task, needs, "")?,
             &self.name,
             &results.join(format!("console-{}.log", self.name)),
             self.limits,
@@ -175,6 +242,9 @@ pub struct Show {
     pub limits: Limits,
 }
 
+/// Ends a demonstration that went well.
+const DONE: &str = "the demonstration is done";
+
 /// `make run`, `make demo`
 pub fn show(machine: &Machine, show: &Show) -> Result<bool> {
     let results = machine.folder("results");
@@ -182,29 +252,27 @@ pub fn show(machine: &Machine, show: &Show) -> Result<bool> {
     let command = show.command;
     let log = results.join(format!("{command}-console.log"));
     let driver = std::env::var("DRIVER").unwrap_or_else(|_| "rust".to_owned());
-    let task = format!(
-        "echo 'demo begins'; acc-selftest {command} --driver {driver} && echo 'demo is done'\n"
-    );
+    let task =
+        format!("{OUTPUT_TO_PORT}acc-selftest {command} --driver {driver} && echo '{DONE}'\n");
     let mut running = Running::start(
-        &mut machine.command(command, &task, &show.needs, "quiet loglevel=3")?,
+        machine.command(command, &task, &show.needs, "quiet loglevel=3")?,
         command,
         &log,
         show.limits,
     )?;
-    let (mut shown, mut done, mut ended) = (false, false, false);
+    let (mut done, mut ended) = (false, false);
     let mut splats = Vec::new();
     let end = loop {
-        let line = match running.next() {
-            Ok(line) => line,
+        match running.next() {
+            Ok(Said::Text(line)) if line == DONE => done = true,
+            Ok(Said::Text(line)) => println!("{line}"),
+            Ok(Said::Message(_)) => {}
+            Ok(Said::Kernel(line)) => match console::read(&line) {
+                Line::Splat => splats.push(line),
+                Line::End => ended = true,
+                _ => {}
+            },
             Err(end) => break end,
-        };
-        match line.as_str() {
-            "demo begins" => shown = true,
-            "demo is done" => (shown, done) = (false, true),
-            END => (shown, ended) = (false, true),
-            _ if console::read(&line) == Line::Splat => splats.push(line),
-            _ if shown => println!("{line}"),
-            _ => {}
         }
     };
     for line in &splats {
@@ -249,11 +317,11 @@ pub fn shell(machine: &Machine) -> Result<bool> {
     fs::create_dir_all(&results)?;
     // In a shell of its own: its exit is not that of the guest's init.
     let task = format!(
-        "cat >/script <<'END OF SCRIPT'\n{script}\nEND OF SCRIPT\ncd /root\nsh /script\n\
-         echo \"shell: exit $?\"\n"
+        "{OUTPUT_TO_PORT}cat >/script <<'END OF SCRIPT'\n{script}\nEND OF SCRIPT\ncd /root\n\
+         sh /script\necho \"shell: exit $?\"\n"
     );
     let mut running = Running::start(
-        &mut machine.command("shell", &task, &Needs::default(), "quiet loglevel=4")?,
+        machine.command("shell", &task, &Needs::default(), "quiet loglevel=4")?,
         "shell",
         &results.join("shell-console.log"),
         machine.limits(300, 900),
@@ -261,11 +329,12 @@ pub fn shell(machine: &Machine) -> Result<bool> {
     let mut status = None;
     let end = loop {
         match running.next() {
-            Ok(line) if line == END => {}
-            Ok(line) => match line.strip_prefix("shell: exit ") {
+            Ok(Said::Text(line)) => match line.strip_prefix("shell: exit ") {
                 Some(code) => status = Some(code == "0"),
                 None => println!("{line}"),
             },
+            Ok(Said::Kernel(line)) if console::read(&line) == Line::End => {}
+            Ok(said) => println!("{}", said.line()),
             Err(end) => break end,
         }
     };

@@ -60,8 +60,17 @@ mount -t debugfs debugfs /sys/kernel/debug
 mount -t tmpfs tmpfs /tmp
 export RUST_BACKTRACE=1
 . /task
-echo 'acc-selftest: end'
+echo '<1>acc-selftest: end' >/dev/kmsg
 poweroff -f
+";
+
+/// Begins a task whose output goes to a port: the console is the kernel's alone then.
+pub const OUTPUT_TO_PORT: &str = "\
+port() {
+	until name=$(grep -lx \"$1\" /sys/class/virtio-ports/*/name); do sleep 0.1; done
+	basename \"$(dirname \"$name\")\"
+}
+exec >/dev/$(port acc.output 2>/dev/null) 2>&1
 ";
 
 /// Seconds after which the plain kernel reports a task that hangs. The kernel checks at the same

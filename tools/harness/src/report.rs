@@ -5,10 +5,10 @@
 
 use crate::{error::Result, table};
 use acc_case::Case;
+use serde::Serialize;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
@@ -22,8 +22,8 @@ pub struct Outcome {
     /// What it has to say beside its result, or nothing
     pub remark: String,
     pub took: Duration,
-    /// What it has measured: the file's name, and JSON
-    pub data: Vec<(String, String)>,
+    /// What it has measured, and for which file.
+    pub data: Vec<(String, Value)>,
     /// What there is to say against it; it has passed where that is nothing
     pub why: Vec<String>,
 }
@@ -42,19 +42,74 @@ pub struct Report {
     data: BTreeMap<String, Vec<Value>>,
 }
 
-/// What a case has measured, with its name and its driver's; or what is wrong with it.
-fn measured(name: &str, file: &str, json: &str) -> std::result::Result<Value, String> {
-    let wrong = |why: &str| Err(format!("what it has measured for '{file}' {why}: {json}"));
+/// results.json.
+#[derive(Serialize)]
+struct Results<'a> {
+    flavour: &'a str,
+    planned: usize,
+    passed: usize,
+    failed: usize,
+    cases: Vec<Row<'a>>,
+}
+
+/// A case in results.json.
+#[derive(Serialize)]
+struct Row<'a> {
+    suite: String,
+    case: &'a str,
+    driver: Option<String>,
+    outcome: &'static str,
+    seconds: f64,
+    remark: &'a str,
+    why: &'a [String],
+}
+
+impl<'a> Row<'a> {
+    fn of(outcome: &'a Outcome) -> Self {
+        let case = Case::new(&outcome.name);
+        Self {
+            suite: case.suite().to_owned(),
+            case: &outcome.name,
+            driver: case.driver().map(str::to_owned),
+            outcome: match outcome.why.as_slice() {
+                [] => "passed",
+                _ => "failed",
+            },
+            seconds: outcome.took.as_secs_f64(),
+            remark: &outcome.remark,
+            why: &outcome.why,
+        }
+    }
+}
+
+/// A file of what cases have measured.
+#[derive(Serialize)]
+struct Runs<'a> {
+    flavour: &'a str,
+    runs: &'a [Value],
+}
+
+/// Adds the names of a case and its driver to what the case has measured. Returns what is wrong with it.
+fn measured(name: &str, file: &str, value: &Value) -> std::result::Result<Value, String> {
+    let wrong = |why: &str| Err(format!("what it has measured for '{file}' {why}: {value}"));
     if file.is_empty() || !file.bytes().all(|b| b.is_ascii_lowercase()) {
         return wrong("has no file's name");
     }
-    let Ok(Value::Object(mut run)) = serde_json::from_str(json) else {
+    let Value::Object(run) = value else {
         return wrong("is no object of JSON");
     };
+    let mut run = run.clone();
     let case = Case::new(name);
     run.insert("case".into(), name.split(':').next().unwrap_or(name).into());
     run.insert("driver".into(), case.driver().into());
     Ok(Value::Object(run))
+}
+
+/// Writes a file, for people too.
+fn write(path: &Path, contents: &impl Serialize) -> Result<()> {
+    let mut text = serde_json::to_string_pretty(contents)?;
+    text.push('\n');
+    Ok(fs::write(path, text)?)
 }
 
 impl Report {
@@ -82,8 +137,8 @@ impl Report {
     }
 
     pub fn add(&mut self, mut outcome: Outcome) {
-        for (file, json) in &outcome.data {
-            match measured(&outcome.name, file, json) {
+        for (file, value) in &outcome.data {
+            match measured(&outcome.name, file, value) {
                 Ok(run) => self.data.entry(file.clone()).or_default().push(run),
                 Err(why) => outcome.why.push(why),
             }
@@ -104,16 +159,22 @@ impl Report {
         }
         self.outcomes.push(outcome);
         // As it stands, in case that this run is broken off.
-        let _ = fs::write(self.folder.join("results.json"), self.json());
-        for (file, runs) in &self.data {
-            let runs: Vec<String> = runs.iter().map(|run| format!("    {run}")).collect();
-            let text = format!(
-                "{{\n  \"flavour\": {},\n  \"runs\": [\n{}\n  ]\n}}\n",
-                quote(&self.flavour),
-                runs.join(",\n")
-            );
-            let _ = fs::write(self.folder.join(file).with_extension("json"), text);
+        if let Err(e) = self.write() {
+            eprintln!("results: {e}");
         }
+    }
+
+    /// Writes all files but the TAP.
+    fn write(&self) -> Result<()> {
+        write(&self.folder.join("results.json"), &self.results())?;
+        for (file, runs) in &self.data {
+            let runs = Runs {
+                flavour: &self.flavour,
+                runs,
+            };
+            write(&self.folder.join(file).with_extension("json"), &runs)?;
+        }
+        Ok(())
     }
 
     fn counts(&self) -> (usize, usize) {
@@ -121,34 +182,15 @@ impl Report {
         (passed, self.outcomes.len() - passed)
     }
 
-    fn json(&self) -> String {
+    fn results(&self) -> Results<'_> {
         let (passed, failed) = self.counts();
-        let mut text = format!(
-            "{{\n  \"flavour\": {},\n  \"planned\": {},\n  \"passed\": {passed},\n  \
-             \"failed\": {failed},\n  \"cases\": [",
-            quote(&self.flavour),
-            self.planned,
-        );
-        for (n, outcome) in self.outcomes.iter().enumerate() {
-            let case = Case::new(&outcome.name);
-            let driver = case.driver().map_or("null".to_owned(), quote);
-            let why: Vec<String> = outcome.why.iter().map(|line| quote(line)).collect();
-            let result = if why.is_empty() { "passed" } else { "failed" };
-            // Writing to a String does not fail.
-            let _ = write!(
-                text,
-                "{}\n    {{\"suite\": {}, \"case\": {}, \"driver\": {driver}, \
-                 \"outcome\": \"{result}\", \"seconds\": {:.3}, \"remark\": {}, \"why\": [{}]}}",
-                if n == 0 { "" } else { "," },
-                quote(case.suite()),
-                quote(&outcome.name),
-                outcome.took.as_secs_f64(),
-                quote(&outcome.remark),
-                why.join(", "),
-            );
+        Results {
+            flavour: &self.flavour,
+            planned: self.planned,
+            passed,
+            failed,
+            cases: self.outcomes.iter().map(Row::of).collect(),
         }
-        text.push_str("\n  ]\n}\n");
-        text
     }
 
     /// What was measured, and the last line; whether all passed.
@@ -176,25 +218,10 @@ impl Report {
     }
 }
 
-/// A string of JSON.
-fn quote(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => quoted.extend(['\\', c]),
-            c if c < ' ' => {
-                let _ = write!(quoted, "\\u{:04x}", c as u32);
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn json() {
@@ -215,19 +242,25 @@ mod tests {
         assert!(!report.finish().unwrap());
         let json = fs::read_to_string(folder.join("results.json")).unwrap();
         fs::remove_dir_all(&folder).unwrap();
+        let json: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(
             json,
-            r#"{
-  "flavour": "debug",
-  "planned": 2,
-  "passed": 1,
-  "failed": 1,
-  "cases": [
-    {"suite": "a", "case": "a.b:c:v5", "driver": "c", "outcome": "passed", "seconds": 1.500, "remark": "", "why": []},
-    {"suite": "a", "case": "a.d", "driver": null, "outcome": "failed", "seconds": 0.000, "remark": "", "why": ["said \"\\\u0009\""]}
-  ]
-}
-"#
+            json!({
+                "flavour": "debug",
+                "planned": 2,
+                "passed": 1,
+                "failed": 1,
+                "cases": [
+                    {
+                        "suite": "a", "case": "a.b:c:v5", "driver": "c",
+                        "outcome": "passed", "seconds": 1.5, "remark": "", "why": [],
+                    },
+                    {
+                        "suite": "a", "case": "a.d", "driver": null,
+                        "outcome": "failed", "seconds": 0.0, "remark": "", "why": ["said \"\\\t\""],
+                    },
+                ],
+            })
         );
     }
 
@@ -237,10 +270,14 @@ mod tests {
         fs::create_dir_all(&folder).unwrap();
         let mut report = Report::new(&folder, "", 3).unwrap();
         report.left_out = 2;
-        for (name, json) in [("a.b:c", "{\"n\":1}"), ("a.d", "{\"n\":[2]}"), ("a.e", "{")] {
+        for (name, value) in [
+            ("a.b:c", json!({ "n": 1 })),
+            ("a.d", json!({ "n": [2] })),
+            ("a.e", json!(3)),
+        ] {
             report.add(Outcome {
                 name: name.to_owned(),
-                data: vec![("x".to_owned(), json.to_owned())],
+                data: vec![("x".to_owned(), value)],
                 ..Outcome::default()
             });
         }
@@ -251,17 +288,17 @@ mod tests {
         assert!(tap.contains("# 2 cases that take long were left out"));
         assert!(tap.ends_with("2 passed, 1 failed\n"));
         fs::remove_dir_all(&folder).unwrap();
+        let json: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(
             json,
-            r#"{
-  "flavour": "",
-  "runs": [
-    {"case":"a.b","driver":"c","n":1},
-    {"case":"a.d","driver":null,"n":[2]}
-  ]
-}
-"#
+            json!({
+                "flavour": "",
+                "runs": [
+                    { "case": "a.b", "driver": "c", "n": 1 },
+                    { "case": "a.d", "driver": null, "n": [2] },
+                ],
+            })
         );
-        assert!(measured("a.b", "../x", "{}").is_err());
+        assert!(measured("a.b", "../x", &json!({})).is_err());
     }
 }

@@ -3,8 +3,10 @@
 //! The end of a guest: what the debug flavour of the kernel has found out by then. Does nothing
 //! with another kernel.
 //!
-//! What there is to complain of is printed so that the harness puts it to the case that ran last.
+//! The harness puts what there is to complain of to the case that ran last.
 
+use crate::report;
+use acc_case::Message;
 use acc_vfio_user::{host, Result};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,10 +25,11 @@ const SHOWN: usize = 10;
 const OURS: &[&str] = &["hisi_acc_vfio_rs", "hisi_acc_link", "vfio_rs"];
 
 /// Speaks against the case that ran last.
-pub fn complain(text: &str) {
-    for line in text.lines() {
-        println!("acc-selftest: complaint: {line}");
+pub fn complain(lines: Vec<String>) -> Result<()> {
+    for line in &lines {
+        println!("complaint: {line}");
     }
+    report::tell(&Message::Complaint { lines })
 }
 
 pub fn run() -> Result<()> {
@@ -81,24 +84,26 @@ fn leaks(known: &mut BTreeSet<String>, names: &Names) -> Result<()> {
     }
     let report = fs::read(KMEMLEAK)?;
     let report = String::from_utf8_lossy(&report);
-    let mut new = 0;
+    // Each new leak with its lines.
+    let mut new: Vec<Vec<String>> = Vec::new();
     let mut shown = false;
     for line in report.lines() {
         if line.starts_with("unreferenced") {
             shown = known.insert(line.to_owned());
             if shown {
-                new += 1;
+                new.push(Vec::new());
             }
         }
-        if shown && new <= SHOWN {
-            complain(&names.explain(line));
+        if let (true, Some(leak)) = (shown, new.last_mut()) {
+            leak.push(names.explain(line));
         }
     }
-    if new > SHOWN {
-        // A space before it: it belongs to the last leak.
-        complain(&format!(" and {} more", new - SHOWN));
+    let more = new.len().saturating_sub(SHOWN);
+    new.truncate(SHOWN);
+    if let (1.., Some(last)) = (more, new.last_mut()) {
+        last.push(format!("and {more} more"));
     }
-    Ok(())
+    new.into_iter().try_for_each(complain)
 }
 
 /// Unloads what can be unloaded.
@@ -124,7 +129,7 @@ fn unload() -> Result<()> {
     }
     for module in OURS {
         if host::is_loaded(module) {
-            complain(&format!("{module} cannot be unloaded"));
+            complain(vec![format!("{module} cannot be unloaded")])?;
         }
     }
     Ok(())

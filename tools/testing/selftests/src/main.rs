@@ -12,15 +12,18 @@ mod differences;
 mod hand;
 mod live;
 mod nested;
+mod report;
 mod sequence;
 mod support;
 mod twin;
 
+use acc_case::{Message, BEGIN};
 use acc_vfio_user::{Driver, Result};
 use clap::{Parser, Subcommand};
 use std::{
     panic::{catch_unwind, AssertUnwindSafe},
     process::ExitCode,
+    time::Instant,
 };
 
 /// Tests of HiSilicon accelerator VFs and their VFIO drivers.
@@ -74,33 +77,45 @@ fn run_one(name: &str) -> Result<String> {
     let result = catch_unwind(AssertUnwindSafe(|| entry.run()));
     differences::judge(
         name,
-        result.unwrap_or_else(|_| Err("panicked, see above".into())),
+        result.unwrap_or_else(|_| Err("panicked, see the guest's output".into())),
     )
 }
 
-/// Runs cases and prints TAP.
-fn run(names: &[String]) -> bool {
+/// Runs cases: TAP on standard output, for people, and messages to the harness.
+fn run(names: &[String]) -> Result<bool> {
     println!("TAP version 14");
     println!("1..{}", names.len());
     let mut failed = 0;
     for (n, name) in (1..).zip(names) {
-        eprintln!("acc-selftest: {name}");
-        // In the kernel's log too, so that what it says can be told apart by case.
-        let _ = std::fs::write("/dev/kmsg", format!("acc-selftest: begin {name}\n"));
-        match run_one(name) {
-            Ok(remark) if remark.is_empty() => println!("ok {n} - {name}"),
-            Ok(remark) => println!("ok {n} - {name} # {remark}"),
-            Err(e) => {
-                failed += 1;
-                println!("not ok {n} - {name}");
-                for line in e.to_string().lines() {
-                    println!("# {line}");
-                }
+        // In the kernel's log, so that what it says can be told apart by case.
+        let _ = std::fs::write("/dev/kmsg", format!("{BEGIN}{name}\n"));
+        let begin = Instant::now();
+        let (remark, why) = match run_one(name) {
+            Ok(remark) => (remark, None),
+            Err(e) => (String::new(), Some(e.to_string())),
+        };
+        let took = begin.elapsed();
+        let result = if why.is_none() { "ok" } else { "not ok" };
+        let shown = match remark.as_str() {
+            "" => String::new(),
+            remark => format!(" # {remark}"),
+        };
+        println!("{result} {n} - {name}{shown}");
+        if let Some(why) = &why {
+            failed += 1;
+            for line in why.lines() {
+                println!("# {line}");
             }
         }
+        report::tell(&Message::Result {
+            name: name.clone(),
+            remark,
+            why,
+            millis: u64::try_from(took.as_millis())?,
+        })?;
     }
     println!("# {} passed, {failed} failed", names.len() - failed);
-    failed == 0
+    Ok(failed == 0)
 }
 
 /// Prints all cases as the harness reads them.
@@ -134,15 +149,13 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         What::Run { cases } => match run(&cases) {
-            true => ExitCode::SUCCESS,
-            false => ExitCode::FAILURE,
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(e) => exit("run", Err(e)),
         },
         What::Audit => match audit::run() {
             Ok(()) => ExitCode::SUCCESS,
-            Err(e) => {
-                audit::complain(&format!("audit: {e}"));
-                ExitCode::FAILURE
-            }
+            Err(e) => exit("audit", audit::complain(vec![format!("audit: {e}")])),
         },
         What::Hand => exit("hand", hand::serve()),
         What::Victim { path, deed } => exit("victim", cases::dirty::dies::serve(&path, &deed)),

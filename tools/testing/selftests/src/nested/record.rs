@@ -3,10 +3,12 @@
 //! What a migration cost, for `qemu.json`: what QEMU says of it, and the device model's ledger of
 //! both VFs.
 
+use crate::report;
 use crate::{
     nested::{Outcome, Vm, Way},
     twin::{Counts, Register, Twin},
 };
+use acc_case::Message;
 use acc_vfio_user::{
     host::{Function, ALL},
     Result,
@@ -96,7 +98,10 @@ impl Record {
     }
 }
 
-/// Hands a record to the harness (tools/harness/src/console.rs).
-pub fn tell(run: &Value) {
-    println!("acc-selftest: data qemu {run}");
+/// Hands a record to the harness.
+pub fn tell(run: &Value) -> Result<()> {
+    report::tell(&Message::Data {
+        file: "qemu".to_owned(),
+        value: run.clone(),
+    })
 }

@@ -85,7 +85,7 @@ pub fn moved(
     if outcome.status == "completed" {
         target.came_in()?;
         outcome.read_target(&target.trace());
-        tell(&record.end(source, &outcome)?);
+        tell(&record.end(source, &outcome)?)?;
     }
     Ok((target, outcome))
 }
