@@ -43,9 +43,9 @@ impl End {
 
 /// What is known of a guest's cases so far.
 ///
-/// The kernel's log and the messages of the guest's programs come by different ways. The log alone says
-/// during which case the kernel complains. A result is settled when the log is at another case, or at its
-/// end, because complaints of the case may come until then.
+/// The kernel's log and the messages of the guest's programs come by different ways. The log alone
+/// says during which case the kernel complains. A result is settled when the log is at another
+/// case, or at its end, because complaints of the case may come until then.
 pub struct Judge {
     /// Cases without a result.
     left: Vec<Case>,

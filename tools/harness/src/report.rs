@@ -89,7 +89,8 @@ struct Runs<'a> {
     runs: &'a [Value],
 }
 
-/// Adds the names of a case and its driver to what the case has measured. Returns what is wrong with it.
+/// Adds the names of a case and its driver to what the case has measured. Returns what is wrong
+/// with it.
 fn measured(name: &str, file: &str, value: &Value) -> std::result::Result<Value, String> {
     let wrong = |why: &str| Err(format!("what it has measured for '{file}' {why}: {value}"));
     if file.is_empty() || !file.bytes().all(|b| b.is_ascii_lowercase()) {

@@ -124,8 +124,8 @@ fn data_are_the_cases() {
     assert_eq!(data, [vec![of("x", 1)], vec![of("x", 2), of("y", 3)]]);
 }
 
-/// The log and the messages come by different ways: a result may come before the log shows the beginning of
-/// its case, and the log may be at the next case before the result is there.
+/// The log and the messages come by different ways: a result may come before the log shows the
+/// beginning of its case, and the log may be at the next case before the result is there.
 #[test]
 fn ways_of_different_length() {
     let splat = "[    1.5] BUG: in one\n";
