@@ -87,7 +87,8 @@ class File:
                 self.tests.add(name)
             self.children[name] = next((place for place in places if os.path.exists(place)), None)
         self.uses, self.passed_on = [], []
-        for begin, end in self.find_tests(code):
+        # What a macro imports is imported where it is used.
+        for begin, end in self.find_tests(code) + self.find_macros(code):
             code = code[:begin] + re.sub(r"[^\n]", " ", code[begin:end]) + code[end:]
         rest = code
         for found in re.finditer(r"(\bpub(?:\([^)]*\))?\s+)?\buse\s+([^;]+);", code):
@@ -116,16 +117,25 @@ class File:
         return [(begin, end) for begin, end, _ in self.inline if begin in found]
 
     @staticmethod
-    def find_inline(code):
-        """Finds modules with a body: where each begins and ends, and its name."""
+    def find_bodies(pattern, code):
+        """Finds what stands in braces behind a pattern: begin, end, and the pattern's first group."""
         found = []
-        for start in re.finditer(r"\bmod\s+(\w+)\s*\{", code):
+        for start in re.finditer(pattern, code):
             depth, at = 1, start.end()
             while depth and at < len(code):
                 depth += {"{": 1, "}": -1}.get(code[at], 0)
                 at += 1
             found.append((start.end(), at, start.group(1)))
         return found
+
+    def find_inline(self, code):
+        """Finds modules with a body: where each begins and ends, and its name."""
+        return self.find_bodies(r"\bmod\s+(\w+)\s*\{", code)
+
+    def find_macros(self, code):
+        """Finds the bodies of macros."""
+        found = self.find_bodies(r"\bmacro_rules!\s*(\w+)\s*\{", code)
+        return [(begin, end) for begin, end, _ in found]
 
     def module_at(self, offset):
         """Returns how many modules with a body are around an offset."""

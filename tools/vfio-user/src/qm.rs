@@ -10,7 +10,7 @@ mod registers;
 pub use self::registers::Mailbox;
 
 use self::registers::Registers;
-use crate::{cpus, memory::Memory, vfio::Device, work::Engine, Result};
+use crate::{cpus, memory::Memory, vfio::Device, work::desk::Engine, Result};
 use hisi_acc_hw::{
     context::{EqcDw6, SqcDw3, Xqc, CQE_SIZE, EQE_SIZE, XQC_SIZE},
     doorbell::{Doorbell, Kind},

@@ -3,6 +3,7 @@
 //! VFIO devices over their character devices, and iommufd: thin typed calls over rust-vmm's
 //! bindings, whose structures these are.
 
+mod call;
 mod doors;
 pub mod face;
 mod iommufd;
@@ -14,6 +15,7 @@ pub use self::{
     legacy::{Container, Group},
 };
 
+use call::{ioctl, vfio_ioctl, FEATURE};
 use std::{
     fs::{File, OpenOptions},
     io::{Error, Result},
@@ -28,33 +30,14 @@ use std::{
 };
 use vfio_bindings::bindings::vfio as abi;
 
-/// `_IO(VFIO_TYPE, VFIO_BASE + n)`
-const fn vfio_ioctl(n: u32) -> libc::c_ulong {
-    (((b';' as u32) << 8) | (100 + n)) as libc::c_ulong
-}
-
 const GET_REGION_INFO: libc::c_ulong = vfio_ioctl(8);
 const SET_IRQS: libc::c_ulong = vfio_ioctl(10);
 const RESET: libc::c_ulong = vfio_ioctl(11);
 const PCI_HOT_RESET: libc::c_ulong = vfio_ioctl(13);
-const FEATURE: libc::c_ulong = vfio_ioctl(17);
 const BIND_IOMMUFD: libc::c_ulong = vfio_ioctl(18);
 const ATTACH_IOMMUFD_PT: libc::c_ulong = vfio_ioctl(19);
 const DETACH_IOMMUFD_PT: libc::c_ulong = vfio_ioctl(20);
 const GET_PRECOPY_INFO: libc::c_ulong = vfio_ioctl(21);
-
-/// An ioctl whose argument is a structure or a buffer that begins with one.
-///
-/// # Safety
-///
-/// `arg` must be what the kernel expects for `request`, as long as it says.
-unsafe fn ioctl<T>(fd: RawFd, request: libc::c_ulong, arg: *mut T) -> Result<i32> {
-    // SAFETY: By the safety requirement.
-    match unsafe { libc::ioctl(fd, request as _, arg) } {
-        -1 => Err(Error::last_os_error()),
-        n => Ok(n),
-    }
-}
 
 /// What `VFIO_DEVICE_GET_REGION_INFO` says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

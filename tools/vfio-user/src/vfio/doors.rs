@@ -2,7 +2,10 @@
 
 //! Ways to a BAR that are no read, write or mapping of the device file.
 
-use crate::vfio::{face, ioctl, vfio_ioctl, Device, FEATURE};
+use crate::vfio::{
+    call::{ioctl, vfio_ioctl, FEATURE},
+    face, Device,
+};
 use std::{
     io::Result,
     mem::size_of,

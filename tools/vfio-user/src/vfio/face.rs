@@ -2,7 +2,10 @@
 
 //! What a device shows of itself, to hold one driver's beside another's.
 
-use crate::vfio::{ioctl, vfio_ioctl, Device, FEATURE};
+use crate::vfio::{
+    call::{ioctl, vfio_ioctl, FEATURE},
+    Device,
+};
 use std::{io::Result, mem::size_of};
 use vfio_bindings::bindings::vfio as abi;
 

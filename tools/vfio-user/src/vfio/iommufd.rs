@@ -2,10 +2,7 @@
 
 //! iommufd: an address space, and page tables of it.
 
-use crate::{
-    memory::AddressSpace,
-    vfio::{ioctl, Device},
-};
+use crate::{memory::AddressSpace, vfio::call::ioctl};
 use iommufd_bindings::iommufd as fd_abi;
 use std::{
     fs::{File, OpenOptions},
@@ -84,12 +81,13 @@ impl Iommufd {
         unsafe { ioctl(self.fd(), IOAS_UNMAP, &mut unmap).map(|_| ()) }
     }
 
-    /// A page table of the address space's, made for a device: its number.
-    pub fn hwpt(&self, device: &Device) -> Result<u32> {
+    /// Makes a page table of the address space, for a device by its number in this iommufd. Returns the
+    /// number of the page table.
+    pub fn hwpt(&self, device: u32) -> Result<u32> {
         // SAFETY: A structure of integers.
         let mut alloc: fd_abi::iommu_hwpt_alloc = unsafe { std::mem::zeroed() };
         alloc.size = size_of::<fd_abi::iommu_hwpt_alloc>() as u32;
-        alloc.dev_id = device.id();
+        alloc.dev_id = device;
         alloc.pt_id = self.ioas;
         // SAFETY: The structure is the request's.
         unsafe { ioctl(self.fd(), HWPT_ALLOC, &mut alloc)? };

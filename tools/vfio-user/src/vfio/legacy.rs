@@ -4,7 +4,11 @@
 
 use crate::{
     memory::AddressSpace,
-    vfio::{abi, ioctl, vfio_ioctl, Device},
+    vfio::{
+        abi,
+        call::{ioctl, vfio_ioctl},
+        Device,
+    },
 };
 use std::{
     ffi::CString,

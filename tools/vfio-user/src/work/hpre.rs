@@ -4,7 +4,7 @@
 
 use crate::{
     memory::Memory,
-    work::{Desk, Engine, Job},
+    work::desk::{Desk, Engine, Job},
     Result,
 };
 use hisi_acc_hw::hpre::{Algorithm, Sqe, ALG_TYPE_V2, SQE_SIZE};

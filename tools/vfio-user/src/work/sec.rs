@@ -4,7 +4,7 @@
 
 use crate::{
     memory::Memory,
-    work::{Desk, Engine, Job},
+    work::desk::{Desk, Engine, Job},
     Result,
 };
 use aes::Aes256;

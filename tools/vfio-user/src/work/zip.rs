@@ -4,7 +4,10 @@
 
 use crate::{
     memory::Memory,
-    work::{Desk, Engine, Job, Random},
+    work::{
+        desk::{Desk, Engine, Job},
+        random::Random,
+    },
     Result,
 };
 use flate2::{

@@ -3,7 +3,7 @@
 //! Where the two sequences differ, and why. `Documentation/driver-api/sequence.rst` is made of this
 //! list (`acc-selftest sequence`).
 
-use crate::sequence::{Arc, Count, Difference, When};
+use crate::sequence::difference::{Arc, Count, Difference, When};
 
 /// The accesses that get the match data of the target: `pf_qm_get_qp_num()`, and the isolation of
 /// queues.

@@ -197,7 +197,7 @@ case!(ways_in);
 fn ways_in() -> Result<()> {
     let first = bench(host::ZIP, 1)?;
     let device = Device::bind(&first.vfs[0].vfio_path()?, &first.iommufd)?;
-    device.attach(first.iommufd.hwpt(&device)?)?;
+    device.attach(first.iommufd.hwpt(device.id())?)?;
     let mut vf = Vf::over(first, device)?;
     {
         let log = Logged::start(&vf.device)?;

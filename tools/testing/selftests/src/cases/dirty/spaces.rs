@@ -23,7 +23,7 @@ case!(address_spaces);
 fn address_spaces() -> Result<()> {
     let first = bench(host::ZIP, 1)?;
     let device = Device::bind(&first.vfs[0].vfio_path()?, &first.iommufd)?;
-    let table = first.iommufd.hwpt(&device)?;
+    let table = first.iommufd.hwpt(device.id())?;
     let second = first.iommufd.empty_ioas()?;
     device.attach(table)?;
     let mut vf = Vf::over(first, device)?;

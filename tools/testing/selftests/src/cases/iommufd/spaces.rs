@@ -37,7 +37,7 @@ fn hwpt(driver: Driver) -> Result<()> {
     let mut devices = Vec::new();
     for vf in 0..2 {
         let device = Device::bind(&bench.vfs[vf].vfio_path()?, &bench.iommufd)?;
-        device.attach(bench.iommufd.hwpt(&device)?)?;
+        device.attach(bench.iommufd.hwpt(device.id())?)?;
         devices.push(device);
     }
     let target = devices.pop().ok_or("no target")?;
