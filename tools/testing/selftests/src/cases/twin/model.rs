@@ -13,12 +13,18 @@ use std::collections::BTreeSet;
 /// The in-tree driver binds the PF, and the kernel has nothing to complain of.
 fn probe(accelerator: Accelerator) -> Result<()> {
     let pf = accelerator.bound_pf()?;
+    // Cases before this one may have provoked errors of the device: here only this probe counts.
+    pf.set_attribute("sriov_numvfs", "0")?;
+    pf.unbind()?;
+    let mark = format!("acc-selftest: a probe of {}", pf.address);
+    host::say(&mark)?;
+    pf.bind(accelerator.module)?;
     ensure!(
         pf.driver().as_deref() == Some(accelerator.module),
         "the PF is bound to {:?}",
         pf.driver()
     );
-    let complaints: Vec<String> = host::log()?
+    let complaints: Vec<String> = host::log_after(&mark)?
         .lines()
         .filter(|line| line.contains(accelerator.module) && line.contains(&pf.address))
         .filter(|line| {
