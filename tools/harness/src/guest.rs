@@ -77,8 +77,8 @@ fn pass_on(
 
 /// Adds ports to a QEMU, and returns their other ends. The guest finds a port by its name.
 fn ports(command: &mut Command, names: &[&str]) -> Result<Vec<UnixStream>> {
-    // Not behind the IOMMU: it would have to be mapped. Devices without an address take the first free
-    // places, so it stands behind those.
+    // Not behind the IOMMU: it would have to be mapped. Devices without an address take the first
+    // free places, so it stands behind those.
     command.args(["-device", "virtio-serial-pci,addr=6.0,iommu_platform=off"]);
     let mut ours = Vec::new();
     let mut theirs = Vec::new();

@@ -81,8 +81,8 @@ impl Iommufd {
         unsafe { ioctl(self.fd(), IOAS_UNMAP, &mut unmap).map(|_| ()) }
     }
 
-    /// Makes a page table of the address space, for a device by its number in this iommufd. Returns the
-    /// number of the page table.
+    /// Makes a page table of the address space, for a device by its number in this iommufd.
+    /// Returns the number of the page table.
     pub fn hwpt(&self, device: u32) -> Result<u32> {
         // SAFETY: A structure of integers.
         let mut alloc: fd_abi::iommu_hwpt_alloc = unsafe { std::mem::zeroed() };

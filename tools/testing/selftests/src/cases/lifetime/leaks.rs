@@ -119,8 +119,8 @@ fn open_close(driver: Driver) -> Result<()> {
 // Files, module references and locks belong to the VFIO layer, which knows no generations. The case
 // repeats the same many times.
 case!(save_fails, with: [Rust], generations: One(V3));
-// The case shows that the C driver leaves files behind (D6). They keep its module, which other cases
-// unload, and at the end of the guest kmemleak would find them.
+// The case shows that the C driver leaves files behind (D6). They keep its module, which other
+// cases unload, and at the end of the guest kmemleak would find them.
 case!(save_fails, with: [C], generations: One(V3), flavour: Plain, fresh: true);
 /// D6: the C driver loses a file each time.
 fn save_fails(driver: Driver) -> Result<()> {
