@@ -10,14 +10,15 @@
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
 #include <linux/iova_bitmap.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/pm_runtime.h>
 #include <linux/ratelimit.h>
 
 #if IS_BUILTIN(CONFIG_KUNIT)
-#include <kunit/test-bug.h>
 #include <kunit/test.h>
 #include <linux/mman.h>
+#include <linux/sched/mm.h>
 #endif
 
 #include "helpers.h"
@@ -362,10 +363,41 @@ void vfio_rs_seq_hex_dump(struct seq_file *seq, const char *prefix, const void *
 EXPORT_SYMBOL_GPL(vfio_rs_seq_hex_dump);
 
 #if IS_BUILTIN(CONFIG_KUNIT)
-/* User memory of the running test, mapped until it ends: its address, 0 on error. */
+/*
+ * The address space of a test goes with its last mapping. kunit_vm_mmap() leaves it to the end of
+ * the thread, where the reference that kthread_use_mm() took is lost.
+ */
+static void test_mm_put(struct mm_struct *mm)
+{
+	if (atomic_read(&mm->mm_users) != 1)
+		return;
+	kthread_unuse_mm(mm);
+	mmput(mm);
+}
+
+/* Maps user memory for the thread of a test: its address, 0 on error. */
 unsigned long vfio_rs_test_memory(unsigned long len)
 {
-	return kunit_vm_mmap(kunit_get_current_test(), NULL, 0, len, PROT_READ | PROT_WRITE,
-			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	unsigned long address;
+
+	if (kunit_attach_mm())
+		return 0;
+	address = vm_mmap(NULL, 0, len, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	if (IS_ERR_VALUE(address)) {
+		test_mm_put(current->mm);
+		return 0;
+	}
+	mmget(current->mm);
+	return address;
+}
+
+/* Unmaps what vfio_rs_test_memory() has mapped for this thread. */
+void vfio_rs_test_memory_end(unsigned long address, unsigned long len)
+{
+	struct mm_struct *mm = current->mm;
+
+	vm_munmap(address, len);
+	mmput(mm);
+	test_mm_put(mm);
 }
 #endif

@@ -83,6 +83,7 @@ void vfio_rs_vma_range(const struct vm_area_struct *vma, u64 *pgoff, u64 *len);
 
 #if IS_BUILTIN(CONFIG_KUNIT)
 unsigned long vfio_rs_test_memory(unsigned long len);
+void vfio_rs_test_memory_end(unsigned long address, unsigned long len);
 #endif
 
 /* watch.c */

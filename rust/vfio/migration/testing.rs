@@ -13,6 +13,7 @@ use kernel::{
         Atomic,
         Relaxed, //
     },
+    types::NotThreadSafe,
     uaccess::{
         UserPtr,
         UserSlice, //
@@ -38,33 +39,44 @@ impl Lifeline for Thread {
     }
 }
 
-/// A page of user memory, mapped until the test ends.
-#[derive(Clone, Copy)]
-pub(super) struct Memory(usize);
+/// A page of user memory.
+///
+/// # Invariants
+///
+/// The page is mapped for the thread of the test.
+pub(super) struct Memory(usize, NotThreadSafe);
 
 impl Memory {
     pub(super) fn new() -> Result<Self> {
         // SAFETY: A test calls this.
         match unsafe { bindings::vfio_rs_test_memory(PAGE_SIZE) } {
             0 => Err(ENOMEM),
-            address => Ok(Self(address)),
+            // INVARIANT: The helper has mapped it.
+            address => Ok(Self(address, NotThreadSafe)),
         }
     }
 
-    pub(super) fn address(self) -> usize {
+    pub(super) fn address(&self) -> usize {
         self.0
     }
 
-    fn slice(self, len: usize) -> UserSlice {
+    fn slice(&self, len: usize) -> UserSlice {
         UserSlice::new(UserPtr::from_addr(self.0), len)
     }
 
-    pub(super) fn set(self, bytes: &[u8]) -> Result {
+    pub(super) fn set(&self, bytes: &[u8]) -> Result {
         self.slice(bytes.len()).writer().write_slice(bytes)
     }
 
-    pub(super) fn get(self, bytes: &mut [u8]) -> Result {
+    pub(super) fn get(&self, bytes: &mut [u8]) -> Result {
         self.slice(bytes.len()).reader().read_slice(bytes)
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        // SAFETY: By the invariant, and the value does not leave the thread.
+        unsafe { bindings::vfio_rs_test_memory_end(self.0, PAGE_SIZE) };
     }
 }
 

@@ -105,7 +105,7 @@ mod cases {
     fn a_read_that_faults_loses_nothing() -> Result {
         let (_file, user) = saving(b"abcdef", false, None)?;
         // A test has no other user memory, but needs some at all.
-        Memory::new()?;
+        let _memory = Memory::new()?;
         assert_eq!(user.read_at(0, 4), Err(EFAULT));
         assert!(user.reads(b"abcdef")?);
         Ok(())
