@@ -10,7 +10,7 @@ TIME ?= 60
 export FLAVOUR V
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo check check-qemu soak list slices shell modules lint fuzz mutants clean distclean
+.PHONY: help run demo check check-qemu soak list slices shell modules lint htmldocs fuzz mutants clean distclean
 
 help:
 	@echo 'make run                 shows a VF with requests in flight that migrates to another VF'
@@ -33,6 +33,7 @@ help:
 	@echo '                         where it was interrupted; M=pattern: these, N=10: ten, chosen by'
 	@echo '                         the commit'
 	@echo 'make lint                checks formatting, clippy, checkpatch, documentation, imports, words'
+	@echo 'make htmldocs            the documentation as pages: build/htmldocs'
 	@echo 'make clean               deletes what was built here'
 	@echo 'make distclean           also deletes the cache: toolchain, kernel'
 	@echo 'With V=1, builds and guests are shown while they run.'
@@ -80,6 +81,11 @@ endif
 
 lint:
 	@$(ENTER) tools/lint.sh
+
+htmldocs:
+	@$(ENTER) python3 -m sphinx -q -W -b html -C -D project=hisi-acc-vfio-rs -D root_doc=index \
+		Documentation build/htmldocs
+	@echo build/htmldocs/index.html
 
 fuzz:
 	@$(ENTER) tools/twin/fuzz/run.sh '$(TIME)' '$(T)'
