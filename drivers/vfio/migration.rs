@@ -51,7 +51,8 @@ use vfio::{
         Check,
         Flags,
         Lifeline,
-        Operations, //
+        Operations,
+        Progress, //
     },
 };
 
@@ -62,13 +63,20 @@ pub(crate) struct Migration;
 struct MatchCheck(Match);
 
 impl Check for MatchCheck {
-    fn check(&self, received: &[u8]) -> Result {
+    /// Says that a stream with a state is whole. A stream of match data alone is never known to be:
+    /// a source that began it in PRE_COPY says `QM_READY`, whatever follows. There is nothing to
+    /// load then, so `RESUMING -> STOP` cannot fail.
+    fn check(&self, received: &[u8]) -> Result<Progress> {
         if received.len() < stream::MATCH_SIZE {
-            return Ok(());
+            return Ok(Progress::Part);
         }
         Match::parse(received)
             .and_then(|head| head.check(&self.0))
-            .map_err(|_| EINVAL)
+            .map_err(|_| EINVAL)?;
+        Ok(match received.len() {
+            stream::STREAM_SIZE => Progress::Whole,
+            _ => Progress::Part,
+        })
     }
 }
 
@@ -236,7 +244,14 @@ impl Operations<AccVf> for Migration {
         ring_events(&qm, &state)
     }
 
+    /// Tries what [`Self::load`] needs: registers, mailbox and PF. An error here ends a migration
+    /// while the source runs.
     fn resume(dev: &Vf<'_>) -> Result<KBox<dyn Check>> {
+        let qm = AccVf::qm(dev)?;
+        reach(dev, &qm)?;
+        qm.mailbox().query(Command::SqcVftV2).inspect_err(|e| {
+            dev_warn_ratelimited!(dev, "cannot resume: the mailbox does not work ({:?})\n", e);
+        })?;
         let own = dev.data().match_data()?;
         let check: KBox<dyn Check> = KBox::new(MatchCheck(own), GFP_KERNEL_ACCOUNT)?;
         Ok(check)
@@ -244,6 +259,11 @@ impl Operations<AccVf> for Migration {
 
     fn load(dev: &Vf<'_>, bytes: &[u8]) -> Result {
         let data = dev.data();
+        if bytes.len() == stream::MATCH_SIZE {
+            // `MatchCheck` has taken them. No guest driver had set the VF up.
+            data.known.lock().ready = false;
+            return Ok(());
+        }
         let own = data.match_data()?;
         let stream = Stream::parse(bytes, &own).map_err(|why| {
             dev_warn_ratelimited!(dev, "stream refused: {}\n", Shown(why));

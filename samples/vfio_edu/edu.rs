@@ -25,7 +25,10 @@ use kernel::{
 };
 use vfio::{
     io::Bar,
-    migration::Check, //
+    migration::{
+        Check,
+        Progress, //
+    }, //
 };
 
 pub(crate) const VENDOR: u16 = 0x1234;
@@ -142,10 +145,14 @@ impl Header {
 }
 
 impl Check for Header {
-    /// Checks the bytes so far: the first byte may come alone.
-    fn check(&self, received: &[u8]) -> Result {
+    /// Checks the bytes so far: the first byte may come alone. All streams have one length.
+    fn check(&self, received: &[u8]) -> Result<Progress> {
         let equal = self.0.iter().zip(received).all(|(own, other)| own == other);
-        equal.then_some(()).ok_or(EINVAL)
+        match (equal, received.len()) {
+            (false, _) => Err(EINVAL),
+            (true, STREAM_SIZE) => Ok(Progress::Whole),
+            (true, _) => Ok(Progress::Part),
+        }
     }
 }
 

@@ -64,12 +64,14 @@
 //! it writes the first register.
 //!
 //! *A stopped device does nothing:* no DMA, no interrupt, no change by itself. So `load`, which
-//! leaves the target in STOP, cannot raise an interrupt that was pending on the source. The
+//! leaves the target stopped, cannot raise an interrupt that was pending on the source. The
 //! interrupt is [`Edu::owed`] until `start`.
 //!
 //! *A stream is not trusted.* A process of this machine writes it, and may have received it from a
 //! network or made it up. `resume` returns a check of incoming data, so that `write()` of a wrong
-//! stream fails early. `load` validates the whole.
+//! stream fails early. The check also says when the stream is whole. Then `write()` calls `load`,
+//! which validates the whole. So a stream that cannot be loaded fails `write()`, while the source
+//! can still go on. (RESUMING -> STOP calls `load` only if the check never says it.)
 //!
 //! *What cannot be migrated is not offered.* edu has a DMA engine with a buffer of 4 KiB at 0x40000
 //! of BAR0. The CPU cannot read the buffer: only the engine can move data out of it, to memory that

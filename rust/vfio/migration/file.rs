@@ -3,8 +3,8 @@
 //! The files that migration data are read from and written to.
 //!
 //! A migration file is an anonymous inode whose private data is an [`Arc`] of
-//! [`Shared`], the state machine holding the other reference. There is no way from the file to the
-//! device: user space can keep the file longer than the device lives.
+//! [`Shared`], the state machine holding the other reference. Userspace can keep the file longer
+//! than the device lives, so it reaches the device through the [`Gate`] only.
 //!
 //! C header: [`include/linux/anon_inodes.h`](srctree/include/linux/anon_inodes.h)
 
@@ -12,9 +12,11 @@
 mod tests;
 
 use super::{
+    gate::Gate,
     lifeline::Lifeline,
     stream::{
         Check,
+        Progress,
         Stream, //
     },
 };
@@ -49,8 +51,14 @@ enum Direction {
         pre_copy: bool,
         info_v2: bool,
     },
-    /// Userspace writes.
-    Resuming(KBox<dyn Check>),
+    /// Userspace writes. `loaded` says that the device has the stream, `refused` that the last
+    /// `write()` failed.
+    Resuming {
+        check: KBox<dyn Check>,
+        gate: Arc<Gate>,
+        loaded: bool,
+        refused: bool,
+    },
 }
 
 /// What a file carries until it is ended.
@@ -75,7 +83,7 @@ impl Content {
 ///
 /// The lock order is `io`, then user memory, then `content`: see [`super`].
 #[pin_data]
-struct Shared {
+pub(crate) struct Shared {
     /// Held over a whole read or write, also while user memory is accessed.
     #[pin]
     io: Mutex<()>,
@@ -164,6 +172,7 @@ impl MigrationFile {
     pub(crate) fn resuming(
         max: usize,
         check: KBox<dyn Check>,
+        gate: Arc<Gate>,
         lifeline: Option<Arc<dyn Lifeline>>,
     ) -> Result<Self> {
         Self::new(
@@ -172,7 +181,12 @@ impl MigrationFile {
             kbindings::O_WRONLY,
             Content {
                 stream: Stream::new(max),
-                direction: Direction::Resuming(check),
+                direction: Direction::Resuming {
+                    check,
+                    gate,
+                    loaded: false,
+                    refused: false,
+                },
                 lifeline,
             },
         )
@@ -183,6 +197,40 @@ impl MigrationFile {
         // SAFETY: By the type invariant the file lives.
         unsafe { bindings::vfio_rs_get_file(self.file.as_ptr()) };
         self.file
+    }
+
+    /// Returns whether this is the file with `shared`.
+    pub(crate) fn is(&self, shared: &Shared) -> bool {
+        core::ptr::eq(&*self.shared, shared)
+    }
+
+    /// Returns whether the device has the stream.
+    pub(crate) fn is_loaded(&self) -> bool {
+        let guard = self.shared.content.lock();
+        guard
+            .as_ref()
+            .is_some_and(|content| matches!(content.direction, Direction::Resuming { loaded: true, .. }))
+    }
+
+    /// Returns whether the last `write()` failed. What was written before is no whole stream then,
+    /// even if it looks like one.
+    pub(crate) fn is_refused(&self) -> bool {
+        let guard = self.shared.content.lock();
+        guard
+            .as_ref()
+            .is_some_and(|content| matches!(content.direction, Direction::Resuming { refused: true, .. }))
+    }
+
+    /// Notes that the device has the stream: the file takes no more bytes.
+    pub(crate) fn set_loaded(&self) {
+        let mut guard = self.shared.content.lock();
+        if let Some(Content {
+            direction: Direction::Resuming { loaded, .. },
+            ..
+        }) = (*guard).as_mut()
+        {
+            *loaded = true;
+        }
     }
 
     /// Returns a copy of the stream so far.
@@ -269,6 +317,22 @@ impl Shared {
 
     fn write(&self, buf: UserPtr, len: usize) -> Result<usize> {
         let _io = self.io.lock();
+        let result = self.take_in(buf, len);
+        if let (
+            true,
+            Some(Content {
+                direction: Direction::Resuming { refused, .. },
+                ..
+            }),
+        ) = (len != 0, (*self.content.lock()).as_mut())
+        {
+            *refused = result.is_err();
+        }
+        result
+    }
+
+    /// Takes what userspace writes. The caller holds `io`.
+    fn take_in(&self, buf: UserPtr, len: usize) -> Result<usize> {
         {
             let mut guard = self.content.lock();
             let stream = &Content::of((*guard).as_mut())?.stream;
@@ -278,17 +342,42 @@ impl Shared {
         }
         let mut bounce = KVVec::new();
         UserSlice::new(buf, len).read_all(&mut bounce, GFP_KERNEL_ACCOUNT)?;
-        let mut guard = self.content.lock();
-        let content = Content::of((*guard).as_mut())?;
-        let Direction::Resuming(check) = &content.direction else {
-            return Err(EBADF);
+        let (before, gate) = {
+            let mut guard = self.content.lock();
+            let content = Content::of((*guard).as_mut())?;
+            let Direction::Resuming {
+                check,
+                gate,
+                loaded,
+                ..
+            } = &content.direction
+            else {
+                return Err(EBADF);
+            };
+            if bounce.is_empty() {
+                return Ok(0);
+            }
+            if *loaded {
+                return Err(ENOSPC);
+            }
+            let before = content.stream.len();
+            content.stream.append(&bounce)?;
+            match check.check(content.stream.as_bytes()) {
+                Ok(Progress::Part) => return Ok(len),
+                Ok(Progress::Whole) => (before, gate.clone()),
+                Err(e) => {
+                    content.stream.truncate(before);
+                    return Err(e);
+                }
+            }
         };
-        let before = content.stream.len();
-        content.stream.append(&bounce)?;
-        if let Err(e) = check.check(content.stream.as_bytes()) {
-            content.stream.truncate(before);
-            return Err(e);
-        }
+        // Without the lock of the content, which the state lock comes above. `io` keeps other
+        // writers out.
+        gate.receive(self).inspect_err(|_| {
+            if let Some(content) = (*self.content.lock()).as_mut() {
+                content.stream.truncate(before);
+            }
+        })?;
         Ok(len)
     }
 

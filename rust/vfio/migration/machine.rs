@@ -11,7 +11,14 @@ use super::{
         Open,
         Registered, //
     },
-    file::MigrationFile,
+    file::{
+        MigrationFile,
+        Shared, //
+    },
+    gate::{
+        Gate,
+        Receiver, //
+    },
     Arc,
     Lifeline,
     State,
@@ -87,13 +94,15 @@ pub(crate) struct Machine {
     inner: Mutex<Inner>,
     #[pin]
     reset_pending: SpinLock<bool>,
+    gate: sync::Arc<Gate>,
 }
 
 type Locked<'a> = Guard<'a, Inner, MutexBackend>;
 
 impl Machine {
-    pub(crate) fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
+    pub(crate) fn new() -> impl PinInit<Self, Error> {
+        try_pin_init!(Self {
+            gate: sync::Arc::pin_init(Gate::new(), GFP_KERNEL_ACCOUNT)?,
             inner <- new_mutex!(
                 Inner {
                     state: State::Running,
@@ -106,7 +115,7 @@ impl Machine {
                 "vfio_migration::state"
             ),
             reset_pending <- new_spinlock!(false, "vfio_migration::reset_pending"),
-        })
+        }? Error)
     }
 
     /// Handles a cut lifeline as a reset. Returns whether it is cut.
@@ -156,7 +165,13 @@ impl Machine {
     }
 
     /// Userspace opens the device.
-    pub(crate) fn open(&self, dev: &impl Registered) {
+    ///
+    /// # Safety
+    ///
+    /// The device must be open until [`Machine::close`] has returned.
+    pub(crate) unsafe fn open(&self, dev: &(impl Registered + Receiver + 'static)) {
+        // SAFETY: By the safety requirement.
+        unsafe { self.gate.open(dev) };
         let mut inner = self.inner.lock();
         inner.state = State::Running;
         dev.dma_possible();
@@ -166,6 +181,8 @@ impl Machine {
 
     /// Userspace closes the device: ends the files, and drops what they own of the driver.
     pub(crate) fn close(&self, dev: &impl Registered) {
+        // Without the state lock, which whoever passes the gate takes.
+        self.gate.close();
         let mut inner = self.inner.lock();
         inner.end_files();
         inner.state = State::Running;
@@ -209,7 +226,7 @@ impl Machine {
             // The transfer is lost. Userspace must learn that, whatever state it asks for.
             Err(EIO)
         } else {
-            Self::walk(dev, &mut inner, target)
+            self.walk(dev, &mut inner, target)
         };
         if inner.state == State::Running {
             inner.lifeline = None;
@@ -218,8 +235,36 @@ impl Machine {
         result
     }
 
+    /// Loads what was written to a file. Called by the file's `write()`, through the gate:
+    /// [`ENODEV`] if the file is ended.
+    pub(crate) fn receive(&self, dev: &impl Open, file: &Shared) -> Result {
+        let mut inner = self.inner.lock();
+        let ours = inner.resuming.as_ref().is_some_and(|own| own.is(file));
+        let result = if Self::after_cut(dev, &mut inner) || !ours {
+            Err(ENODEV)
+        } else {
+            Self::load(dev, &mut inner)
+        };
+        self.unlock(dev, inner);
+        result
+    }
+
+    /// Loads what was written, unless the device has it.
+    fn load(dev: &impl Open, inner: &mut Inner) -> Result {
+        let file = inner.resuming.as_ref().ok_or(EINVAL)?;
+        if file.is_loaded() {
+            return Ok(());
+        }
+        let stream = file.snapshot()?;
+        dev.load(stream.as_bytes())?;
+        file.set_loaded();
+        inner.keep(dev, c"loaded", &stream);
+        Ok(())
+    }
+
     /// Takes the arcs from the current state to `target`. If an arc fails, undoes what it can.
     fn walk(
+        &self,
         dev: &impl Open,
         inner: &mut Inner,
         target: State,
@@ -232,7 +277,7 @@ impl Machine {
         while inner.state != target {
             let next = dev.next_state(inner.state, target)?;
             let arc = Arc::between(inner.state, next).ok_or(EINVAL)?;
-            let taken = Self::take(dev, inner, arc);
+            let taken = self.take(dev, inner, arc);
             let error = taken.as_ref().map_or_else(|e| e.to_errno(), |_| 0);
             dev.trace_state(inner.state, next, error);
             opened = match taken {
@@ -272,7 +317,7 @@ impl Machine {
     }
 
     /// Takes one arc. Returns whether it opened a file. On error the state does not change.
-    fn take(dev: &impl Open, inner: &mut Inner, arc: Arc) -> Result<bool> {
+    fn take(&self, dev: &impl Open, inner: &mut Inner, arc: Arc) -> Result<bool> {
         let max = dev.stream_max();
         match arc {
             Arc::Quiesce => quiesce(dev)?,
@@ -320,13 +365,19 @@ impl Machine {
             }
             Arc::Resume => {
                 let check = dev.resume()?;
-                inner.resuming = Some(MigrationFile::resuming(max, check, inner.lifeline.clone())?);
+                inner.resuming = Some(MigrationFile::resuming(
+                    max,
+                    check,
+                    self.gate.clone(),
+                    inner.lifeline.clone(),
+                )?);
                 return Ok(true);
             }
             Arc::Load => {
-                let stream = inner.resuming.as_ref().ok_or(EINVAL)?.snapshot()?;
-                dev.load(stream.as_bytes())?;
-                inner.keep(dev, c"loaded", &stream);
+                if inner.resuming.as_ref().is_some_and(MigrationFile::is_refused) {
+                    return Err(EINVAL);
+                }
+                Self::load(dev, inner)?;
                 inner.resuming = None;
             }
             Arc::EndSave | Arc::CancelPreCopy => inner.saving = None,

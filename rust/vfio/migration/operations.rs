@@ -60,12 +60,16 @@ pub trait Operations<D: Handles> {
     fn save(dev: &D::Open<'_>, stream: &mut Stream) -> Result;
 
     /// `STOP -> RESUMING`: returns what checks incoming data early. The check gets no device, so it
-    /// carries what it compares with.
+    /// carries what it compares with. A driver should try here what [`Self::load`] will need of the
+    /// device: an error now ends the migration before the source stops.
     fn resume(dev: &D::Open<'_>) -> Result<KBox<dyn Check>>;
 
-    /// `RESUMING -> STOP`: loads a whole stream. The driver must validate all of it before it
-    /// touches the device. A load that fails later leaves a device that cannot work: the driver
-    /// then resets it ([`OpenDevice::reset`](crate::pci::OpenDevice::reset)).
+    /// Loads a whole stream. The driver must validate all of it before it touches the device. A
+    /// load that fails later leaves a device that cannot work: the driver then resets it
+    /// ([`OpenDevice::reset`](crate::pci::OpenDevice::reset)).
+    ///
+    /// Called by the `write()` of the last byte, in `RESUMING`, if [`Check`] knows which one that
+    /// is; else by `RESUMING -> STOP`, also with too few bytes.
     fn load(dev: &D::Open<'_>, stream: &[u8]) -> Result;
 
     /// Returns what can end a transfer from outside, by default nothing. Called when the device

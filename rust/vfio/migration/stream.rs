@@ -67,10 +67,24 @@ impl Stream {
     }
 }
 
+/// How much of a stream has arrived.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Progress {
+    /// More may follow.
+    Part,
+    /// All of it. The layer loads it now.
+    Whole,
+}
+
 /// Checks incoming data while they arrive, so that a target that does not fit is found before the
-/// source stops. A check is pure: the data are validated again, as a whole, before they are loaded.
+/// source stops. A check is pure: the driver validates the whole again before it loads it.
 pub trait Check: Send {
     /// Checks all bytes received so far; too few to decide are no error. Refused bytes are not
     /// taken: `write()` fails with this error.
-    fn check(&self, received: &[u8]) -> Result;
+    ///
+    /// With [`Progress::Whole`], `write()` loads the stream
+    /// ([`Operations::load`](super::Operations::load)), fails if that fails, and takes no byte after
+    /// it. A stream of which this never says that it is whole is loaded by `RESUMING -> STOP`, too
+    /// late for userspace to keep the source.
+    fn check(&self, received: &[u8]) -> Result<Progress>;
 }

@@ -7,7 +7,10 @@
 //! gets what the driver has seen, and the user memory may be the mapped BAR.
 
 use super::{
-    device::OpenDevice,
+    device::{
+            Device,
+            OpenDevice, //
+        },
     driver::Driver,
     watch::Touch, //
 };
@@ -37,10 +40,10 @@ use kernel::{
 /// # Invariants
 ///
 /// Owns a reference that `vfio_rs_pm_get()` has taken on the PCI device.
-struct Awake(*mut kbindings::pci_dev);
+pub(super) struct Awake(*mut kbindings::pci_dev);
 
 impl Awake {
-    fn new<D: Driver>(dev: &OpenDevice<'_, D>) -> Result<Self> {
+    pub(super) fn new<D: Driver>(dev: &Device<D>) -> Result<Self> {
         let pdev = dev.as_pdev();
         // SAFETY: The PCI device is valid. The core has the same error for it.
         to_result(unsafe { bindings::vfio_rs_pm_get(pdev) }).map_err(|_| EIO)?;

@@ -144,7 +144,8 @@ impl<D: Driver> Table<D> {
             let logs = cfg!(CONFIG_IOMMUFD_DRIVER) && D::Logging::offered(dev.data());
             // SAFETY: As above.
             unsafe { Self::set_logging(&open, logs) };
-            dev.machine().open(dev);
+            // SAFETY: Enabled above; `close_device` closes the machine first.
+            unsafe { dev.machine().open(dev) };
             // SAFETY: Enabled above.
             unsafe { bindings::vfio_pci_core_finish_enable(dev.as_core()) };
             Ok(0)

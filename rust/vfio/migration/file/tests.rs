@@ -35,15 +35,17 @@ mod cases {
     struct BeginsWithA;
 
     impl Check for BeginsWithA {
-        fn check(&self, received: &[u8]) -> Result {
-            received.starts_with(b"a").then_some(()).ok_or(EDOM)
+        fn check(&self, received: &[u8]) -> Result<Progress> {
+            let good = received.starts_with(b"a").then_some(Progress::Part);
+            good.ok_or(EDOM)
         }
     }
 
     /// A file that userspace writes.
     fn resuming(lifeline: Option<Arc<dyn Lifeline>>) -> Result<(MigrationFile, File)> {
         let check: KBox<dyn Check> = KBox::new(BeginsWithA, GFP_KERNEL)?;
-        let file = MigrationFile::resuming(MAX, check, lifeline)?;
+        let gate = Arc::pin_init(Gate::new(), GFP_KERNEL)?;
+        let file = MigrationFile::resuming(MAX, check, gate, lifeline)?;
         // SAFETY: `get` takes a reference.
         let user = unsafe { File::new(file.get()) };
         Ok((file, user))

@@ -9,11 +9,14 @@ use crate::{
         Lifeline,
         Open,
         Operations,
+        Receiver,
         Registered,
+        Shared,
         State,
         Stream, //
     },
     pci::{
+        access::Awake,
         device::{
             Device,
             OpenDevice, //
@@ -40,6 +43,16 @@ impl<D: Driver> Registered for Device<D> {
 
     fn reset(&self) {
         D::Migration::reset(self.data());
+    }
+}
+
+impl<D: Driver> Receiver for Device<D> {
+    unsafe fn receive(&self, file: &Shared) -> Result {
+        // The core holds the device awake over ioctls only.
+        let _awake = Awake::new(self)?;
+        // SAFETY: By the safety requirement.
+        let open = unsafe { OpenDevice::new(self) };
+        self.machine().receive(&open, file)
     }
 }
 

@@ -223,6 +223,36 @@ mod cases {
     }
 
     #[test]
+    fn the_last_byte_loads() -> Result {
+        let device = Device::new(ALL)?;
+        let file = device.go(Resuming)?.ok_or(EBADF)?;
+        assert_eq!(file.write(b"ab"), Ok(2));
+        assert!(device.called(&[]));
+        assert_eq!(file.write(b"c."), Ok(2));
+        assert!(device.called(&[Load]));
+        assert_eq!(device.loaded.borrow().as_slice(), b"abc.");
+        assert_eq!(device.state(), Resuming);
+        // It takes no more, and is not loaded again.
+        assert_eq!(file.write(b"d"), Err(ENOSPC));
+        assert_eq!(file.write(b""), Ok(0));
+        assert!(device.called(&[]));
+        device.set(State::Stop)?;
+        assert!(device.called(&[]));
+        assert_eq!(file.write(b""), Err(ENODEV));
+        Ok(())
+    }
+
+    #[test]
+    fn a_closed_device_is_not_loaded() -> Result {
+        let device = Device::new(ALL)?;
+        let file = device.go(Resuming)?.ok_or(EBADF)?;
+        device.machine().close(&device);
+        assert_eq!(file.write(b"abc."), Err(ENODEV));
+        assert!(device.called(&[]));
+        Ok(())
+    }
+
+    #[test]
     fn debugfs_shows_the_last_whole_stream() -> Result {
         if !cfg!(CONFIG_VFIO_DEBUGFS) {
             return Ok(());
@@ -235,7 +265,7 @@ mod cases {
             })
         };
         last(None, false)?;
-        device.machine().open(&device);
+        device.open();
         opened(&device, State::PreCopy)?;
         last(None, true)?;
         device.set(StopCopy)?;

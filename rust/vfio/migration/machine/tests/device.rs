@@ -8,7 +8,12 @@ use super::super::{
             Open,
             Registered, //
         },
-        stream::Check,
+        file::Shared,
+        gate::Receiver,
+        stream::{
+            Check,
+            Progress, //
+        },
         testing::{
             File,
             Thread, //
@@ -59,12 +64,15 @@ pub(super) enum Call {
 pub(super) const BEGIN: &[u8] = b"begin ";
 pub(super) const REST: &[u8] = b"rest";
 
-/// Takes any stream.
+/// Takes any stream. One that ends with a point is whole.
 struct Any;
 
 impl Check for Any {
-    fn check(&self, _received: &[u8]) -> Result {
-        Ok(())
+    fn check(&self, received: &[u8]) -> Result<Progress> {
+        Ok(match received {
+            [.., b'.'] => Progress::Whole,
+            _ => Progress::Part,
+        })
     }
 }
 
@@ -106,6 +114,12 @@ impl Device {
         &self.machine
     }
 
+    /// Opens it, as userspace does.
+    pub(super) fn open(&self) {
+        // SAFETY: As in `set`.
+        unsafe { self.machine().open(self) };
+    }
+
     /// The error with which a call fails.
     pub(super) fn error(call: Call) -> Error {
         match call {
@@ -130,6 +144,8 @@ impl Device {
 
     /// Asks for a state. Returns the file that was opened.
     pub(super) fn set(&self, target: State) -> Result<Option<File>> {
+        // SAFETY: `drop` closes the gate. No test moves a device that it has used.
+        unsafe { self.machine().gate.open(self) };
         let file = self.machine().set(self, target)?;
         // SAFETY: The reference is userspace's.
         Ok(file.map(|file| unsafe { File::new(file) }))
@@ -171,6 +187,18 @@ impl Device {
     fn note(&self, call: Call) {
         // Without memory the test fails: the call is missing.
         let _ = self.call(call);
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        self.machine().gate.close();
+    }
+}
+
+impl Receiver for Device {
+    unsafe fn receive(&self, file: &Shared) -> Result {
+        self.machine().receive(self, file)
     }
 }
 

@@ -384,6 +384,23 @@ mod cases {
     }
 
     #[test]
+    fn a_write_fails_whose_load_fails() -> Result {
+        let device = Device::new(ALL)?;
+        let file = opened(&device, Resuming)?;
+        file.write(b"ab")?;
+        device.fail(&[Load])?;
+        assert_eq!(file.write(b"c."), Err(EACCES));
+        assert_eq!(device.state(), Resuming);
+        // What is there is not taken for a whole stream.
+        assert_eq!(device.set(State::Stop).err(), Some(EINVAL));
+        // The bytes were not taken.
+        device.fail(&[])?;
+        assert_eq!(file.write(b"d."), Ok(2));
+        assert_eq!(device.loaded.borrow().as_slice(), b"abd.");
+        Ok(())
+    }
+
+    #[test]
     fn a_failed_load_leaves_the_file() -> Result {
         let device = Device::new(ALL)?;
         let file = opened(&device, Resuming)?;

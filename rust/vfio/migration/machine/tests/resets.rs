@@ -95,6 +95,22 @@ mod cases {
     }
 
     #[test]
+    fn a_reset_in_a_load() -> Result {
+        for fails in [&[][..], &[Load]] {
+            let device = Device::new(ALL)?;
+            let file = device.go(Resuming)?.ok_or(EBADF)?;
+            device.reset_in.set(Some(Load));
+            device.fail(fails)?;
+            let wanted = if fails.is_empty() { Ok(2) } else { Err(EACCES) };
+            assert_eq!(file.write(b"a."), wanted);
+            assert!(device.called(&[Load, DmaOn, Reset]));
+            assert_eq!(device.state(), Running);
+            assert_eq!(file.write(b"b"), Err(ENODEV));
+        }
+        Ok(())
+    }
+
+    #[test]
     fn a_cut_lifeline_is_a_reset() -> Result {
         for state in STATES {
             let (device, thread) = with_lifeline()?;
@@ -166,7 +182,7 @@ mod cases {
     fn a_device_is_opened_running_and_closed() -> Result {
         for state in STATES {
             let device = Device::new(ALL)?;
-            device.machine().open(&device);
+            device.open();
             assert!(device.called(&[DmaOn]));
             let file = device.go(state)?;
             device.machine().close(&device);

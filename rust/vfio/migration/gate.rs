@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The way from a migration file to its device.
+//!
+//! Userspace can keep a file longer than the device lives. So a file has no reference of the
+//! device, but one of the device's [`Gate`], which leads to the device only while it is open.
+
+use super::file::Shared;
+use core::ptr::NonNull;
+use kernel::{
+    new_mutex,
+    prelude::*,
+    sync::Mutex, //
+};
+
+/// A device that userspace writes a stream to.
+pub(crate) trait Receiver {
+    /// Loads what was written to the file, see [`Machine::receive`](super::Machine::receive).
+    ///
+    /// # Safety
+    ///
+    /// The device must be open until this returns.
+    unsafe fn receive(&self, file: &Shared) -> Result;
+}
+
+/// An open device.
+///
+/// # Invariants
+///
+/// The device is open as long as this is in a [`Gate`].
+struct Way(NonNull<dyn Receiver>);
+
+// SAFETY: A device may be used by any thread while it is open.
+unsafe impl Send for Way {}
+
+/// Leads to a device while it is open. The lock order is in [`super`].
+#[pin_data]
+pub(crate) struct Gate {
+    #[pin]
+    way: Mutex<Option<Way>>,
+}
+
+impl Gate {
+    pub(super) fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            way <- new_mutex!(None, "vfio_migration::gate"),
+        })
+    }
+
+    /// Opens the gate.
+    ///
+    /// # Safety
+    ///
+    /// The device must stay open until [`Gate::close`] has returned.
+    pub(super) unsafe fn open(&self, dev: &(impl Receiver + 'static)) {
+        let dev: &(dyn Receiver + 'static) = dev;
+        // INVARIANT: By the safety requirement.
+        *self.way.lock() = Some(Way(NonNull::from(dev)));
+    }
+
+    /// Closes the gate, and waits until no file uses the device.
+    pub(super) fn close(&self) {
+        *self.way.lock() = None;
+    }
+
+    /// Loads what was written to `file`: [`ENODEV`] if the device is not open any more.
+    pub(super) fn receive(&self, file: &Shared) -> Result {
+        let way = self.way.lock();
+        let Way(dev) = way.as_ref().ok_or(ENODEV)?;
+        // SAFETY: By the type invariant the device is open, and stays so while the lock is held.
+        unsafe { dev.as_ref().receive(file) }
+    }
+}
