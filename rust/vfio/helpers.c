@@ -13,6 +13,7 @@
 #include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/pm_runtime.h>
+#include <linux/poll.h>
 #include <linux/ratelimit.h>
 
 #if IS_BUILTIN(CONFIG_KUNIT)
@@ -23,10 +24,17 @@
 
 #include "helpers.h"
 
+/* __poll_t is a type of its own to sparse, and an integer in Rust. */
+static __poll_t vfio_rs_poll(struct file *file, struct poll_table_struct *table)
+{
+	return (__force __poll_t)vfio_rs_saving_poll(file, table);
+}
+
 /* The files' code is in this module, so this module is what an open file holds. */
 const struct file_operations vfio_rs_saving_fops = {
 	.owner = THIS_MODULE,
 	.read = vfio_rs_saving_read,
+	.poll = vfio_rs_poll,
 	.unlocked_ioctl = vfio_rs_saving_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 	.release = vfio_rs_release,

@@ -51,6 +51,7 @@ extern const struct file_operations vfio_rs_resuming_fops;
 
 /* Implemented in Rust (migration/file.rs), reached by the two tables above. */
 ssize_t vfio_rs_saving_read(struct file *file, char __user *buf, size_t len, loff_t *pos);
+unsigned int vfio_rs_saving_poll(struct file *file, struct poll_table_struct *table);
 long vfio_rs_saving_ioctl(struct file *file, unsigned int cmd, unsigned long arg);
 ssize_t vfio_rs_resuming_write(struct file *file, const char __user *buf, size_t len,
 			       loff_t *pos);

@@ -19,11 +19,18 @@ pub(crate) trait Registered {
     /// Tells the tracker that the device may write from now on. Waits for nothing.
     fn dma_possible(&self);
 
-    /// Tells the tracker of a reset that VFIO did not see.
+    /// Tells the tracker of a reset: nothing is in flight any more. Waits for nothing.
     fn dma_reset(&self);
 
     /// Calls [`Operations::reset`](super::Operations::reset).
     fn reset(&self);
+
+    /// Calls [`Driver::shows_reset`](crate::pci::Driver::shows_reset). Must not sleep.
+    ///
+    /// # Safety
+    ///
+    /// The device must be open until this returns.
+    unsafe fn shows_reset(&self) -> bool;
 }
 
 /// A device that userspace has open. The methods without a comment are those of
@@ -48,9 +55,6 @@ pub(crate) trait Open: Registered {
     /// Tells the tracker that the device is quiesced: it does not write until
     /// [`Registered::dma_possible`].
     fn dma_quiesced(&self);
-
-    /// Returns whether userspace wants v2 of `VFIO_MIG_GET_PRECOPY_INFO`.
-    fn precopy_info_v2(&self) -> bool;
 
     /// Traces an arc, and its error or 0.
     fn trace_state(&self, from: State, to: State, error: c_int);

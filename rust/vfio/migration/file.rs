@@ -28,9 +28,14 @@ use kernel::{
         from_err_ptr,
         Error, //
     },
-    new_mutex,
+    fs::File,
+    new_mutex, new_poll_condvar,
     prelude::*,
     sync::{
+        poll::{
+            PollCondVar,
+            PollTable, //
+        },
         Arc,
         ArcBorrow,
         Mutex, //
@@ -44,12 +49,11 @@ use kernel::{
 
 /// Which way the data go.
 enum Direction {
-    /// Userspace reads. `pre_copy` says that more data follow, `info_v2` that userspace wants v2 of
-    /// `VFIO_MIG_GET_PRECOPY_INFO`.
+    /// Userspace reads. `pre_copy` says that more data follow.
     Saving {
         position: usize,
         pre_copy: bool,
-        info_v2: bool,
+        gate: Arc<Gate>,
     },
     /// Userspace writes. `loaded` says that the device has the stream, `refused` that the last
     /// `write()` failed.
@@ -66,12 +70,18 @@ struct Content {
     stream: Stream,
     direction: Direction,
     lifeline: Option<Arc<dyn Lifeline>>,
+    /// The transfer has failed with this error. The state of the device does not say so.
+    failed: Option<Error>,
 }
 
 impl Content {
-    /// Returns the content. [`ENODEV`] if the file is ended, or its lifeline is cut.
+    /// Returns the content. [`ENODEV`] if the file is ended, or its lifeline is cut. If the transfer
+    /// has failed, its error.
     fn of(content: Option<&mut Self>) -> Result<&mut Self> {
         let content = content.ok_or(ENODEV)?;
+        if let Some(e) = content.failed {
+            return Err(e);
+        }
         if content.lifeline.as_ref().is_some_and(|l| l.is_cut()) {
             return Err(ENODEV);
         }
@@ -90,6 +100,9 @@ pub(crate) struct Shared {
     /// `None` once the file is ended.
     #[pin]
     content: Mutex<Option<Content>>,
+    /// There may be something to read that was not there before, or an error.
+    #[pin]
+    changed: PollCondVar,
 }
 
 /// A migration file as the state machine holds it. Ends the file when dropped.
@@ -117,6 +130,7 @@ impl MigrationFile {
             pin_init!(Shared {
                 io <- new_mutex!((), "vfio_migration_file::io"),
                 content <- new_mutex!(Some(content), "vfio_migration_file::content"),
+                changed <- new_poll_condvar!("vfio_migration_file::changed"),
             }),
             GFP_KERNEL_ACCOUNT,
         )?;
@@ -149,7 +163,7 @@ impl MigrationFile {
     pub(crate) fn saving(
         stream: Stream,
         pre_copy: bool,
-        info_v2: bool,
+        gate: Arc<Gate>,
         lifeline: Option<Arc<dyn Lifeline>>,
     ) -> Result<Self> {
         Self::new(
@@ -161,9 +175,10 @@ impl MigrationFile {
                 direction: Direction::Saving {
                     position: 0,
                     pre_copy,
-                    info_v2,
+                    gate,
                 },
                 lifeline,
+                failed: None,
             },
         )
     }
@@ -188,6 +203,7 @@ impl MigrationFile {
                     refused: false,
                 },
                 lifeline,
+                failed: None,
             },
         )
     }
@@ -252,7 +268,23 @@ impl MigrationFile {
         }
         *pre_copy = false;
         content.stream = whole;
+        drop(guard);
+        self.shared.changed.notify_all();
         Ok(())
+    }
+
+    /// Fails the transfer: whatever userspace does with the file, it gets this error.
+    pub(crate) fn fail(&self, error: Error) {
+        if let Some(content) = (*self.shared.content.lock()).as_mut() {
+            content.failed = Some(error);
+        }
+        self.shared.changed.notify_all();
+    }
+
+    /// Returns whether the transfer has failed.
+    pub(crate) fn has_failed(&self) -> bool {
+        let guard = self.shared.content.lock();
+        guard.as_ref().is_none_or(|content| content.failed.is_some())
     }
 }
 
@@ -262,6 +294,7 @@ impl Drop for MigrationFile {
         // driver.
         let content = self.shared.content.lock().take();
         drop(content);
+        self.shared.changed.notify_all();
         // SAFETY: By the type invariant we own a reference.
         unsafe { bindings::vfio_rs_fput(self.file.as_ptr()) };
     }
@@ -392,31 +425,79 @@ impl Shared {
         if argsz < MINSZ as u32 {
             return Err(EINVAL);
         }
-        let initial = {
+        let (initial, gate) = {
             let mut guard = self.content.lock();
-            let content = Content::of((*guard).as_mut())?;
+            // The uAPI wants EINVAL in any state but PRE_COPY.
+            let ended = (*guard).is_none();
+            let content = Content::of((*guard).as_mut());
+            let content = content.map_err(|e| if ended { EINVAL } else { e })?;
             let Direction::Saving {
                 position,
-                pre_copy,
-                info_v2,
-            } = content.direction
+                pre_copy: true,
+                gate,
+            } = &content.direction
             else {
-                return Err(ENOTTY);
-            };
-            if !pre_copy {
                 return Err(EINVAL);
-            }
-            if info_v2 {
-                // Without the opt-in the field is not written, as before v2.
-                raw[4..8].fill(0);
-            }
+            };
             // CAST: `usize` is no wider than `u64`.
-            content.stream.len().saturating_sub(position) as u64
+            let initial = content.stream.len().saturating_sub(*position) as u64;
+            (initial, gate.clone())
         };
+        // Without the lock of the content, which the gate's comes above.
+        if gate.precopy_info_v2() {
+            // Without the opt-in the field is not written, as before v2.
+            raw[4..8].fill(0);
+        }
         raw[8..16].copy_from_slice(&initial.to_ne_bytes());
         // dirty_bytes: what PRE_COPY saves of a running device does not change.
         raw[16..24].copy_from_slice(&0u64.to_ne_bytes());
         user().writer().write_slice(&raw)
+    }
+}
+
+/// `EPOLLIN | EPOLLRDNORM`: `read()` does not return `ENOMSG`.
+const READABLE: u32 = 0x1 | 0x40;
+
+impl Shared {
+    /// Returns whether `read()` has an answer other than `ENOMSG`: data, the end or an error.
+    fn is_readable(&self) -> bool {
+        let mut guard = self.content.lock();
+        match Content::of((*guard).as_mut()) {
+            Ok(Content {
+                stream,
+                direction:
+                    Direction::Saving {
+                        position, pre_copy, ..
+                    },
+                ..
+            }) => !*pre_copy || stream.len() > *position,
+            _ => true,
+        }
+    }
+}
+
+/// `vfio_rs_saving_fops.poll`
+///
+/// # Safety
+///
+/// To be called by the VFS for a file of that table.
+#[no_mangle]
+unsafe extern "C" fn vfio_rs_saving_poll(
+    file: *mut kbindings::file,
+    table: *mut kbindings::poll_table_struct,
+) -> u32 {
+    // SAFETY: By the safety requirement. The VFS holds a reference of the file over the call.
+    let (shared, table, file) = unsafe {
+        (
+            Shared::of(file),
+            PollTable::from_raw(table),
+            File::from_raw_file(file),
+        )
+    };
+    table.register_wait(file, &shared.changed);
+    match shared.is_readable() {
+        true => READABLE,
+        false => 0,
     }
 }
 

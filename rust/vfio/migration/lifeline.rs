@@ -3,8 +3,9 @@
 //! What can end a transfer from outside.
 
 /// Something other than the device that the state of the device depends on: its PF, for example,
-/// whose reset is not reported for the VF. Once the lifeline is cut, the device counts as reset:
-/// its state is `RUNNING` and its files have ended.
+/// whose reset is not reported for the VF. Once the lifeline is cut, the files return `ENODEV`. A
+/// device that was quiesced or stopped is in `ERROR`: its state is lost, and only a reset leads out.
+/// A device in `PRE_COPY` works: it stays there, and only the transfer has failed.
 pub trait Lifeline: Send + Sync {
     /// Returns whether the lifeline is cut. Once it is, it stays so. The layer calls this with
     /// locks held, see [`migration`](crate::migration): the method may sleep, but must not wait for

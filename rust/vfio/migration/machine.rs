@@ -82,18 +82,39 @@ pub(crate) struct View<'a> {
     pub(crate) last: Option<&'a [u8]>,
 }
 
+/// What a reset left to do, and whether it can be judged.
+struct Reset {
+    /// Whether registers can be reached: userspace has the device open.
+    open: bool,
+    /// A reset is to be handled: whether it was made.
+    pending: Option<bool>,
+}
+
+/// An arc that was not taken. The device is in the state of before, unless it is lost.
+struct Failure {
+    error: Error,
+    lost: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, lost: false }
+    }
+}
+
 /// The state machine of a device. The lock order is in [`super`].
 ///
 /// # Invariants
 ///
-/// Whoever sets `reset_pending` either takes `inner` or knows that it is held. The holder handles a
-/// pending reset before it unlocks.
+/// - Whoever sets `reset.pending` either takes `inner` or knows that it is held. The holder handles
+///   a pending reset before it unlocks.
+/// - If `reset.open`, the device is open.
 #[pin_data]
 pub(crate) struct Machine {
     #[pin]
     inner: Mutex<Inner>,
     #[pin]
-    reset_pending: SpinLock<bool>,
+    reset: SpinLock<Reset>,
     gate: sync::Arc<Gate>,
 }
 
@@ -114,18 +135,36 @@ impl Machine {
                 },
                 "vfio_migration::state"
             ),
-            reset_pending <- new_spinlock!(false, "vfio_migration::reset_pending"),
+            reset <- new_spinlock!(
+                Reset {
+                    open: false,
+                    pending: None,
+                },
+                "vfio_migration::reset"
+            ),
         }? Error)
     }
 
-    /// Handles a cut lifeline as a reset. Returns whether it is cut.
+    /// Handles a cut lifeline. Returns whether the device is lost.
     fn after_cut(dev: &impl Registered, inner: &mut Inner) -> bool {
-        let cut = inner.is_cut();
-        if cut {
-            Self::after_reset(dev, inner);
-            dev.dma_reset();
+        if !inner.is_cut() {
+            return false;
         }
-        cut
+        let lost = inner.state != State::PreCopy;
+        if lost {
+            inner.end_files();
+            inner.state = State::Error;
+            dev.dma_possible();
+        } else {
+            // The device works, or its user makes it work again. Only the transfer has failed.
+            if let Some(file) = &inner.saving {
+                file.fail(ENODEV);
+            }
+            inner.lifeline = None;
+        }
+        dev.reset();
+        dev.dma_reset();
+        lost
     }
 
     /// Handles a pending reset, then unlocks.
@@ -134,31 +173,51 @@ impl Machine {
     /// mutex free or is handled here.
     fn unlock(&self, dev: &impl Registered, mut inner: Locked<'_>) {
         loop {
-            let mut pending = self.reset_pending.lock();
-            if !*pending {
+            let mut reset = self.reset.lock();
+            let Some(made) = reset.pending.take() else {
                 drop(inner);
                 return;
-            }
-            *pending = false;
-            drop(pending);
-            Self::after_reset(dev, &mut inner);
+            };
+            drop(reset);
+            Self::after_reset(dev, &mut inner, made);
         }
     }
 
-    fn after_reset(dev: &impl Registered, inner: &mut Inner) {
+    fn after_reset(dev: &impl Registered, inner: &mut Inner, made: bool) {
         inner.end_files();
-        inner.state = State::Running;
+        inner.state = if made { State::Running } else { State::Error };
         dev.dma_possible();
-        dev.reset();
+        if made {
+            dev.reset();
+        }
     }
 
-    /// Handles a reset of the device: it is `RUNNING` and its files are ended.
+    /// Handles the end of a reset of the device. Its files are ended. If the registers show that it
+    /// was reset, it is `RUNNING` and nothing is in flight. Otherwise it is in `ERROR`, and what is
+    /// in flight stays so.
     ///
     /// The core may hold its `memory_lock` here. A state change may wait for that lock while it
     /// holds the state lock, for example in a fault. So this does not wait: if the state lock is
     /// held, its holder handles the reset.
     pub(crate) fn reset_done(&self, dev: &impl Registered) {
-        *self.reset_pending.lock() = true;
+        let made = {
+            let mut reset = self.reset.lock();
+            // SAFETY: By the type invariant it is open, and it stays so while the lock is held.
+            let made = !reset.open || unsafe { dev.shows_reset() };
+            reset.pending = Some(made);
+            made
+        };
+        if made {
+            dev.dma_reset();
+        }
+        if let Some(inner) = self.inner.try_lock() {
+            self.unlock(dev, inner);
+        }
+    }
+
+    /// Handles a reset that the driver has asked for and that was not made: `ERROR`.
+    pub(crate) fn reset_failed(&self, dev: &impl Registered) {
+        self.reset.lock().pending = Some(false);
         if let Some(inner) = self.inner.try_lock() {
             self.unlock(dev, inner);
         }
@@ -172,6 +231,8 @@ impl Machine {
     pub(crate) unsafe fn open(&self, dev: &(impl Registered + Receiver + 'static)) {
         // SAFETY: By the safety requirement.
         unsafe { self.gate.open(dev) };
+        // INVARIANT: By the safety requirement.
+        self.reset.lock().open = true;
         let mut inner = self.inner.lock();
         inner.state = State::Running;
         dev.dma_possible();
@@ -183,6 +244,7 @@ impl Machine {
     pub(crate) fn close(&self, dev: &impl Registered) {
         // Without the state lock, which whoever passes the gate takes.
         self.gate.close();
+        self.reset.lock().open = false;
         let mut inner = self.inner.lock();
         inner.end_files();
         inner.state = State::Running;
@@ -271,20 +333,29 @@ impl Machine {
     ) -> Result<Option<NonNull<kbindings::file>>> {
         let origin = inner.state;
         let mut opened = false;
-        if inner.lifeline.is_none() && origin == State::Running && target != State::Running {
+        let starts = match origin {
+            State::Running => true,
+            // The first lifeline was cut.
+            State::PreCopy => inner.saving.as_ref().is_some_and(MigrationFile::has_failed),
+            _ => false,
+        };
+        if inner.lifeline.is_none() && starts && target != State::Running {
             inner.lifeline = dev.lifeline()?;
         }
         while inner.state != target {
             let next = dev.next_state(inner.state, target)?;
             let arc = Arc::between(inner.state, next).ok_or(EINVAL)?;
             let taken = self.take(dev, inner, arc);
-            let error = taken.as_ref().map_or_else(|e| e.to_errno(), |_| 0);
+            let error = taken.as_ref().map_or_else(|e| e.error.to_errno(), |_| 0);
             dev.trace_state(inner.state, next, error);
             opened = match taken {
                 Ok(opened) => opened,
-                Err(e) => {
-                    Self::undo(dev, inner, origin);
-                    return Err(e);
+                Err(failure) => {
+                    if failure.lost || !Self::undo(dev, inner, origin) {
+                        inner.end_files();
+                        inner.state = State::Error;
+                    }
+                    return Err(failure.error);
                 }
             };
             inner.state = next;
@@ -299,69 +370,80 @@ impl Machine {
 
     /// Undoes a walk that failed after some of its arcs: a device that worked in `origin`, and was
     /// only quiesced or stopped since, works again. Otherwise the device stays in the state that it
-    /// has reached, which the uAPI allows.
-    fn undo(dev: &impl Open, inner: &mut Inner, origin: State) {
-        if inner.state == State::Stop
-            && matches!(origin, State::Running | State::RunningP2P)
-            && dev.start().is_ok()
-        {
+    /// has reached, which the uAPI allows. Returns whether the device is in the state that `inner`
+    /// has.
+    fn undo(dev: &impl Open, inner: &mut Inner, origin: State) -> bool {
+        let worked = matches!(origin, State::Running | State::PreCopy);
+        let was_quiesced = matches!(origin, State::RunningP2P | State::PreCopyP2P);
+        if inner.state == State::Stop && (worked || was_quiesced) {
+            if dev.start().is_err() {
+                return false;
+            }
             inner.state = State::RunningP2P;
         }
-        if matches!(
-            (origin, inner.state),
-            (State::Running, State::RunningP2P) | (State::PreCopy, State::PreCopyP2P)
-        ) && unquiesce(dev).is_ok()
-        {
-            inner.state = origin;
+        if worked {
+            let works = match inner.state {
+                State::RunningP2P => State::Running,
+                State::PreCopyP2P => State::PreCopy,
+                _ => return true,
+            };
+            if unquiesce(dev).is_err() {
+                return false;
+            }
+            inner.state = works;
         }
+        true
     }
 
     /// Takes one arc. Returns whether it opened a file. On error the state does not change.
-    fn take(&self, dev: &impl Open, inner: &mut Inner, arc: Arc) -> Result<bool> {
+    fn take(&self, dev: &impl Open, inner: &mut Inner, arc: Arc) -> Result<bool, Failure> {
         let max = dev.stream_max();
         match arc {
             Arc::Quiesce => quiesce(dev)?,
             Arc::Unquiesce => unquiesce(dev)?,
             Arc::Stop => dev.stop()?,
             Arc::Start => dev.start()?,
-            Arc::QuiesceAndStop => quiesced(dev, || dev.stop())?,
+            Arc::QuiesceAndStop => quiesce_and_stop(dev)?,
             Arc::StartAndUnquiesce => {
                 dev.start()?;
-                unquiesce(dev)?;
+                unquiesce(dev).map_err(|error| Failure {
+                    error,
+                    lost: dev.stop().is_err(),
+                })?;
             }
             Arc::PreCopy => {
                 let mut stream = Stream::new(max);
                 dev.pre_copy(&mut stream)?;
+                if stream.is_empty() {
+                    return Err(EINVAL.into());
+                }
                 dev.trace_stream(c"begun", stream.len());
                 inner.saving = Some(MigrationFile::saving(
                     stream,
                     true,
-                    dev.precopy_info_v2(),
+                    self.gate.clone(),
                     inner.lifeline.clone(),
                 )?);
                 return Ok(true);
             }
             Arc::Save => {
-                let mut stream = Stream::new(max);
-                dev.save(&mut stream)?;
-                inner.keep(dev, c"saved", &stream);
+                // Before the device is asked: nothing is to be undone if there is no memory.
                 inner.saving = Some(MigrationFile::saving(
-                    stream,
+                    Stream::new(max),
                     false,
-                    false,
+                    self.gate.clone(),
                     inner.lifeline.clone(),
                 )?);
+                Self::save(dev, inner);
                 return Ok(true);
             }
             Arc::StopAndSave => {
-                let file = inner.saving.as_ref().ok_or(EINVAL)?;
-                let stream = Self::stop_and_save(dev, file)?;
-                inner.keep(dev, c"saved", &stream);
+                dev.stop()?;
+                Self::save(dev, inner);
             }
             Arc::QuiesceStopAndSave => {
-                let file = inner.saving.as_ref().ok_or(EINVAL)?;
-                let stream = quiesced(dev, || Self::stop_and_save(dev, file))?;
-                inner.keep(dev, c"saved", &stream);
+                quiesce_and_stop(dev)?;
+                Self::save(dev, inner);
             }
             Arc::Resume => {
                 let check = dev.resume()?;
@@ -375,7 +457,7 @@ impl Machine {
             }
             Arc::Load => {
                 if inner.resuming.as_ref().is_some_and(MigrationFile::is_refused) {
-                    return Err(EINVAL);
+                    return Err(EINVAL.into());
                 }
                 Self::load(dev, inner)?;
                 inner.resuming = None;
@@ -385,22 +467,34 @@ impl Machine {
         Ok(false)
     }
 
-    /// Stops the device and saves its state. If the save fails, starts the device again.
-    fn stop_and_save(dev: &impl Open, file: &MigrationFile) -> Result<Stream> {
-        dev.stop()?;
-        let saved = Self::save_rest(dev, file);
-        if saved.is_err() {
-            dev.start()?;
+    /// Saves the state of a stopped device, as far as PRE_COPY has not saved it. If that fails, it
+    /// fails the file only: the device can be started again, and userspace can act on a failed
+    /// `read()`.
+    fn save(dev: &impl Open, inner: &mut Inner) {
+        let Some(file) = inner.saving.as_ref().filter(|file| !file.has_failed()) else {
+            return;
+        };
+        let saved = file.snapshot().and_then(|mut stream| {
+            dev.save(&mut stream)?;
+            // Without memory for a copy, debugfs shows no stream.
+            let copy = match cfg!(CONFIG_VFIO_DEBUGFS) {
+                true => stream.try_clone().ok(),
+                false => None,
+            };
+            let len = stream.len();
+            file.complete(stream)?;
+            Ok((len, copy))
+        });
+        match saved {
+            Ok((len, copy)) => {
+                dev.trace_stream(c"saved", len);
+                inner.last = copy;
+            }
+            Err(_) => {
+                dev.trace_stream(c"failed", 0);
+                file.fail(EIO);
+            }
         }
-        saved
-    }
-
-    /// Saves the part of the state that PRE_COPY has not saved. Returns a copy of the whole stream.
-    fn save_rest(dev: &impl Open, file: &MigrationFile) -> Result<Stream> {
-        let mut stream = file.snapshot()?;
-        dev.save(&mut stream)?;
-        file.complete(stream)?;
-        file.snapshot()
     }
 }
 
@@ -417,12 +511,11 @@ fn unquiesce(dev: &impl Open) -> Result {
     dev.unquiesce()
 }
 
-/// Quiesces the device and calls `then`. If that fails, lets the device work again.
-fn quiesced<T>(dev: &impl Open, then: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Quiesces and stops the device. If it cannot be stopped, lets it work again.
+fn quiesce_and_stop(dev: &impl Open) -> Result<(), Failure> {
     quiesce(dev)?;
-    let done = then();
-    if done.is_err() {
-        unquiesce(dev)?;
-    }
-    done
+    dev.stop().map_err(|error| Failure {
+        error,
+        lost: unquiesce(dev).is_err(),
+    })
 }

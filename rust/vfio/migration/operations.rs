@@ -16,15 +16,25 @@ use kernel::{
 
 /// The callbacks of the state machine.
 ///
-/// All of them run in process context under the machine's state lock and may sleep. A callback that
-/// fails must leave the device as it was before.
+/// All of them but [`Self::flags`] and [`Self::data_size`] run in process context under the
+/// machine's state lock and may sleep. A callback that fails must leave the device as it was before.
+///
+/// Userspace answers an error of [`Self::quiesce`] or [`Self::stop`] with a reset of the device,
+/// under a guest that goes on. So a driver should detect in [`Self::pre_copy`] what would prevent a
+/// migration, and let [`Self::save`] fail rather than [`Self::stop`].
 pub trait Operations<D: Handles> {
-    /// The longest stream in bytes. `VFIO_DEVICE_FEATURE_MIG_DATA_SIZE` reports it, and userspace
-    /// cannot write more.
+    /// The longest stream in bytes. Userspace cannot write more.
     const STREAM_MAX: usize;
 
+    /// Returns an estimate of the data that `STOP_COPY` would save now, in bytes
+    /// (`VFIO_DEVICE_FEATURE_MIG_DATA_SIZE`). Userspace asks in any state, also while a state change
+    /// is under way: this does not run under the state lock.
+    fn data_size(_dev: &D::Open<'_>) -> Result<usize> {
+        Ok(Self::STREAM_MAX)
+    }
+
     /// Returns what the device offers, or `None` if it cannot migrate. Called before the device is
-    /// registered.
+    /// registered. The answer must not change.
     fn flags(data: Pin<&D>) -> Option<Flags>;
 
     /// `RUNNING -> RUNNING_P2P` and `PRE_COPY -> PRE_COPY_P2P`: quiesces the device. When this
@@ -48,15 +58,17 @@ pub trait Operations<D: Handles> {
         Ok(())
     }
 
-    /// `RUNNING -> PRE_COPY`, with P2P or without: appends what can be saved of a running device,
-    /// nothing by default. All of it counts as `initial_bytes`. For devices with
-    /// [`Flags::PRE_COPY`].
+    /// `RUNNING -> PRE_COPY`, with P2P or without: appends what can be saved of a running device, at
+    /// least one byte. All of it counts as `initial_bytes`, which the uAPI wants not to be 0. For
+    /// devices with [`Flags::PRE_COPY`].
     fn pre_copy(_dev: &D::Open<'_>, _stream: &mut Stream) -> Result {
-        Ok(())
+        Err(ENOTTY)
     }
 
     /// `STOP -> STOP_COPY`, and the second half of `PRE_COPY_P2P -> STOP_COPY`: appends the state
     /// of the stopped device. If [`Self::pre_copy`] was called, its data are in the stream already.
+    /// If this fails, the arc succeeds nevertheless: `read()` of the file returns [`EIO`], so the
+    /// driver should log the reason.
     fn save(dev: &D::Open<'_>, stream: &mut Stream) -> Result;
 
     /// `STOP -> RESUMING`: returns what checks incoming data early. The check gets no device, so it
@@ -80,6 +92,9 @@ pub trait Operations<D: Handles> {
 
     /// The device was reset: the driver drops what it knew of the device's state. By default there
     /// is nothing to drop. The device may be closed.
+    ///
+    /// The core may hold its `memory_lock` for writing. So a lock that the driver takes here must not
+    /// be held over an access to user memory, or over a fault in a BAR.
     fn reset(_data: Pin<&D>) {}
 }
 

@@ -8,10 +8,13 @@ use kernel::{
     prelude::*, //
 };
 
-/// A state of the device. There is no `ERROR`: an arc that fails does not change the state.
+/// A state of the device. An arc that fails does not change the state, unless the device is lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum State {
+    /// The device is in no other state, and only a reset leads out: a reset or the undoing of an arc
+    /// failed, or what the device depends on was reset while the device was quiesced or stopped.
+    Error = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_ERROR,
     /// Stopped: the state of the device does not change.
     Stop = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_STOP,
     /// The device works.
@@ -29,7 +32,8 @@ pub enum State {
 }
 
 impl State {
-    /// Returns the state with a number of the uAPI. [`EINVAL`] if this crate does not know it.
+    /// Returns the state with a number of the uAPI. [`EINVAL`] if this crate does not know it, and
+    /// for `ERROR`, to which no arc leads.
     pub(crate) fn from_raw(state: u32) -> Result<Self> {
         [
             Self::Stop,
@@ -71,6 +75,7 @@ impl State {
     /// Returns the name of the uAPI.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Error => "ERROR",
             Self::Stop => "STOP",
             Self::Running => "RUNNING",
             Self::StopCopy => "STOP_COPY",
@@ -183,6 +188,7 @@ mod tests {
         for raw in 1..=7 {
             assert_eq!(State::from_raw(raw).map(State::as_raw).ok(), Some(raw));
         }
+        assert_eq!(State::Error.as_raw(), 0);
         assert!(State::from_raw(0).is_err());
         assert!(State::from_raw(u32::MAX).is_err());
     }

@@ -158,6 +158,12 @@ impl File {
         }
     }
 
+    /// Calls `poll()`. Returns whether there is something to read.
+    pub(super) fn polls(&self) -> bool {
+        // SAFETY: By the type invariant; there may be no table.
+        (unsafe { bindings::vfio_rs_saving_poll(self.0.as_ptr(), core::ptr::null_mut()) }) != 0
+    }
+
     /// Calls the ioctl `cmd` with `bytes`, which it may change.
     pub(super) fn ioctl(&self, cmd: c_uint, bytes: &mut [u8]) -> Result {
         let memory = Memory::new()?;

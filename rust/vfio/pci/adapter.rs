@@ -144,7 +144,6 @@ impl<D: Driver> Adapter<D> {
         // SAFETY: As for `reset_prepare_callback`.
         let dev = unsafe { Device::<D>::from_pci(pdev) };
         D::reset_done(dev.data());
-        dev.tracker().reset_done(dev);
         dev.machine().reset_done(dev);
     }
 }

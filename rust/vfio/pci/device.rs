@@ -342,13 +342,16 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
     }
 
     /// Resets the device, as `VFIO_DEVICE_RESET` does: [`ENODEV`] if it has no reset, [`EAGAIN`] if
-    /// another reset is under way. Calls [`Driver::reset_done`].
+    /// another reset is under way. Calls [`Driver::reset_done`]. If it fails, the migration state
+    /// becomes `ERROR` once the callback has returned.
+    ///
+    /// To be called by the callbacks of [`Operations`](crate::migration::Operations).
     pub fn reset(&self) -> Result {
         // SAFETY: The device is open. The core takes its `memory_lock`, and our callbacks wait for
         // no lock that is held here.
         let ret = unsafe { bindings::vfio_pci_core_ioctl(self.as_vfio(), DEVICE_RESET, 0) };
         // CAST: An error number, or 0.
-        to_result(ret as c_int)
+        to_result(ret as c_int).inspect_err(|_| self.machine().reset_failed(self.dev))
     }
 }
 

@@ -183,10 +183,22 @@ pub trait Driver: Send + Sync + Sized + 'static {
         false
     }
 
-    /// The device is about to be reset (`pci_error_handlers.reset_prepare`). May sleep.
+    /// The device is about to be reset (`pci_error_handlers.reset_prepare`). May sleep, but the core
+    /// may hold its `memory_lock` for writing: a lock that the driver takes here or in
+    /// [`Driver::reset_done`] must not be held over an access to user memory.
     fn reset_prepare(self: Pin<&Self>) {}
 
-    /// The reset is over (`pci_error_handlers.reset_done`). The migration state is `RUNNING`
-    /// afterwards.
+    /// The attempt to reset the device is over (`pci_error_handlers.reset_done`). The PCI core calls
+    /// this also if the reset has failed, see [`Driver::shows_reset`].
     fn reset_done(self: Pin<&Self>) {}
+
+    /// Returns whether the registers of an open device show that it was reset. The PCI core does not
+    /// say so: it calls `reset_done` whatever the reset returned. If this returns `false`, the
+    /// migration state becomes `ERROR`, and what is in flight stays so. Otherwise the state becomes
+    /// `RUNNING`.
+    ///
+    /// Called after [`Driver::reset_done`], under a spinlock: must not sleep.
+    fn shows_reset(_dev: &OpenDevice<'_, Self>) -> bool {
+        true
+    }
 }

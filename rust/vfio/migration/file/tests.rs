@@ -7,15 +7,40 @@ use kernel::prelude::*;
 #[kunit_tests(vfio_rs_migration_file)]
 mod cases {
     use super::super::{
-        super::testing::{
-            File,
-            Memory,
-            Thread, //
+        super::{
+            gate::Receiver,
+            testing::{
+                File,
+                Memory,
+                Thread, //
+            },
         },
         *, //
     };
 
     const MAX: usize = 16;
+
+    /// A device whose user wants v2 of `VFIO_MIG_GET_PRECOPY_INFO`.
+    struct WantsV2;
+
+    impl Receiver for WantsV2 {
+        fn precopy_info_v2(&self) -> bool {
+            true
+        }
+
+        unsafe fn receive(&self, _file: &Shared) -> Result {
+            Err(ERANGE)
+        }
+    }
+
+    fn open(gate: &Gate) {
+        // SAFETY: The device is static.
+        unsafe { gate.open(&WantsV2) };
+    }
+
+    fn gate() -> Result<Arc<Gate>> {
+        Arc::pin_init(Gate::new(), GFP_KERNEL)
+    }
 
     /// A file that userspace reads: the machine's hold of it, and userspace's.
     fn saving(
@@ -25,7 +50,9 @@ mod cases {
     ) -> Result<(MigrationFile, File)> {
         let mut stream = Stream::new(MAX);
         stream.append(data)?;
-        let file = MigrationFile::saving(stream, pre_copy, true, lifeline)?;
+        let gate = gate()?;
+        open(&gate);
+        let file = MigrationFile::saving(stream, pre_copy, gate, lifeline)?;
         // SAFETY: `get` takes a reference.
         let user = unsafe { File::new(file.get()) };
         Ok((file, user))
@@ -44,7 +71,8 @@ mod cases {
     /// A file that userspace writes.
     fn resuming(lifeline: Option<Arc<dyn Lifeline>>) -> Result<(MigrationFile, File)> {
         let check: KBox<dyn Check> = KBox::new(BeginsWithA, GFP_KERNEL)?;
-        let gate = Arc::pin_init(Gate::new(), GFP_KERNEL)?;
+        let gate = gate()?;
+        open(&gate);
         let file = MigrationFile::resuming(MAX, check, gate, lifeline)?;
         // SAFETY: `get` takes a reference.
         let user = unsafe { File::new(file.get()) };
@@ -160,16 +188,61 @@ mod cases {
         user.ioctl(PRECOPY_INFO, &mut info(25))?;
         assert_eq!(user.ioctl(PRECOPY_INFO + 1, &mut info(24)), Err(ENOTTY));
         let (_file, user) = resuming(None)?;
-        assert_eq!(user.ioctl(PRECOPY_INFO, &mut info(24)), Err(ENOTTY));
+        assert_eq!(user.ioctl(PRECOPY_INFO, &mut info(24)), Err(EINVAL));
         Ok(())
     }
 
     #[test]
     fn v1_of_precopy_info_has_no_flags() -> Result {
-        let file = MigrationFile::saving(Stream::new(MAX), true, false, None)?;
+        let gate = gate()?;
+        let file = MigrationFile::saving(Stream::new(MAX), true, gate.clone(), None)?;
         // SAFETY: `get` takes a reference.
         let user = unsafe { File::new(file.get()) };
         assert_eq!(answer(&user), Ok((u32::MAX, 0)));
+        // Userspace may opt in later.
+        open(&gate);
+        assert_eq!(answer(&user), Ok((0, 0)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_failed_file_says_so() -> Result {
+        let (file, user) = saving(b"abc", true, None)?;
+        assert!(!file.has_failed());
+        file.fail(ERANGE);
+        assert!(file.has_failed());
+        assert_eq!(user.reads(b"abc").err(), Some(ERANGE));
+        assert_eq!(answer(&user), Err(ERANGE));
+        assert!(user.polls());
+        // Nothing mends it.
+        assert_eq!(file.complete(Stream::new(MAX)), Err(EINVAL));
+        assert_eq!(user.reads(b"abc").err(), Some(ERANGE));
+        Ok(())
+    }
+
+    #[test]
+    fn poll_says_whether_a_read_has_an_answer() -> Result {
+        let (file, user) = saving(b"abc", true, None)?;
+        assert!(user.polls());
+        assert!(user.reads(b"abc")?);
+        assert!(!user.polls());
+        file.complete(file.snapshot()?)?;
+        // The end.
+        assert!(user.polls());
+        Ok(())
+    }
+
+    #[test]
+    fn a_refused_write_spoils_what_came_before() -> Result {
+        let (file, user) = resuming(None)?;
+        user.write(b"a")?;
+        assert!(!file.is_refused());
+        assert_eq!(user.write(&[b'a'; MAX]), Err(ENOSPC));
+        assert!(file.is_refused());
+        user.write(b"")?;
+        assert!(file.is_refused());
+        user.write(b"b")?;
+        assert!(!file.is_refused());
         Ok(())
     }
 
@@ -221,7 +294,8 @@ mod cases {
             let (file, user) = saving(b"abc", pre_copy, None)?;
             drop(file);
             assert_eq!(user.reads(b"abc").err(), Some(ENODEV));
-            assert_eq!(answer(&user), Err(ENODEV));
+            assert_eq!(answer(&user), Err(EINVAL));
+            assert!(user.polls());
         }
         let (file, user) = resuming(None)?;
         user.write(b"abc")?;

@@ -44,9 +44,19 @@ impl<D: Driver> Registered for Device<D> {
     fn reset(&self) {
         D::Migration::reset(self.data());
     }
+
+    unsafe fn shows_reset(&self) -> bool {
+        // SAFETY: By the safety requirement.
+        D::shows_reset(&unsafe { OpenDevice::new(self) })
+    }
 }
 
 impl<D: Driver> Receiver for Device<D> {
+    fn precopy_info_v2(&self) -> bool {
+        // SAFETY: The device is valid; the core changes the field by ioctl, one byte.
+        unsafe { (&raw const (*self.as_vfio()).precopy_info_v2).read_volatile() != 0 }
+    }
+
     unsafe fn receive(&self, file: &Shared) -> Result {
         // The core holds the device awake over ioctls only.
         let _awake = Awake::new(self)?;
@@ -67,6 +77,11 @@ impl<D: Driver> Registered for OpenDevice<'_, D> {
 
     fn reset(&self) {
         Registered::reset(&**self);
+    }
+
+    unsafe fn shows_reset(&self) -> bool {
+        // SAFETY: By the safety requirement.
+        unsafe { (**self).shows_reset() }
     }
 }
 
@@ -118,11 +133,6 @@ impl<D: Driver> Open for OpenDevice<'_, D> {
 
     fn dma_quiesced(&self) {
         self.tracker().dma_quiesced();
-    }
-
-    fn precopy_info_v2(&self) -> bool {
-        // SAFETY: The device is valid; the core changes the field by ioctl, one byte.
-        unsafe { (&raw const (*self.as_vfio()).precopy_info_v2).read_volatile() != 0 }
     }
 
     fn trace_state(&self, from: State, to: State, error: c_int) {
@@ -186,13 +196,14 @@ impl<D: Driver> Table<D> {
     ///
     /// As [`Self::set_state`]; `length` must be valid for writing.
     unsafe extern "C" fn get_data_size(
-        _vdev: *mut bindings::vfio_device,
+        vdev: *mut bindings::vfio_device,
         length: *mut c_ulong,
     ) -> c_int {
+        // SAFETY: By the safety requirement; the core calls this by ioctl, so it is open.
+        let dev = unsafe { OpenDevice::<D>::from_vfio(vdev) };
         from_result(|| {
-            let max = <D::Migration as Operations<D>>::STREAM_MAX;
             // SAFETY: By the safety requirement.
-            unsafe { *length = max };
+            unsafe { *length = D::Migration::data_size(&dev)? };
             Ok(0)
         })
     }

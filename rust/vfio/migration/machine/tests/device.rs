@@ -84,9 +84,13 @@ pub(super) struct Device {
     calls: RefCell<KVec<Call>>,
     fails: RefCell<KVec<Call>>,
     pub(super) loaded: RefCell<KVec<u8>>,
-    pub(super) lifeline: Option<Arc<Thread>>,
+    pub(super) lifeline: RefCell<Option<Arc<Thread>>>,
     /// The device is reset during this call.
     pub(super) reset_in: Cell<Option<Call>>,
+    /// [`Open::pre_copy`] appends nothing.
+    pub(super) silent: Cell<bool>,
+    /// A reset does nothing.
+    pub(super) reset_fails: Cell<bool>,
 }
 
 impl Device {
@@ -105,8 +109,10 @@ impl Device {
             calls: RefCell::new(KVec::new()),
             fails: RefCell::new(KVec::new()),
             loaded: RefCell::new(KVec::new()),
-            lifeline: None,
+            lifeline: RefCell::new(None),
             reset_in: Cell::new(None),
+            silent: Cell::new(false),
+            reset_fails: Cell::new(false),
         })
     }
 
@@ -197,6 +203,10 @@ impl Drop for Device {
 }
 
 impl Receiver for Device {
+    fn precopy_info_v2(&self) -> bool {
+        true
+    }
+
     unsafe fn receive(&self, file: &Shared) -> Result {
         self.machine().receive(self, file)
     }
@@ -213,6 +223,10 @@ impl Registered for Device {
 
     fn reset(&self) {
         self.note(Call::Reset);
+    }
+
+    unsafe fn shows_reset(&self) -> bool {
+        !self.reset_fails.get()
     }
 }
 
@@ -238,7 +252,9 @@ impl Open for Device {
     }
 
     fn pre_copy(&self, stream: &mut Stream) -> Result {
-        stream.append(BEGIN)?;
+        if !self.silent.get() {
+            stream.append(BEGIN)?;
+        }
         self.call(Call::PreCopy)
     }
 
@@ -264,7 +280,7 @@ impl Open for Device {
 
     fn lifeline(&self) -> Result<Option<Arc<dyn Lifeline>>> {
         self.call(Call::Lifeline)?;
-        let lifeline = self.lifeline.clone();
+        let lifeline = self.lifeline.borrow().clone();
         Ok(lifeline.map(|thread| -> Arc<dyn Lifeline> { thread }))
     }
 
@@ -275,10 +291,6 @@ impl Open for Device {
 
     fn dma_quiesced(&self) {
         self.note(Call::DmaOff);
-    }
-
-    fn precopy_info_v2(&self) -> bool {
-        true
     }
 
     fn trace_state(&self, _from: State, _to: State, _error: c_int) {}

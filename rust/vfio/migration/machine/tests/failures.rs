@@ -119,8 +119,6 @@ mod cases {
         )?);
         let calls = [Start];
         assert!(fails(ALL, stop, RunningP2P, Start, &calls, stop)?);
-        let calls = [Save];
-        assert!(fails(ALL, stop, StopCopy, Save, &calls, stop)?);
         let calls = [Resume];
         assert!(fails(ALL, stop, Resuming, Resume, &calls, stop)?);
         let calls = [Load];
@@ -131,8 +129,6 @@ mod cases {
         assert!(fails(
             ALL, PreCopyP2P, begin, Unquiesce, &calls, PreCopyP2P
         )?);
-        let calls = [Call::Stop, Save, Start];
-        assert!(fails(ALL, PreCopyP2P, StopCopy, Save, &calls, PreCopyP2P)?);
         Ok(())
     }
 
@@ -146,36 +142,21 @@ mod cases {
         assert!(fails(NO_P2P, Running, stop, Call::Stop, &calls, Running)?);
         let calls = [Start];
         assert!(fails(NO_P2P, stop, Running, Start, &calls, stop)?);
-        // The device is started by then. There is no call that undoes that.
-        let calls = [Start, DmaOn, Unquiesce];
+        // The device is started by then, and stopped again.
+        let calls = [Start, DmaOn, Unquiesce, Call::Stop];
         assert!(fails(NO_P2P, stop, Running, Unquiesce, &calls, stop)?);
         let calls = [Quiesce];
         assert!(fails(NO_P2P, begin, StopCopy, Quiesce, &calls, begin)?);
         let calls = [Quiesce, DmaOff, Call::Stop, DmaOn, Unquiesce];
         assert!(fails(NO_P2P, begin, StopCopy, Call::Stop, &calls, begin)?);
-        let calls = [Quiesce, DmaOff, Call::Stop, Save, Start, DmaOn, Unquiesce];
-        assert!(fails(NO_P2P, begin, StopCopy, Save, &calls, begin)?);
         Ok(())
     }
 
     #[test]
     fn a_way_that_fails_is_undone() -> Result {
-        let stop = State::Stop;
+        let (stop, begin) = (State::Stop, State::PreCopy);
         let calls = [Lifeline, Quiesce, DmaOff, Call::Stop, DmaOn, Unquiesce];
         assert!(fails(ALL, Running, stop, Call::Stop, &calls, Running)?);
-        let calls = [
-            Lifeline,
-            Quiesce,
-            DmaOff,
-            Call::Stop,
-            Save,
-            Start,
-            DmaOn,
-            Unquiesce,
-        ];
-        for flags in [Flags::STOP_COPY, NO_P2P, Flags::P2P, ALL] {
-            assert!(fails(flags, Running, StopCopy, Save, &calls, Running)?);
-        }
         let calls = [
             Lifeline,
             Quiesce,
@@ -186,27 +167,17 @@ mod cases {
             DmaOn,
             Unquiesce,
         ];
-        assert!(fails(ALL, Running, Resuming, Resume, &calls, Running)?);
-        let calls = [Call::Stop, Save, Start];
-        assert!(fails(ALL, RunningP2P, StopCopy, Save, &calls, RunningP2P)?);
+        for flags in [Flags::STOP_COPY, NO_P2P, Flags::P2P, ALL] {
+            assert!(fails(flags, Running, Resuming, Resume, &calls, Running)?);
+        }
+        let calls = [Call::Stop, Resume, Start];
+        assert!(fails(
+            ALL, RunningP2P, Resuming, Resume, &calls, RunningP2P
+        )?);
         let calls = [Quiesce, DmaOff, Call::Stop, DmaOn, Unquiesce];
-        assert!(fails(
-            ALL,
-            State::PreCopy,
-            StopCopy,
-            Call::Stop,
-            &calls,
-            State::PreCopy
-        )?);
-        let calls = [Quiesce, DmaOff, Call::Stop, Save, Start, DmaOn, Unquiesce];
-        assert!(fails(
-            ALL,
-            State::PreCopy,
-            StopCopy,
-            Save,
-            &calls,
-            State::PreCopy
-        )?);
+        assert!(fails(ALL, begin, StopCopy, Call::Stop, &calls, begin)?);
+        // By way of RUNNING.
+        assert!(fails(ALL, begin, stop, Call::Stop, &calls, Running)?);
         Ok(())
     }
 
@@ -217,17 +188,6 @@ mod cases {
         assert!(fails(ALL, stop, Running, Unquiesce, &calls, RunningP2P)?);
         let calls = [Load, Start];
         assert!(fails(ALL, Resuming, Running, Start, &calls, stop)?);
-        let calls = [Load, Save];
-        assert!(fails(ALL, Resuming, StopCopy, Save, &calls, stop)?);
-        let calls = [Quiesce, DmaOff, Call::Stop];
-        assert!(fails(
-            ALL,
-            State::PreCopy,
-            stop,
-            Call::Stop,
-            &calls,
-            RunningP2P
-        )?);
         Ok(())
     }
 
@@ -255,110 +215,70 @@ mod cases {
 
     #[test]
     fn undoing_fails() -> Result {
+        let (stop, begin) = (State::Stop, State::PreCopy);
         let off = [Lifeline, Quiesce, DmaOff, Call::Stop, DmaOn, Unquiesce];
         let fail = [Call::Stop, Unquiesce];
+        let end = State::Error;
+        for flags in [NO_P2P, ALL] {
+            assert!(fails_twice(
+                flags, Running, stop, fail, fail[0], &off, end
+            )?);
+            assert!(fails_twice(
+                flags,
+                begin,
+                StopCopy,
+                fail,
+                fail[0],
+                &off[1..],
+                end
+            )?);
+            let calls = [
+                Lifeline,
+                Quiesce,
+                DmaOff,
+                Call::Stop,
+                Resume,
+                Start,
+                DmaOn,
+                Unquiesce,
+            ];
+            let fail = [Resume, Unquiesce];
+            assert!(fails_twice(
+                flags, Running, Resuming, fail, Resume, &calls, end
+            )?);
+            let fail = [Resume, Start];
+            assert!(fails_twice(
+                flags,
+                Running,
+                Resuming,
+                fail,
+                Resume,
+                &calls[..6],
+                end
+            )?);
+        }
+        // Started, not unquiesced, and not stopped again.
+        let calls = [Start, DmaOn, Unquiesce, Call::Stop];
+        let fail = [Unquiesce, Call::Stop];
         assert!(fails_twice(
-            ALL,
-            Running,
-            State::Stop,
-            fail,
-            fail[0],
-            &off,
-            RunningP2P
-        )?);
-        let calls = [Lifeline, Quiesce, DmaOff, Call::Stop, Save, Start];
-        let fail = [Save, Start];
-        assert!(fails_twice(
-            ALL,
-            Running,
-            StopCopy,
-            fail,
-            Save,
-            &calls,
-            State::Stop
-        )?);
-        let calls = [
-            Lifeline,
-            Quiesce,
-            DmaOff,
-            Call::Stop,
-            Save,
-            Start,
-            DmaOn,
-            Unquiesce,
-        ];
-        let fail = [Save, Unquiesce];
-        assert!(fails_twice(
-            ALL, Running, StopCopy, fail, Save, &calls, RunningP2P
-        )?);
-        let calls = [Quiesce, DmaOff, Call::Stop, DmaOn, Unquiesce];
-        let fail = [Call::Stop, Unquiesce];
-        let (begin, end) = (State::PreCopy, PreCopyP2P);
-        assert!(fails_twice(
-            ALL, begin, StopCopy, fail, fail[0], &calls, end
-        )?);
-        // This device does not offer the state.
-        let calls = [
-            Lifeline,
-            Quiesce,
-            DmaOff,
-            Call::Stop,
-            Save,
-            Start,
-            DmaOn,
-            Unquiesce,
-        ];
-        let fail = [Save, Unquiesce];
-        assert!(fails_twice(
-            NO_P2P, Running, StopCopy, fail, Save, &calls, RunningP2P
-        )?);
-        let calls = [Lifeline, Quiesce, DmaOff, Call::Stop, Save, Start];
-        let fail = [Save, Start];
-        assert!(fails_twice(
-            NO_P2P,
-            Running,
-            StopCopy,
-            fail,
-            Save,
-            &calls,
-            State::Stop
+            NO_P2P, stop, Running, fail, Unquiesce, &calls, end
         )?);
         Ok(())
     }
 
-    /// Where half an arc cannot be undone, the state stays, and the error is that of the undoing.
     #[test]
-    fn undoing_half_an_arc_fails() -> Result {
-        let calls = [Call::Stop, Save, Start];
-        let fail = [Save, Start];
-        assert!(fails_twice(
-            ALL, PreCopyP2P, StopCopy, fail, Start, &calls, PreCopyP2P
-        )?);
-        let calls = [Lifeline, Quiesce, DmaOff, Call::Stop, DmaOn, Unquiesce];
-        let fail = [Call::Stop, Unquiesce];
-        assert!(fails_twice(
-            NO_P2P,
-            Running,
-            State::Stop,
-            fail,
-            Unquiesce,
-            &calls,
-            Running
-        )?);
-        let begin = State::PreCopy;
-        let calls = [Quiesce, DmaOff, Call::Stop, DmaOn, Unquiesce];
-        assert!(fails_twice(
-            NO_P2P, begin, StopCopy, fail, Unquiesce, &calls, begin
-        )?);
-        let calls = [Quiesce, DmaOff, Call::Stop, Save, Start, DmaOn, Unquiesce];
-        let fail = [Save, Start];
-        assert!(fails_twice(
-            NO_P2P, begin, StopCopy, fail, Start, &calls, begin
-        )?);
-        let fail = [Save, Unquiesce];
-        assert!(fails_twice(
-            NO_P2P, begin, StopCopy, fail, Unquiesce, &calls, begin
-        )?);
+    fn a_reset_leads_out_of_error() -> Result {
+        let device = Device::new(ALL)?;
+        device.fail(&[Call::Stop, Unquiesce])?;
+        assert_eq!(device.set(State::Stop).err(), Some(EBUSY));
+        device.fail(&[])?;
+        for state in [Running, State::Stop, Resuming] {
+            assert_eq!(device.set(state).err(), Some(EINVAL));
+            assert_eq!(device.state(), State::Error);
+        }
+        device.machine().reset_done(&device);
+        assert_eq!(device.state(), Running);
+        device.go(StopCopy)?;
         Ok(())
     }
 
@@ -368,18 +288,34 @@ mod cases {
     }
 
     #[test]
-    fn a_failed_save_leaves_the_pre_copy_file() -> Result {
+    fn a_failed_save_fails_the_file() -> Result {
         for flags in [NO_P2P, ALL] {
-            let device = Device::new(flags)?;
-            let file = opened(&device, State::PreCopy)?;
-            device.fail(&[Save])?;
-            assert!(device.set(StopCopy).is_err());
-            assert!(file.reads(BEGIN)?);
-            // ENOMSG: more may come.
-            assert!(file.reads(b"").is_err());
-            device.go(StopCopy)?;
-            assert!(file.reads(b"rest")?);
+            for by in [State::PreCopy, State::Stop, Running] {
+                let device = Device::new(flags)?;
+                let begun = device.go(by)?;
+                device.fail(&[Save])?;
+                let file = device.set(StopCopy)?.or(begun).ok_or(EBADF)?;
+                assert_eq!(device.state(), StopCopy);
+                assert_eq!(file.reads(BEGIN).err(), Some(EIO));
+                assert_eq!(file.reads(b"").err(), Some(EIO));
+                // The device works again, and the next transfer does.
+                device.go(StopCopy)?;
+                device.set(Running)?;
+                assert!(device.called(&[Start, DmaOn, Unquiesce]));
+                assert_eq!(file.reads(b"").err(), Some(ENODEV));
+                let file = opened(&device, StopCopy)?;
+                assert!(file.reads(b"begin rest")?);
+            }
         }
+        Ok(())
+    }
+
+    #[test]
+    fn pre_copy_begins_with_some_bytes() -> Result {
+        let device = Device::new(ALL)?;
+        device.silent.set(true);
+        assert_eq!(device.set(State::PreCopy).err(), Some(EINVAL));
+        assert_eq!(device.state(), Running);
         Ok(())
     }
 

@@ -43,8 +43,8 @@ mod cases {
     /// Returns a device with a lifeline, and what cuts it.
     fn with_lifeline() -> Result<(Device, Arc<Thread>)> {
         let thread = Arc::new(Thread::new(), GFP_KERNEL)?;
-        let mut device = Device::new(ALL)?;
-        device.lifeline = Some(thread.clone());
+        let device = Device::new(ALL)?;
+        *device.lifeline.borrow_mut() = Some(thread.clone());
         Ok((device, thread))
     }
 
@@ -54,7 +54,7 @@ mod cases {
             let device = Device::new(ALL)?;
             let file = device.go(state)?;
             device.machine().reset_done(&device);
-            assert!(device.called(&[DmaOn, Reset]));
+            assert!(device.called(&[DmaReset, DmaOn, Reset]));
             assert_eq!(device.state(), Running);
             if let Some(file) = file {
                 assert_eq!(file.reads(b"").err(), Some(ENODEV));
@@ -73,7 +73,13 @@ mod cases {
             device.go(Running)?;
             device.reset_in.set(Some(call));
             let file = device.set(StopCopy)?.ok_or(EBADF)?;
-            let calls = [Lifeline, Quiesce, DmaOff, Call::Stop, Save, DmaOn, Reset];
+            let mut calls = KVec::new();
+            for made in [Lifeline, Quiesce, DmaOff, Call::Stop, Save, DmaOn, Reset] {
+                calls.push(made, GFP_KERNEL)?;
+                if made == call {
+                    calls.push(DmaReset, GFP_KERNEL)?;
+                }
+            }
             assert!(device.called(&calls));
             assert_eq!(device.state(), Running);
             assert_eq!(file.reads(b"").err(), Some(ENODEV));
@@ -88,7 +94,7 @@ mod cases {
         device.reset_in.set(Some(Load));
         device.fail(&[Load])?;
         assert_eq!(device.set(State::Stop).err(), Some(EACCES));
-        assert!(device.called(&[Load, DmaOn, Reset]));
+        assert!(device.called(&[Load, DmaReset, DmaOn, Reset]));
         assert_eq!(device.state(), Running);
         assert_eq!(file.write(b"a"), Err(ENODEV));
         Ok(())
@@ -103,7 +109,7 @@ mod cases {
             device.fail(fails)?;
             let wanted = if fails.is_empty() { Ok(2) } else { Err(EACCES) };
             assert_eq!(file.write(b"a."), wanted);
-            assert!(device.called(&[Load, DmaOn, Reset]));
+            assert!(device.called(&[Load, DmaReset, DmaOn, Reset]));
             assert_eq!(device.state(), Running);
             assert_eq!(file.write(b"b"), Err(ENODEV));
         }
@@ -111,24 +117,73 @@ mod cases {
     }
 
     #[test]
-    fn a_cut_lifeline_is_a_reset() -> Result {
+    fn a_reset_that_was_not_made_is_an_error() -> Result {
+        for state in STATES {
+            let device = Device::new(ALL)?;
+            device.open();
+            let file = device.go(state)?;
+            device.reset_fails.set(true);
+            device.machine().reset_done(&device);
+            // What is in flight stays so.
+            assert!(device.called(&[DmaOn]));
+            assert_eq!(device.state(), State::Error);
+            assert_eq!(device.set(Running).err(), Some(EINVAL));
+            if let Some(file) = file {
+                assert_eq!(file.reads(b"").err(), Some(ENODEV));
+            }
+            device.reset_fails.set(false);
+            device.machine().reset_done(&device);
+            assert!(device.called(&[DmaReset, DmaOn, Reset]));
+            assert_eq!(device.state(), Running);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_reset_of_a_closed_device_is_not_judged() -> Result {
+        let device = Device::new(ALL)?;
+        device.reset_fails.set(true);
+        device.machine().reset_done(&device);
+        assert_eq!(device.state(), Running);
+        device.open();
+        device.machine().close(&device);
+        device.machine().reset_done(&device);
+        assert_eq!(device.state(), Running);
+        Ok(())
+    }
+
+    #[test]
+    fn a_reset_in_a_load_fails() -> Result {
+        let device = Device::new(ALL)?;
+        let file = device.go(Resuming)?.ok_or(EBADF)?;
+        device.machine().reset_failed(&device);
+        assert!(device.called(&[DmaOn]));
+        assert_eq!(device.state(), State::Error);
+        assert_eq!(file.write(b"a"), Err(ENODEV));
+        Ok(())
+    }
+
+    #[test]
+    fn a_cut_lifeline_is_an_error() -> Result {
         for state in STATES {
             let (device, thread) = with_lifeline()?;
             let file = device.go(state)?;
             thread.cut();
-            if state == Running {
-                // It was asked for nothing yet.
-                assert_eq!(device.state(), Running);
-                assert!(device.called(&[]));
-                continue;
-            }
-            assert_eq!(device.state(), Running);
-            assert!(device.called(&[DmaOn, Reset, DmaReset]));
-            assert_eq!(device.state(), Running);
+            // In RUNNING it was asked for nothing yet. In PRE_COPY the device works.
+            let (end, calls) = match state {
+                Running => (Running, &[][..]),
+                State::PreCopy => (State::PreCopy, &[Reset, DmaReset][..]),
+                _ => (State::Error, &[DmaOn, Reset, DmaReset][..]),
+            };
+            assert_eq!(device.state(), end);
+            assert!(device.called(calls));
+            assert_eq!(device.state(), end);
             assert!(device.called(&[]));
             if let Some(file) = file {
                 assert_eq!(file.reads(b"").err(), Some(ENODEV));
             }
+            device.machine().reset_done(&device);
+            assert_eq!(device.state(), Running);
         }
         Ok(())
     }
@@ -141,8 +196,28 @@ mod cases {
             thread.cut();
             assert_eq!(device.set(target).err(), Some(EIO));
             assert!(device.called(&[DmaOn, Reset, DmaReset]));
-            assert_eq!(device.state(), Running);
+            assert_eq!(device.state(), State::Error);
         }
+        Ok(())
+    }
+
+    #[test]
+    fn a_cut_in_pre_copy_fails_the_transfer_only() -> Result {
+        let (device, thread) = with_lifeline()?;
+        let file = device.go(State::PreCopy)?.ok_or(EBADF)?;
+        thread.cut();
+        assert!(device.set(Running)?.is_none());
+        assert!(device.called(&[Reset, DmaReset]));
+        assert_eq!(file.reads(b"").err(), Some(ENODEV));
+        // Or userspace has not noticed it, and goes on: with another lifeline.
+        let file = device.go(State::PreCopy)?.ok_or(EBADF)?;
+        *device.lifeline.borrow_mut() = None;
+        device.set(StopCopy)?;
+        let calls = [Reset, DmaReset, Lifeline, Quiesce, DmaOff, Call::Stop];
+        assert!(device.called(&calls));
+        assert_eq!(device.state(), StopCopy);
+        assert_eq!(file.reads(b"").err(), Some(ENODEV));
+        device.set(Running)?;
         Ok(())
     }
 
@@ -156,8 +231,8 @@ mod cases {
         assert!(device.called(&[]));
         // Undone is as good.
         let (device, thread) = with_lifeline()?;
-        device.fail(&[Save])?;
-        assert!(device.set(StopCopy).is_err());
+        device.fail(&[Resume])?;
+        assert!(device.set(Resuming).is_err());
         device.go(Running)?;
         thread.cut();
         assert_eq!(device.state(), Running);
@@ -171,8 +246,8 @@ mod cases {
         device.go(State::Stop)?;
         thread.cut();
         device.machine().view(&device, |view| {
-            let running = view.state == Running;
-            running.then_some(()).ok_or(EINVAL)
+            let lost = view.state == State::Error;
+            lost.then_some(()).ok_or(EINVAL)
         })?;
         assert!(device.called(&[DmaOn, Reset, DmaReset]));
         Ok(())
