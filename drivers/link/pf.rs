@@ -215,7 +215,8 @@ impl PfQm {
     }
 
     /// Asks the virtual function table (VFT) for the queues of function `function`, 0 being the PF
-    /// and 1 its first VF: [`ETIMEDOUT`] where the table does not answer.
+    /// and 1 its first VF: [`ETIMEDOUT`] where the table does not answer, [`EIO`] where it has no
+    /// queues for the function.
     ///
     /// The sequence is that of `pf_qm_get_qp_num()` in hisi_acc_vfio_pci.c. The PF's driver uses
     /// the same registers when SR-IOV is switched on or off and when the PF is reset.
@@ -239,7 +240,11 @@ impl PfQm {
             ready()?;
             let low = qm.read(regs::QM_VFT_CFG_DATA_L)?;
             let high = qm.read(regs::QM_VFT_CFG_DATA_H)?;
-            let entry = VftEntry::from_sqc_vft((u64::from(high) << 32) | u64::from(low));
+            let raw = (u64::from(high) << 32) | u64::from(low);
+            if !VftEntry::is_set(raw) {
+                return Err(EIO);
+            }
+            let entry = VftEntry::from_sqc_vft(raw);
             Ok(Vft {
                 base: entry.base,
                 num: entry.num,

@@ -218,7 +218,7 @@ impl vfio::pci::Driver for AccVf {
 
     fn open(dev: &OpenDevice<'_, Self>) -> Result {
         let data = dev.data();
-        data.known.lock().ready = false;
+        data.known.lock().loaded(false);
         if let Ok(mig) = data.mig() {
             mig.decide();
         }
@@ -286,5 +286,16 @@ impl vfio::pci::Driver for AccVf {
         if let (Ok(mig), true) = (self.mig(), begun) {
             mig.pf.reset_end();
         }
+    }
+
+    /// Returns whether `QM_VF_STATE` shows a reset. A guest driver writes `QM_READY` there when it
+    /// has set the VF up, and a reset clears that. A VF that was not set up has nothing to lose. One
+    /// whose registers cannot be reached was not reset.
+    fn shows_reset(dev: &OpenDevice<'_, Self>) -> bool {
+        if !dev.data().migrates() {
+            return true;
+        }
+        let state = AccVf::qm(dev).and_then(|qm| qm.read(regs::QM_VF_STATE));
+        state.is_ok_and(|state| state != u32::MAX && !regs::VfState(state).is_ready())
     }
 }

@@ -27,7 +27,10 @@ use hisi_acc_hw::{
         Doorbell,
         Kind, //
     },
-    mailbox::Command,
+    mailbox::{
+        self,
+        Command, //
+    },
     regs,
     stream::{
         self,
@@ -42,7 +45,13 @@ use hisi_acc_link::{
 };
 use kernel::{
     prelude::*,
-    sync::Arc, //
+    sync::Arc,
+    time::{
+        delay::fsleep,
+        Delta,
+        Instant,
+        Monotonic, //
+    }, //
 };
 use vfio::{
     dev_warn_ratelimited,
@@ -111,26 +120,70 @@ fn kick(qm: &Qm<'_>, queues: u32) -> Result {
     Ok(())
 }
 
+/// Logs what is pending if `e` says that something is. Any other error: the register cannot be read,
+/// since the PF is being unbound.
+fn refuse(dev: &Vf<'_>, what: &str, e: Error) -> Error {
+    if e == EBUSY {
+        dev_warn_ratelimited!(dev, "cannot save: {} is pending\n", what);
+    }
+    e
+}
+
+/// Checks that no error of the QM is pending: [`EBUSY`] if one is.
+fn check_qm_error(dev: &Vf<'_>) -> Result {
+    let pf = &dev.data().get_ref().mig()?.pf;
+    wait_idle(|| pf.read(regs::QM_ABNORMAL_INT_STATUS))
+        .map_err(|e| refuse(dev, "an error of the QM", e))
+}
+
+/// Checks that no error of the engine is pending: [`EBUSY`] if one is.
+fn check_engine_error(dev: &Vf<'_>) -> Result {
+    let data = dev.data();
+    let pf = &data.get_ref().mig()?.pf;
+    let engine = Engine::of_device(data.device_id).ok_or(EINVAL)?;
+    let core = engine.descriptor().errors.status;
+    wait_idle(|| pf.read(core)).map_err(|e| refuse(dev, "an error of the engine", e))
+}
+
 /// Checks that no error and no message is pending: [`EBUSY`] if one is. It would be lost, or stand
 /// for a state that cannot be saved (`hisi_acc_check_int_state()`).
 fn check_pending(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
-    let data = dev.data();
-    let pf = &data.mig()?.pf;
-    let engine = Engine::of_device(data.device_id).ok_or(EINVAL)?;
-    let core = engine.descriptor().errors.status;
-    let refuse = |what| {
-        move |e| {
-            // Any other error: the register cannot be read, since the PF is being unbound.
-            if e == EBUSY {
-                dev_warn_ratelimited!(dev, "cannot stop: {} is pending\n", what);
-            }
-            e
+    check_qm_error(dev)?;
+    wait_idle(|| qm.read(regs::QM_IFC_INT_STATUS))
+        .map_err(|e| refuse(dev, "a message of the PF", e))?;
+    wait_idle(|| qm.read(regs::QM_IFC_INT_SET_V))
+        .map_err(|e| refuse(dev, "a message to the PF", e))?;
+    check_engine_error(dev)
+}
+
+/// How long a PAUSE that fails is given again, and how often: the C driver waits that long for one
+/// command (`QM_MB_MAX_WAIT_TIMEOUT`).
+const PAUSE_TIMEOUT: Delta = Delta::from_micros(mailbox::WAIT_TIMEOUT_US);
+const PAUSE_PERIOD: Delta = Delta::from_millis(10);
+
+/// Gives the command PAUSE until it succeeds. Userspace resets a VF that cannot be paused, under a
+/// guest that goes on.
+fn pause(qm: &Qm<'_>) -> Result {
+    let begin = Instant::<Monotonic>::now();
+    loop {
+        let paused = qm.mailbox().command(Command::PauseQm, 0);
+        if paused.is_ok() || begin.elapsed() >= PAUSE_TIMEOUT {
+            return paused;
         }
-    };
-    wait_idle(|| pf.read(regs::QM_ABNORMAL_INT_STATUS)).map_err(refuse("an error of the QM"))?;
-    wait_idle(|| qm.read(regs::QM_IFC_INT_STATUS)).map_err(refuse("a message of the PF"))?;
-    wait_idle(|| qm.read(regs::QM_IFC_INT_SET_V)).map_err(refuse("a message to the PF"))?;
-    wait_idle(|| pf.read(core)).map_err(refuse("an error of the engine"))
+        fsleep(PAUSE_PERIOD);
+    }
+}
+
+/// Checks that nothing is pending, and writes the caches of a paused VF back to memory. Returns
+/// whether the guest driver has set the VF up.
+fn settle(dev: &Vf<'_>) -> Result<bool> {
+    let qm = AccVf::qm(dev)?;
+    let ready = is_ready(dev, &qm)?;
+    check_pending(dev, &qm)?;
+    qm.write_back().inspect_err(|_| {
+        dev_warn_ratelimited!(dev, "cannot save: the caches are not written back\n");
+    })?;
+    Ok(ready)
 }
 
 /// Logs that no register can be reached.
@@ -170,25 +223,30 @@ impl Operations<AccVf> for Migration {
         let qm = AccVf::qm(dev)?;
         let ready = is_ready(dev, &qm)?;
         dev.data().known.lock().ready = ready;
-        let paused = qm.mailbox().command(Command::PauseQm, 0);
-        paused.or_else(|e| {
+        pause(&qm).or_else(|e| {
             dev_warn_ratelimited!(dev, "cannot stop: the QM does not pause ({:?})\n", e);
             // The QM may be paused nevertheless.
-            Self::unquiesce(dev)?;
+            if Self::unquiesce(dev).is_err() {
+                dev.lose();
+            }
             Err(e)
         })
     }
 
-    /// Checks that nothing is pending, and writes the caches back to memory.
+    /// Checks that nothing is pending, and writes the caches back to memory. A failure is one of
+    /// [`Self::save`]: a paused VF is stopped, whatever else there is, and can be started again.
     fn stop(dev: &Vf<'_>) -> Result {
-        let qm = AccVf::qm(dev)?;
-        let ready = is_ready(dev, &qm)?;
-        check_pending(dev, &qm)?;
-        qm.write_back().inspect_err(|_| {
-            dev_warn_ratelimited!(dev, "cannot stop: the caches are not written back\n");
-        })?;
-        // Not earlier: if the VF cannot be reached, its state is unknown.
-        dev.data().known.lock().ready = ready;
+        let settled = settle(dev);
+        let data = dev.data();
+        let mut known = data.known.lock();
+        match settled {
+            Ok(ready) => {
+                known.ready = ready;
+                known.unsaved = None;
+            }
+            // What was known of the guest driver when the VF was paused is still so.
+            Err(e) => known.unsaved = Some(e),
+        }
         Ok(())
     }
 
@@ -211,13 +269,25 @@ impl Operations<AccVf> for Migration {
         kick(&qm, queues)
     }
 
+    /// Asks for what would prevent a save: registers that cannot be reached, pending errors, a VFT
+    /// that is not set. An error here harms nobody, later the guest may lose its VF.
     fn pre_copy(dev: &Vf<'_>, stream: &mut migration::Stream) -> Result {
+        reach(dev, &AccVf::qm(dev)?)?;
+        check_qm_error(dev)?;
+        check_engine_error(dev)?;
         stream.append(&dev.data().match_data()?.to_bytes())
     }
 
     fn save(dev: &Vf<'_>, stream: &mut migration::Stream) -> Result {
         let data = dev.data();
-        let ready = data.known.lock().ready;
+        let (ready, unsaved) = {
+            let known = data.known.lock();
+            (known.ready, known.unsaved)
+        };
+        if let Some(e) = unsaved {
+            // `stop` has logged the reason.
+            return Err(e);
+        }
         if stream.is_empty() {
             let mut head = data.match_data()?;
             if !ready {
@@ -230,7 +300,9 @@ impl Operations<AccVf> for Migration {
         }
         let qm = AccVf::qm(dev)?;
         reach(dev, &qm)?;
-        let state = read_state(data.mig()?, &qm)?;
+        let state = read_state(data.mig()?, &qm).inspect_err(|e| {
+            dev_warn_ratelimited!(dev, "cannot save: the state cannot be read ({:?})\n", e);
+        })?;
         if !state.has_queues() {
             // A target would take such a stream for that of a VF without a guest driver.
             dev_warn_ratelimited!(dev, "cannot save: the VF is set up, and has no queues\n");
@@ -261,7 +333,7 @@ impl Operations<AccVf> for Migration {
         let data = dev.data();
         if bytes.len() == stream::MATCH_SIZE {
             // `MatchCheck` has taken them. No guest driver had set the VF up.
-            data.known.lock().ready = false;
+            data.known.lock().loaded(false);
             return Ok(());
         }
         let own = data.match_data()?;
@@ -270,7 +342,7 @@ impl Operations<AccVf> for Migration {
             EINVAL
         })?;
         let Some(state) = stream.state else {
-            data.known.lock().ready = false;
+            data.known.lock().loaded(false);
             return Ok(());
         };
         let qm = AccVf::qm(dev)?;
@@ -286,7 +358,7 @@ impl Operations<AccVf> for Migration {
             })?;
             return Err(e);
         }
-        data.known.lock().ready = true;
+        data.known.lock().loaded(true);
         Ok(())
     }
 
@@ -305,6 +377,6 @@ impl Operations<AccVf> for Migration {
     }
 
     fn reset(data: Pin<&AccVf>) {
-        data.known.lock().ready = false;
+        data.known.lock().loaded(false);
     }
 }

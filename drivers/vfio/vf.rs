@@ -44,8 +44,18 @@ pub(crate) struct Known {
     /// The guest driver had set the VF up when it was stopped, or the stream says so. Then the VF
     /// must be restarted explicitly.
     pub(crate) ready: bool,
+    /// Why the state of the stopped VF cannot be saved.
+    pub(crate) unsaved: Option<Error>,
     /// A reset of the VF holds the PF's interlock.
     pub(crate) resetting: bool,
+}
+
+impl Known {
+    /// The VF got another state: whether a guest driver has set it up.
+    pub(crate) fn loaded(&mut self, ready: bool) {
+        self.ready = ready;
+        self.unsaved = None;
+    }
 }
 
 /// A VF.

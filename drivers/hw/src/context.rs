@@ -220,6 +220,11 @@ pub struct VftEntry {
 }
 
 impl VftEntry {
+    /// Returns whether the two words name queues. An entry that is not set looks like one queue.
+    pub const fn is_set(raw: u64) -> bool {
+        raw & (1 << 44) != 0
+    }
+
     /// From the two words: `QM_SQC_VFT_BASE_SHIFT_V2` and `_MASK_V2`, `QM_SQC_VFT_NUM_SHIFT_V2` and
     /// `_MASK_V2`; the number is stored less one.
     pub const fn from_sqc_vft(raw: u64) -> Self {
@@ -239,6 +244,8 @@ mod tests {
     fn vft_as_qm_vft_data_cfg_builds_it() {
         // qm_vft_data_cfg(): base << 28 | valid 1 << 44 | (number - 1) << 45
         let raw = (7u64 << 8) | (5 << 12) | (1 << 16) | (0x80 << 28) | (1 << 44) | ((64 - 1) << 45);
+        assert!(VftEntry::is_set(raw) && !VftEntry::is_set(0));
+        assert!(!VftEntry::is_set(raw ^ (1 << 44)));
         assert_eq!(
             VftEntry::from_sqc_vft(raw),
             VftEntry {

@@ -215,8 +215,8 @@ impl Machine {
         }
     }
 
-    /// Handles a reset that the driver has asked for and that was not made: `ERROR`.
-    pub(crate) fn reset_failed(&self, dev: &impl Registered) {
+    /// Handles a device of which the driver says that it is in no known state: `ERROR`.
+    pub(crate) fn lose(&self, dev: &impl Registered) {
         self.reset.lock().pending = Some(false);
         if let Some(inner) = self.inner.try_lock() {
             self.unlock(dev, inner);

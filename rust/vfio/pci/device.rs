@@ -341,6 +341,14 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         unsafe { self.bars().get(index) }
     }
 
+    /// Says that the device is in no known state: the migration state becomes `ERROR` once the
+    /// callback has returned.
+    ///
+    /// To be called by the callbacks of [`Operations`](crate::migration::Operations).
+    pub fn lose(&self) {
+        self.machine().lose(self.dev);
+    }
+
     /// Resets the device, as `VFIO_DEVICE_RESET` does: [`ENODEV`] if it has no reset, [`EAGAIN`] if
     /// another reset is under way. Calls [`Driver::reset_done`]. If it fails, the migration state
     /// becomes `ERROR` once the callback has returned.
@@ -351,7 +359,7 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         // no lock that is held here.
         let ret = unsafe { bindings::vfio_pci_core_ioctl(self.as_vfio(), DEVICE_RESET, 0) };
         // CAST: An error number, or 0.
-        to_result(ret as c_int).inspect_err(|_| self.machine().reset_failed(self.dev))
+        to_result(ret as c_int).inspect_err(|_| self.lose())
     }
 }
 

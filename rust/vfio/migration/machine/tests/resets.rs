@@ -156,7 +156,7 @@ mod cases {
     fn a_reset_in_a_load_fails() -> Result {
         let device = Device::new(ALL)?;
         let file = device.go(Resuming)?.ok_or(EBADF)?;
-        device.machine().reset_failed(&device);
+        device.machine().lose(&device);
         assert!(device.called(&[DmaOn]));
         assert_eq!(device.state(), State::Error);
         assert_eq!(file.write(b"a"), Err(ENODEV));
