@@ -94,6 +94,7 @@ impl Drop for Mapping {
 
 /// States of the migration protocol (`enum vfio_device_mig_state`).
 pub mod state {
+    pub const ERROR: u32 = 0;
     pub const STOP: u32 = 1;
     pub const RUNNING: u32 = 2;
     pub const STOP_COPY: u32 = 3;

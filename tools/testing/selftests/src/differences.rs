@@ -60,7 +60,7 @@ pub const ALL: &[Difference] = &[
         what: "A stream that `write()` has refused",
         c: "loads it. The queue number of the stream is the number of doorbells that are rung, up \
             to 2^32",
-        here: "EINVAL at `RESUMING -> STOP`; no register is written",
+        here: "EINVAL at `RESUMING -> STOP`, too; no register is written",
         shown: &[
             (
                 "migration.refused_stream",
@@ -113,7 +113,8 @@ pub const ALL: &[Difference] = &[
         id: "D7",
         what: "A stop that fails after PAUSE",
         c: "leaves the VF paused and reports RUNNING",
-        here: "starts the VF again",
+        here: "the stop succeeds, the file fails (EIO), and `STOP_COPY -> RUNNING` starts the VF \
+            again",
         shown: &[
             ("fault.ras_stops", Fails("# jobs do not come back")),
             ("fault.engine_stops", Fails("zip: # jobs do not come back")),
@@ -131,8 +132,8 @@ pub const ALL: &[Difference] = &[
         id: "D9",
         what: "Contents of a stream",
         c: "checks nothing; a load that fails leaves a mixture of two states",
-        here: "checks the whole stream before it writes a register; a load that fails leaves a VF \
-            that is reset",
+        here: "checks the whole stream before it writes a register, in `write()`; a load that fails \
+            leaves a VF that is reset",
         shown: &[
             (
                 "migration.bad_stream",
@@ -239,19 +240,17 @@ pub const ALL: &[Difference] = &[
     },
     Difference {
         id: "D21",
-        what: "`VFIO_MIG_GET_PRECOPY_INFO` after the transfer",
-        c: "EINVAL",
-        here: "ENODEV",
-        shown: &[
-            ("stream.precopy_info", Value),
-            ("migration.precopy_cancel", Value),
-        ],
+        what: "Where a stream is refused that cannot be loaded",
+        c: "at `RESUMING -> STOP`, when the source has been told that all is well",
+        here: "`write()` of the last byte judges the stream and loads it: the source goes on",
+        shown: &[("fault.load_fails", Ours)],
     },
     Difference {
         id: "D22",
         what: "A reset of the PF, which destroys the state of its VFs",
         c: "does not notice it: saves state that no longer exists, and reports STOP",
-        here: "acts as after a reset of the VF: the state is RUNNING, the file returns ENODEV",
+        here: "the state is ERROR until the VF is reset, the file returns ENODEV; in PRE_COPY only \
+            the transfer fails",
         shown: &[
             ("reset.pf", Fails("in STOP: the state afterwards is STOP")),
             (
@@ -312,17 +311,16 @@ pub const TOO_LONG: Number = Number {
     c: libc::ENOMEM,
 };
 
+/// D21: of a `write()` of the last byte of a stream that no hardware gives
+pub const BAD_STATE: Number = Number {
+    ours: libc::EINVAL,
+    c: 0,
+};
+
 /// D20: of a read where all has been read, in PRE_COPY
 pub const PRECOPY_END: Number = Number {
     ours: libc::ENOMSG,
     c: 0,
-};
-
-/// D21: of the question for what there is in PRE_COPY, when that is over: the C driver looks at its
-/// state before it looks at the file
-pub const PRECOPY_INFO_OVER: Number = Number {
-    ours: libc::ENODEV,
-    c: libc::EINVAL,
 };
 
 /// D23: of a file of debugfs that shows a VF which its driver has not set up

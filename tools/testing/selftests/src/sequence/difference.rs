@@ -16,9 +16,7 @@ pub enum Arc {
     Stop,
     /// `RUNNING -> RESUMING`, of a target that no driver has set up
     Resuming,
-    /// `write()` of the stream in RESUMING
-    Write,
-    /// `RESUMING -> STOP`
+    /// `write()` of the stream in RESUMING, then `RESUMING -> STOP`
     Load,
     /// `STOP -> RUNNING`, of the target
     Run,
@@ -31,8 +29,7 @@ impl Arc {
             Self::StopCopy => "-> STOP_COPY",
             Self::Stop => "STOP_COPY -> STOP",
             Self::Resuming => "RUNNING -> RESUMING",
-            Self::Write => "write() in RESUMING",
-            Self::Load => "RESUMING -> STOP",
+            Self::Load => "write(), RESUMING -> STOP",
             Self::Run => "STOP -> RUNNING",
         }
     }
@@ -115,7 +112,9 @@ pub enum When {
     Always,
     /// A driver has set the source up
     Driver,
-    /// The same on V5 only
+    /// No driver has set the source up
+    NoDriver,
+    /// A driver has set the source up, and it is a V5
     DriverV5,
     /// The mailbox holds an answer to the guest
     Answer,
@@ -128,6 +127,7 @@ impl When {
         match self {
             Self::Always => true,
             Self::Driver => set_up.has_driver(),
+            Self::NoDriver => !set_up.has_driver(),
             Self::DriverV5 => set_up.has_driver() && set_up.has_window,
             Self::Answer => set_up.work == Work::Answer,
             Self::LeavesRunningV5 => set_up.has_window && (arc != Arc::StopCopy || !set_up.precopy),
@@ -138,6 +138,7 @@ impl When {
         match self {
             Self::Always => "always",
             Self::Driver => "if the source has a driver",
+            Self::NoDriver => "if the source has no driver",
             Self::DriverV5 => "V5, if the source has a driver",
             Self::Answer => "if the mailbox holds an answer to the guest",
             Self::LeavesRunningV5 => "V5, from RUNNING",

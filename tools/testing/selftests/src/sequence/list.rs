@@ -20,6 +20,26 @@ const MATCH_DATA: &[&str] = &[
     "pf read QM_QUE_ISO_CFG_V",
 ];
 
+/// The same but for the last one, for a target that has got all of a stream.
+const VFT: &[&str] = &[
+    "pf read QM_VFT_CFG_RDY",
+    "pf write QM_VFT_CFG_OP_WR 0x1",
+    "pf write QM_VFT_CFG_TYPE 0x0",
+    "pf write QM_VFT_CFG 0x2",
+    "pf write QM_VFT_CFG_RDY 0x0",
+    "pf write QM_VFT_CFG_OP_ENABLE 0x1",
+    "pf read QM_VFT_CFG_RDY",
+    "pf read QM_VFT_CFG_DATA_L",
+    "pf read QM_VFT_CFG_DATA_H",
+];
+
+/// The command with which C asks the target for its queues.
+const VFT_OF_VF: &[&str] = &[
+    "vf read mailbox",
+    "vf write mailbox SQC_VFT_V2 asks 0x0 0",
+    "vf read mailbox",
+];
+
 /// The command with which the guest asked for its queues, once more.
 const ANSWER_AGAIN: &[&str] = &[
     "vf read mailbox",
@@ -127,12 +147,13 @@ pub const ALL: &[Difference] = &[
         ours: MATCH_DATA,
         before: &[""],
         why: "This driver reads the match data of the target when it makes the file, so that write() \
-              needs no register. C reads them when the match data of the source have come (S10).",
+              compares them without a register. C reads them when the match data of the source have \
+              come (S10, S11).",
     },
     Difference {
         id: "S10",
-        arcs: &[Arc::Write],
-        when: When::Always,
+        arcs: &[Arc::Load],
+        when: When::NoDriver,
         c: &[
             "vf read mailbox",
             "vf write mailbox SQC_VFT_V2 asks 0x0 0",
@@ -146,33 +167,38 @@ pub const ALL: &[Difference] = &[
     Difference {
         id: "S11",
         arcs: &[Arc::Load],
-        when: When::Always,
-        c: &[],
-        ours: MATCH_DATA,
-        before: &["vf write QM_VF_STATE 0x0", ""],
-        why: "This driver judges the whole stream again before it writes a register.",
+        when: When::Driver,
+        c: VFT_OF_VF,
+        ours: VFT,
+        before: &["pf read QM_QUE_ISO_CFG_V"],
+        why: "C compares the match data in write(), and loads in RESUMING -> STOP. This driver judges \
+              the whole stream once more when its last byte is written, and loads it then: an error \
+              of write() still ends the migration, an error of RESUMING -> STOP comes too late. C \
+              asks the VF for the number of its queues, this driver asks the PF.",
     },
     Difference {
         id: "S12",
-        arcs: &[Arc::Load],
-        when: When::Driver,
-        c: &["vf read mailbox"],
-        ours: &["vf read mailbox"],
-        before: &["vf write QM_VF_AEQ_INT_MASK *"],
-        why: "Both read the mailbox, but the last command in it differs: that of C was S10.",
+        arcs: &[Arc::Resuming],
+        when: When::Always,
+        c: &[],
+        ours: &[
+            "vf read mailbox of 4 bytes",
+            "vf read mailbox",
+            "vf write mailbox SQC_VFT_V2 asks 0x0 0",
+            "vf read mailbox",
+        ],
+        before: &[""],
+        why: "This driver tries the registers and the mailbox of the target before the source stops. \
+              C gives the same command in write().",
     },
     Difference {
         id: "S13",
         arcs: &[Arc::Load],
         when: When::Driver,
-        c: &[
-            "pf read QM_ABNORMAL_INT_STATUS",
-            "pf read {engine}",
-            "vf read mailbox",
-        ],
-        ours: &["vf read mailbox"],
-        before: &["vf write mailbox SQC_BT *"],
-        why: "As S1, for the command SQC_BT; and as S12.",
+        c: DEVICE_ERROR,
+        ours: &[],
+        before: &["vf read mailbox"],
+        why: "As S1, for the command SQC_BT.",
     },
     Difference {
         id: "S14",
@@ -253,17 +279,31 @@ pub const ALL: &[Difference] = &[
         before: &["vf read AEQC word 0", "vf write AEQC word 0 *"],
         why: "As S16, at the context itself.",
     },
+    Difference {
+        id: "S21",
+        arcs: &[Arc::PreCopy],
+        when: When::Always,
+        c: &[],
+        ours: &[
+            "vf read mailbox of 4 bytes",
+            "pf read QM_ABNORMAL_INT_STATUS",
+            "pf read {engine}",
+        ],
+        before: &["pf read QM_VFT_CFG_RDY"],
+        why: "This driver refuses to begin if the VF sleeps or an error is pending. A refusal harms \
+              nobody here. Later the guest may lose its VF.",
+    },
 ];
 
 /// The way to the VF's registers on V5, see [`super::line::Way`].
-pub const WAY: &str = "S21";
+pub const WAY: &str = "S22";
 const WAY_WHY: &str =
     "On V5 C reaches all registers of the VF through the window in BAR2 of the PF. This driver uses \
      the window only for the contexts of EQ and AEQ, which the VF itself does not show.";
 
 /// The accesses for an idle VF of the ZIP on V3, through PRE_COPY: to save it, and to make the
-/// target run from RESUMING on (without S9). First those of C, then those of this driver.
-pub const SAVE: [Count; 2] = [Count { pf: 14, vf: 36 }, Count { pf: 12, vf: 39 }];
+/// target run from RESUMING on (without S9 and S12). First those of C, then those of this driver.
+pub const SAVE: [Count; 2] = [Count { pf: 14, vf: 36 }, Count { pf: 14, vf: 40 }];
 pub const RESUME: [Count; 2] = [Count { pf: 5, vf: 36 }, Count { pf: 19, vf: 33 }];
 
 /// How wide the documentation is.

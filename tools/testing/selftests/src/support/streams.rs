@@ -3,7 +3,7 @@
 //! Migration files and what is in them.
 
 use acc_vfio_user::{
-    ensure,
+    ensure, errno,
     migrate::read_all,
     vfio::{state, Device},
     Result,
@@ -48,6 +48,13 @@ pub fn written(target: &Device, stream: &[u8]) -> Result<File> {
     let mut file = target.set_state(state::RESUMING)?.ok_or("no file")?;
     file.write_all(stream)?;
     Ok(file)
+}
+
+/// A target in RESUMING that has got all of a stream, and the errno of that.
+pub fn offered(target: &Device, stream: &[u8]) -> Result<(File, i32)> {
+    let mut file = target.set_state(state::RESUMING)?.ok_or("no file")?;
+    let error = errno(file.write_all(stream));
+    Ok((file, error))
 }
 
 pub fn is_in(device: &Device, what: &str, wanted: u32) -> Result<()> {

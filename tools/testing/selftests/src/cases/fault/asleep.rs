@@ -9,7 +9,7 @@ use acc_vfio_user::{
     vfio::{power::Sleep, state},
     Driver, Result,
 };
-use std::io::Write;
+use std::io::{Read, Write};
 
 /// From one state to another while the VF sleeps: the errno, and where it is then.
 type Change = (u32, u32, i32, u32);
@@ -30,18 +30,20 @@ const ASLEEP: &[Change] = {
         (PRE_COPY, STOP, EIO, RUNNING),
         (RUNNING_P2P, RUNNING, EIO, RUNNING_P2P),
         (RUNNING_P2P, PRE_COPY, EIO, RUNNING_P2P),
-        (RUNNING_P2P, STOP, EIO, RUNNING_P2P),
-        (RUNNING_P2P, STOP_COPY, EIO, RUNNING_P2P),
         (PRE_COPY_P2P, PRE_COPY, EIO, PRE_COPY_P2P),
         (PRE_COPY_P2P, RUNNING, EIO, RUNNING_P2P),
-        (PRE_COPY_P2P, STOP_COPY, EIO, PRE_COPY_P2P),
-        (STOP, STOP_COPY, EIO, STOP),
         (STOP, RUNNING, EIO, RUNNING_P2P),
         (STOP_COPY, RUNNING, EIO, RUNNING_P2P),
+        (RUNNING, PRE_COPY, EIO, RUNNING),
+        (RUNNING_P2P, PRE_COPY_P2P, EIO, RUNNING_P2P),
+        (STOP, RESUMING, EIO, STOP),
+        // The VF is paused already: the file fails.
+        (RUNNING_P2P, STOP, 0, STOP),
+        (RUNNING_P2P, STOP_COPY, 0, STOP_COPY),
+        (PRE_COPY_P2P, STOP_COPY, 0, STOP_COPY),
+        (STOP, STOP_COPY, 0, STOP_COPY),
         // What needs no register of the VF
-        (RUNNING, PRE_COPY, 0, PRE_COPY),
         (PRE_COPY, RUNNING, 0, RUNNING),
-        (RUNNING_P2P, PRE_COPY_P2P, 0, PRE_COPY_P2P),
         (PRE_COPY_P2P, RUNNING_P2P, 0, RUNNING_P2P),
         (STOP, RUNNING_P2P, 0, RUNNING_P2P),
         (STOP_COPY, STOP, 0, STOP),
@@ -50,7 +52,7 @@ const ASLEEP: &[Change] = {
 
 case!(asleep);
 /// State changes of a VF that sleeps: what needs its registers fails with EIO, changes nothing, and
-/// goes well when the VF is awake.
+/// goes well when the VF is awake. A VF that is paused stops, and its file fails.
 fn asleep() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     for (from, to, wanted, then) in ASLEEP.iter().copied() {
@@ -59,9 +61,20 @@ fn asleep() -> Result<()> {
         if ![state::RUNNING, state::PRE_COPY].contains(&from) {
             pair.submit(JOBS)?;
         }
-        pair.source.set_state(from)?;
+        // The saving file is PRE_COPY's.
+        let first = match from {
+            state::PRE_COPY_P2P => pair.source.set_state(state::PRE_COPY)?,
+            _ => None,
+        };
+        let begun = pair.source.set_state(from)?.or(first);
         pair.source.sleep(Sleep::Config, true)?;
-        let error = errno(pair.source.set_state(to));
+        let changed = pair.source.set_state(to);
+        if let (state::STOP_COPY, Ok(file)) = (to, &changed) {
+            let mut file = file.as_ref().or(begun.as_ref()).ok_or("no file")?;
+            let error = errno(file.read(&mut [0; 8]));
+            ensure!(error == libc::EIO, "{what}: read() has errno {error}");
+        }
+        let error = errno(changed);
         let now = pair.source.state()?;
         pair.source.sleep(Sleep::Config, false)?;
         ensure!(
@@ -79,20 +92,18 @@ fn asleep() -> Result<()> {
     pair.bench.twin.mark()?;
     pair.qm.move_to(&pair.target)?;
     let mut file = pair.target.set_state(state::RESUMING)?.ok_or("no file")?;
-    file.write_all(&stream)?;
     pair.target.sleep(Sleep::Config, true)?;
-    for to in [state::STOP, state::RUNNING] {
-        let error = errno(pair.target.set_state(to));
-        let now = pair.target.state()?;
-        ensure!(
-            (error, now) == (libc::EIO, state::RESUMING),
-            "a load asleep: errno {error}, and it is in {}",
-            state::name(now)
-        );
-    }
+    let error = errno(file.write_all(&stream));
+    let now = pair.target.state()?;
+    ensure!(
+        (error, now) == (libc::EIO, state::RESUMING),
+        "a load asleep: errno {error}, and it is in {}",
+        state::name(now)
+    );
     let resets = pair.bench.twin.counts()?.get("vf2", "flr");
     ensure!(resets == 0, "{resets} resets of a target that sleeps");
     pair.target.sleep(Sleep::Config, false)?;
+    file.write_all(&stream)?;
     pair.target.set_state(state::RUNNING)?;
     pair.round()?;
     // Low power is no hindrance: a state change wakes it.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `fault.*`: the device model's faults do what they are said to, and a VF survives them. A stop
-//! that fails leaves the VF running: its jobs go on when the fault is gone.
+//! `fault.*`: the device model's faults do what they are said to, and a VF survives them. A VF that
+//! cannot be saved is stopped, its file fails, and its jobs go on when it runs again.
 
 use crate::{
     support::{
         pair::{Pair, JOBS, SLOW_NS},
-        stops::no_stop,
+        stops::{no_stop, Fails},
     },
     twin::Twin,
 };
@@ -22,14 +22,14 @@ use hisi_acc_hw::{
     regs,
     zip::{Format, Sqe, STATUS_BUFFER},
 };
-use std::io::Write;
+use std::io::{Read, Write};
 
 /// A VF of ours with work in flight, and one that is to take it over.
 fn pair() -> Result<Pair> {
     Pair::new(Driver::Rust, Driver::Rust)
 }
 
-/// D7, D8: one way to stop, by PRE_COPY or not, and back.
+/// D7, D8: one way to stop, by PRE_COPY or not, and back. With C the stop has the errno `error`.
 fn stops_in_vain(driver: Driver, precopy: bool, fault: &str, error: i32) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     pair.work_in_flight()?;
@@ -38,17 +38,33 @@ fn stops_in_vain(driver: Driver, precopy: bool, fault: &str, error: i32) -> Resu
     } else {
         state::RUNNING
     };
-    pair.source.set_state(from)?;
+    let begun = pair.source.set_state(from)?;
     let twin = &pair.bench.twin;
     twin.fault("pf", "lose-msi 1000")?;
     twin.fault("vf1", fault)?;
-    let stopped = errno(pair.source.set_state(state::STOP_COPY));
+    let stopped = pair.source.set_state(state::STOP_COPY);
     let now = pair.source.state()?;
+    let wanted = match driver {
+        Driver::Rust => (0, state::STOP_COPY),
+        Driver::C => (error, from),
+    };
+    let read = match (driver, &stopped) {
+        (Driver::Rust, Ok(file)) => {
+            let mut file = file.as_ref().or(begun.as_ref()).ok_or("no file")?;
+            errno(file.read(&mut [0; 8]))
+        }
+        _ => libc::EIO,
+    };
+    let stopped = errno(stopped);
     twin.fault("vf1", "clear")?;
     twin.fault("pf", "ras 0")?;
     twin.fault("pf", "clear")?;
-    ensure!(stopped == error, "errno {stopped}, not {error}");
-    ensure!(now == from, "the state is {}", state::name(now));
+    ensure!(
+        (stopped, now) == wanted,
+        "errno {stopped}, and the state is {}",
+        state::name(now)
+    );
+    ensure!(read == libc::EIO, "read() has errno {read}");
     pair.source.set_state(state::RUNNING)?;
     pair.finish()?;
     pair.migrate(true)?;
@@ -80,13 +96,14 @@ fn write_back_stops(driver: Driver) -> Result<()> {
 }
 
 case!(pause_refused);
+/// Gives PAUSE again and again, for a second. Userspace then resets the VF.
 fn pause_refused() -> Result<()> {
     no_stop(
         &mut pair()?,
         "vf1",
         "mailbox-error PAUSE_QM",
         "mailbox-error off",
-        libc::EIO,
+        [Fails::Arc(libc::EIO); 2],
     )
 }
 
@@ -97,7 +114,7 @@ fn save_refused() -> Result<()> {
         "vf1",
         "mailbox-error SQC_BT",
         "mailbox-error off",
-        libc::EIO,
+        [Fails::File(libc::EIO); 2],
     )
 }
 
@@ -108,7 +125,7 @@ fn write_back_stuck() -> Result<()> {
         "vf1",
         "write-back-stuck on",
         "write-back-stuck off",
-        libc::ETIMEDOUT,
+        [Fails::File(libc::EIO); 2],
     )
 }
 
@@ -119,7 +136,7 @@ fn message_pending() -> Result<()> {
         "vf1",
         "message-pending on",
         "message-pending off",
-        libc::EBUSY,
+        [Fails::File(libc::EIO); 2],
     )
 }
 
@@ -168,8 +185,8 @@ fn mailbox_late() -> Result<()> {
     }
     pair.work_in_flight()?;
     pair.migrate(true)?;
-    // PAUSE_QM, SQC_BT, CQC_BT of the source; the last two of the target, which was paused before.
-    for (vf, wanted) in [("vf1", 3), ("vf2", 3)] {
+    // PAUSE_QM, SQC_BT, CQC_BT of the source; the same of the target, and SQC_VFT_V2 as a trial.
+    for (vf, wanted) in [("vf1", 3), ("vf2", 4)] {
         let (reads, commands) = mailbox(&pair.bench.twin, vf)?;
         ensure!(commands == wanted, "{vf}: {commands} commands");
         ensure!(

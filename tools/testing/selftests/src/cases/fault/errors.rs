@@ -6,10 +6,10 @@
 
 use crate::support::{
     pair::Pair,
-    stops::{no_stop, stops},
+    stops::{no_stop, stop, Fails},
 };
 use acc_vfio_user::{
-    ensure, errno,
+    ensure,
     host::{self, Accelerator},
     migrate,
     vfio::state,
@@ -91,11 +91,12 @@ fn was_asked(pair: &Pair, of: Of, accelerator: Accelerator, times: u64) -> Resul
     Ok(())
 }
 
-/// Refuses the stop if there is an error before it.
+/// Refuses PRE_COPY if there is an error before it. Without PRE_COPY the file fails.
 fn before_pause(of: Of) -> Result<()> {
     each(|accelerator| {
         let mut pair = pair(accelerator)?;
-        no_stop(&mut pair, "pf", of.now(), of.gone(), libc::EBUSY)?;
+        let fails = [Fails::File(libc::EIO), Fails::Early(libc::EBUSY)];
+        no_stop(&mut pair, "pf", of.now(), of.gone(), fails)?;
         was_asked(&pair, of, accelerator, 2 * POLLS)
     })
 }
@@ -110,7 +111,7 @@ fn engine_before_pause() -> Result<()> {
     before_pause(Of::Engine)
 }
 
-/// Refuses the stop if an error comes while the VF is being paused.
+/// Fails the file if an error comes while the VF is being paused.
 fn at_pause(of: Of) -> Result<()> {
     each(|accelerator| {
         let mut pair = pair(accelerator)?;
@@ -119,13 +120,13 @@ fn at_pause(of: Of) -> Result<()> {
         // The driver of the VF is under test: that of the PF must not handle the error first.
         twin.fault("pf", "lose-msi 1000")?;
         twin.fault("vf1", of.at_pause())?;
-        let errors = stops(&pair)?;
+        let fails = stop(&pair, true)?;
         let twin = &pair.bench.twin;
         twin.fault("vf1", "clear")?;
         twin.fault("pf", of.gone())?;
         twin.fault("pf", "clear")?;
-        ensure!(errors == [libc::EBUSY; 2], "errors {errors:?}");
-        was_asked(&pair, of, accelerator, 2 * POLLS)?;
+        ensure!(fails == Fails::File(libc::EIO), "{fails:?}");
+        was_asked(&pair, of, accelerator, POLLS)?;
         pair.finish()?;
         pair.migrate(true)?;
         pair.round()
@@ -174,7 +175,7 @@ fn engine_after_pause() -> Result<()> {
 }
 
 case!(engine_stops, with: [Rust, C]);
-/// D7: each engine's own register refuses the stop. Then the VFs go on. All stops come first, so
+/// D7: each engine's own register fails the file. Then the VFs go on. All stops come first, so
 /// that the C driver confirms the registers of all engines.
 fn engine_stops(driver: Driver) -> Result<()> {
     let mut pairs = Vec::new();
@@ -185,17 +186,16 @@ fn engine_stops(driver: Driver) -> Result<()> {
             let twin = &pair.bench.twin;
             twin.fault("pf", "lose-msi 1000")?;
             twin.fault("vf1", Of::Engine.at_pause())?;
-            let error = errno(pair.source.set_state(state::STOP_COPY));
-            let now = pair.source.state()?;
+            let fails = stop(&pair, false);
             twin.fault("vf1", "clear")?;
             twin.fault("pf", Of::Engine.gone())?;
             twin.fault("pf", "clear")?;
-            ensure!(error == libc::EBUSY, "errno {error}");
-            ensure!(
-                now == state::RUNNING,
-                "the state is {}, and the stop failed",
-                state::name(now)
-            );
+            let wanted = match driver {
+                Driver::Rust => Fails::File(libc::EIO),
+                Driver::C => Fails::Arc(libc::EBUSY),
+            };
+            let fails = fails?;
+            ensure!(fails == wanted, "{fails:?}");
             was_asked(&pair, Of::Engine, accelerator, POLLS)?;
             Ok(pair)
         };

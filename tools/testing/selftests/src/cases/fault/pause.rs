@@ -60,8 +60,8 @@ fn pause_late() -> Result<()> {
 }
 
 case!(pause_stays);
-/// The VF cannot be reached when it is to go on: the error says so, and it stays paused in RUNNING.
-/// The next stop and start have it go on, and nothing is lost.
+/// The VF cannot be reached when it is to go on: the error says so, and it is in ERROR, because it
+/// stays paused. A reset leads out.
 fn pause_stays() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     at_a_long_request(&mut pair)?;
@@ -81,7 +81,7 @@ fn pause_stays() -> Result<()> {
     })?;
     ensure!(error == libc::EIO, "errno {error}");
     let now = pair.source.state()?;
-    ensure!(now == state::RUNNING, "the state is {}", state::name(now));
+    ensure!(now == state::ERROR, "the state is {}", state::name(now));
     ensure!(shown(&pair, "paused true"), "the VF is not paused");
     let log = host::log_after(mark)?;
     for line in ["the QM does not pause", "no register can be reached"] {
@@ -89,9 +89,10 @@ fn pause_stays() -> Result<()> {
         ensure!(n == 1, "{n} times '{line}' in the log");
     }
     host::wait_for("the end of the request", || shown(&pair, "current None"))?;
-    pair.source.set_state(state::RUNNING_P2P)?;
-    pair.source.set_state(state::RUNNING)?;
-    pair.finish()?;
+    let error = errno(pair.source.set_state(state::RUNNING));
+    ensure!(error == libc::EINVAL, "out of ERROR: errno {error}");
+    pair.source.reset()?;
+    pair.set_up()?;
     pair.migrate(true)?;
     pair.round()
 }

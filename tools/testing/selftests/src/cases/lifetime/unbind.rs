@@ -132,7 +132,7 @@ impl User {
         if let (Some(file), Driver::Rust) = (file, driver) {
             let error = errno(precopy_info(&file));
             ensure!(
-                [libc::ENODEV, libc::ENOTTY].contains(&error),
+                [libc::EINVAL, libc::ENOTTY].contains(&error),
                 "precopy info: errno {error}"
             );
         }
@@ -196,17 +196,19 @@ fn without_pf(driver: Driver, from: u32, to: u32) -> (i32, u32) {
         (_, STOP_COPY, PRE_COPY | PRE_COPY_P2P) => (libc::EINVAL, from),
         (Driver::C, RESUMING, _) => (libc::EINVAL, from),
         (Driver::C, _, _) => (0, to),
-        (Driver::Rust, STOP, RUNNING_P2P)
+        // The file fails, and not the arc.
+        (Driver::Rust, STOP, RUNNING_P2P | STOP_COPY)
         | (Driver::Rust, STOP_COPY, STOP | RUNNING_P2P)
-        | (Driver::Rust, PRE_COPY, RUNNING | RUNNING_P2P | PRE_COPY_P2P)
-        | (Driver::Rust, PRE_COPY_P2P, RUNNING_P2P) => (0, to),
+        | (Driver::Rust, RUNNING_P2P, STOP | STOP_COPY)
+        | (Driver::Rust, PRE_COPY, RUNNING | RUNNING_P2P | PRE_COPY_P2P | STOP | STOP_COPY)
+        | (Driver::Rust, PRE_COPY_P2P, RUNNING_P2P | STOP | STOP_COPY) => (0, to),
         // As far as it comes: a way of several arcs ends where one fails.
         (Driver::Rust, STOP, RUNNING | PRE_COPY | PRE_COPY_P2P) => (libc::ENODEV, RUNNING_P2P),
         (Driver::Rust, STOP_COPY, RUNNING) => (libc::ENODEV, RUNNING_P2P),
         (Driver::Rust, STOP_COPY, RESUMING) => (libc::ENODEV, STOP),
-        (Driver::Rust, PRE_COPY, STOP | RESUMING) => (libc::ENODEV, RUNNING_P2P),
-        (Driver::Rust, PRE_COPY, STOP_COPY) => (libc::ENODEV, PRE_COPY_P2P),
-        (Driver::Rust, PRE_COPY_P2P, RUNNING | STOP | RESUMING) => (libc::ENODEV, RUNNING_P2P),
+        // What was stopped cannot be made to work again.
+        (Driver::Rust, PRE_COPY, RESUMING) => (libc::ENODEV, ERROR),
+        (Driver::Rust, PRE_COPY_P2P, RUNNING | RESUMING) => (libc::ENODEV, RUNNING_P2P),
         (Driver::Rust, _, _) => (libc::ENODEV, from),
     }
 }

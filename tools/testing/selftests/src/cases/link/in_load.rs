@@ -5,7 +5,7 @@
 use crate::support::{
     bench::Bench,
     pair::Pair,
-    streams::{is_in, written},
+    streams::is_in,
 };
 use acc_vfio_user::{
     ensure, errno, host,
@@ -13,7 +13,7 @@ use acc_vfio_user::{
     vfio::state,
     Driver, Result,
 };
-use std::{os::fd::AsRawFd, thread};
+use std::{io::Write, os::fd::AsRawFd, thread};
 use vmm_sys_util::eventfd::EventFd;
 
 case!(pf_unbind_in_load, known: &[SRIOV_UNLOCKED]);
@@ -26,7 +26,7 @@ fn pf_unbind_in_load() -> Result<()> {
     let source = bench.open(1)?;
     let pair = Pair::over(host::ZIP, bench, source, target)?;
     let stream = save(&pair.source, false, &mut Quiet)?;
-    let file = written(&pair.target, &stream)?;
+    let file = pair.target.set_state(state::RESUMING)?.ok_or("no file")?;
     let request = EventFd::new(libc::EFD_NONBLOCK)?;
     pair.target.set_request(request.as_raw_fd())?;
     let (target, twin) = (&pair.target, &pair.bench.twin);
@@ -34,7 +34,7 @@ fn pf_unbind_in_load() -> Result<()> {
     twin.fault("vf1", "mailbox-busy on")?;
     let pf = host::pf()?;
     let (error, unbinding) = thread::scope(|scope| -> Result<_> {
-        let loading = scope.spawn(|| errno(target.set_state(state::STOP)));
+        let loading = scope.spawn(|| errno((&file).write_all(&stream)));
         let begun = host::wait_for("the loading", || {
             twin.counts()
                 .is_ok_and(|counts| counts.get("vf1", "mailbox.SQC_BT") == 1)
@@ -49,11 +49,10 @@ fn pf_unbind_in_load() -> Result<()> {
         Ok((error, unbinding))
     })?;
     twin.fault("vf1", "clear")?;
-    ensure!(error == libc::EAGAIN, "errno {error}");
-    is_in(target, "the PF goes", state::RESUMING)?;
+    ensure!(error == libc::ETIMEDOUT, "errno {error}");
+    is_in(target, "the PF goes", state::ERROR)?;
     let error = errno(target.set_state(state::STOP));
-    ensure!(error == libc::ENODEV, "once more: errno {error}");
-    is_in(target, "once more", state::RESUMING)?;
+    ensure!(error == libc::EINVAL, "once more: errno {error}");
     drop((pair, file));
     host::wait_for("the unbinding", || unbinding.is_finished())?;
     unbinding.join().map_err(|_| "panicked")??;

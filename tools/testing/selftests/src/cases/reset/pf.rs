@@ -37,8 +37,8 @@ impl Vf {
         })
     }
 
-    /// As after a reset of the VF: the file has ended, before anybody asks for the state, and that
-    /// is RUNNING.
+    /// Its state is lost: the file has ended, before anybody asks for the state, and that is ERROR. A
+    /// VF that works, in RUNNING or PRE_COPY, stays there.
     fn was_reset(&mut self) -> Result<()> {
         if let Some(busy) = self.busy.take() {
             let error = busy.ended()?;
@@ -46,11 +46,19 @@ impl Vf {
         }
         let now = self.device.state()?;
         ensure!(
-            now == state::RUNNING,
+            now == after_pf_reset(self.state),
             "the state afterwards is {}",
             state::name(now)
         );
         Ok(())
+    }
+}
+
+/// The state of a VF after a reset of its PF.
+fn after_pf_reset(state: u32) -> u32 {
+    match state {
+        state::RUNNING | state::PRE_COPY => state,
+        _ => state::ERROR,
     }
 }
 
@@ -157,10 +165,18 @@ fn pf_controller(driver: Driver) -> Result<()> {
     })
     .and_then(|(_, vfs)| {
         for vf in &vfs {
+            let after = after_pf_reset(vf.state);
+            let (wanted, then) = match after {
+                state::ERROR => (libc::EINVAL, state::ERROR),
+                _ => (libc::EBUSY, state::RUNNING),
+            };
+            if after == state::PRE_COPY {
+                vf.device.set_state(state::RUNNING)?;
+            }
             let error = errno(vf.device.set_state(state::PRE_COPY));
-            ensure!(error == libc::EBUSY, "a new migration: errno {error}");
+            ensure!(error == wanted, "a new migration: errno {error}");
             let now = vf.device.state()?;
-            ensure!(now == state::RUNNING, "the state is {}", state::name(now));
+            ensure!(now == then, "the state is {}", state::name(now));
         }
         Ok(())
     });

@@ -180,18 +180,18 @@ fn in_change(driver: Driver) -> Result<()> {
         let name = command.name();
         let one = || -> Result<()> {
             let device = &pair.source;
-            let (mut file, to) = match load {
-                true => (device.set_state(state::RESUMING)?, state::STOP),
-                false => (None, state::STOP_COPY),
+            let file = match load {
+                true => device.set_state(state::RESUMING)?,
+                false => None,
             };
-            if let Some(file) = &mut file {
-                file.write_all(&good)?;
-            }
             let twin = &pair.bench.twin;
             twin.mark()?;
             twin.fault("vf1", &format!("mailbox-hold {name}"))?;
             let changed = thread::scope(|scope| {
-                let change = scope.spawn(|| device.set_state(to));
+                let change = scope.spawn(|| match &file {
+                    Some(file) => (&mut &*file).write_all(&good).map(|()| None),
+                    None => device.set_state(state::STOP_COPY),
+                });
                 let given = format!("mailbox.{name}");
                 let out = host::wait_for(name, || {
                     twin.counts().is_ok_and(|c| c.get("vf1", &given) == 1)

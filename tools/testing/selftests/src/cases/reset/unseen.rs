@@ -52,8 +52,12 @@ fn pf_unseen() -> Result<()> {
                 ensure!(error == libc::EIO, "in {name}: going on: errno {error}");
             }
             let now = device.state()?;
+            let wanted = match *from {
+                state::RUNNING | state::PRE_COPY => *from,
+                _ => state::ERROR,
+            };
             ensure!(
-                now == state::RUNNING,
+                now == wanted,
                 "in {name}: the state afterwards is {}",
                 state::name(now)
             );

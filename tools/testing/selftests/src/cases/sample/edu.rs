@@ -141,7 +141,7 @@ fn edu_states() -> Result<()> {
             ensure!(e == libc::ENODEV, "the file to read from: errno {e}");
         }
         file.write_all(&stream)?;
-        // RESUMING to anywhere else loads, too.
+        // It is loaded, whatever state comes next.
         edu.set_state(from)?;
         edu.expect_state("loaded", from)?;
         let e = errno(file.write_all(&[0; 1]));
@@ -191,7 +191,7 @@ fn edu_bad_stream() -> Result<()> {
     let good = source.save()?;
     drop(target);
 
-    // What is wrong, where, with what; whether write() sees it.
+    // What is wrong, where, with what; whether write() sees it before the stream is whole.
     let cases: &[(&str, usize, &[u8], bool)] = &[
         ("magic", 0, b"EDU\0", true),
         ("version", AT_VERSION, &[2], true),
@@ -209,7 +209,7 @@ fn edu_bad_stream() -> Result<()> {
         // As soon as it is there.
         let (offered, expected) = match early {
             true => (&stream[..*at + bytes.len()], libc::EINVAL),
-            false => (&stream[..], 0),
+            false => (&stream[..], libc::EINVAL),
         };
         let (write, stop) = offer(&target.device, offered)?;
         ensure!(

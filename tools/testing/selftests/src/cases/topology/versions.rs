@@ -14,7 +14,7 @@ use hisi_acc_hw::{
     regs::{self, MigRegionSel},
     Generation,
 };
-use std::io::Write;
+use std::io::{Read, Write};
 
 case!(v2, generations: One(V2));
 /// V2 has none: its VFs are what vfio-pci makes of them.
@@ -103,7 +103,11 @@ fn moving(pf: &Function) -> Result<()> {
     let file = pair.source.set_state(state::PRE_COPY)?;
     pair.submit(8)?;
     select(pf, false)?;
-    goes(&pair.source, "in PRE_COPY", state::STOP_COPY)?;
+    // The file fails, and not the stop.
+    pair.source.set_state(state::STOP_COPY)?;
+    let mut file = file.ok_or("no file")?;
+    let error = errno(file.read(&mut [0; 8]));
+    ensure!(error == wanted, "in PRE_COPY: read() has errno {error}");
     select(pf, true)?;
     drop(file);
     pair.source.set_state(state::RUNNING)?;
@@ -112,11 +116,11 @@ fn moving(pf: &Function) -> Result<()> {
     pair.submit(8)?;
     let stream = save(&pair.source, false, &mut Quiet)?;
     let mut file = pair.target.set_state(state::RESUMING)?.ok_or("no file")?;
-    file.write_all(&stream)?;
     select(pf, false)?;
     // VF 2 was the first target.
     pair.bench.twin.mark()?;
-    goes(&pair.target, "in RESUMING", state::STOP)?;
+    let error = errno(file.write_all(&stream));
+    ensure!(error == wanted, "in RESUMING: errno {error}");
     let counts = pair.bench.twin.counts()?;
     let touched = (
         counts.get("vf1", "flr"),
@@ -127,6 +131,9 @@ fn moving(pf: &Function) -> Result<()> {
         "resets and commands of the target: {touched:?}"
     );
     select(pf, true)?;
+    if v5 {
+        file.write_all(&stream)?;
+    }
     pair.qm.move_to(&pair.target)?;
     pair.target.set_state(state::RUNNING)?;
     pair.finish()?;
