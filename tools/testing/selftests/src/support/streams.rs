@@ -3,12 +3,12 @@
 //! Migration files and what is in them.
 
 use acc_vfio_user::{
-    ensure, errno,
+    ensure,
     migrate::read_all,
     vfio::{state, Device},
     Result,
 };
-use std::{fs::File, io::Write};
+use std::fs::File;
 
 /// A new transfer of a device that is stopped.
 pub fn saving(device: &Device) -> Result<File> {
@@ -41,20 +41,6 @@ pub fn comparable(stream: &[u8]) -> Vec<u8> {
         }
     }
     stream
-}
-
-/// A target in RESUMING that has got all of a stream.
-pub fn written(target: &Device, stream: &[u8]) -> Result<File> {
-    let mut file = target.set_state(state::RESUMING)?.ok_or("no file")?;
-    file.write_all(stream)?;
-    Ok(file)
-}
-
-/// A target in RESUMING that has got all of a stream, and the errno of that.
-pub fn offered(target: &Device, stream: &[u8]) -> Result<(File, i32)> {
-    let mut file = target.set_state(state::RESUMING)?.ok_or("no file")?;
-    let error = errno(file.write_all(stream));
-    Ok((file, error))
 }
 
 pub fn is_in(device: &Device, what: &str, wanted: u32) -> Result<()> {
