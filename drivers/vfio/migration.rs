@@ -353,9 +353,10 @@ impl Operations<AccVf> for Migration {
         if let Err(e) = write_state(mig, &qm, &stream.head, &state) {
             dev_warn_ratelimited!(dev, "the state cannot be loaded ({:?}): reset\n", e);
             // A state that is loaded in part cannot work: a reset is better than a mixture.
-            dev.reset().inspect_err(|e| {
+            // If the reset fails, the layer puts the VF into ERROR.
+            let _ = dev.reset().inspect_err(|e| {
                 dev_warn_ratelimited!(dev, "the reset fails ({:?})\n", e);
-            })?;
+            });
             return Err(e);
         }
         data.known.lock().loaded(true);

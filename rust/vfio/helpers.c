@@ -104,6 +104,13 @@ void vfio_rs_ratelimit_init(struct ratelimit_state *rs)
 }
 EXPORT_SYMBOL_GPL(vfio_rs_ratelimit_init);
 
+/* Reports how many lines were suppressed. */
+void vfio_rs_ratelimit_exit(struct ratelimit_state *rs)
+{
+	ratelimit_state_exit(rs);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_ratelimit_exit);
+
 bool vfio_rs_ratelimit(struct ratelimit_state *rs)
 {
 	return __ratelimit(rs);
@@ -145,6 +152,13 @@ void vfio_rs_read128(const void __iomem *addr, u64 *lo, u64 *hi)
 #endif
 }
 EXPORT_SYMBOL_GPL(vfio_rs_read128);
+
+/* False for an I/O-port BAR: its mapping is a cookie, which readl() must not see. */
+bool vfio_rs_is_memory(struct pci_dev *pdev, unsigned int bar)
+{
+	return pci_resource_flags(pdev, bar) & IORESOURCE_MEM;
+}
+EXPORT_SYMBOL_GPL(vfio_rs_is_memory);
 
 /* The PF of a VF, NULL where @pdev is no VF. */
 struct pci_dev *vfio_rs_physfn(struct pci_dev *pdev)

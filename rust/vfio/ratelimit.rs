@@ -15,7 +15,7 @@ use kernel::{
 /// # Invariants
 ///
 /// `state` is initialized and pinned.
-#[pin_data]
+#[pin_data(PinnedDrop)]
 #[repr(transparent)]
 pub struct RateLimit {
     #[pin]
@@ -43,6 +43,14 @@ impl RateLimit {
     pub fn allow(&self) -> bool {
         // SAFETY: The state is initialized by the type invariant.
         unsafe { bindings::vfio_rs_ratelimit(self.state.get()) }
+    }
+}
+
+#[pinned_drop]
+impl PinnedDrop for RateLimit {
+    fn drop(self: Pin<&mut Self>) {
+        // SAFETY: The state is initialized by the type invariant, and nobody uses it any more.
+        unsafe { bindings::vfio_rs_ratelimit_exit(self.state.get()) };
     }
 }
 

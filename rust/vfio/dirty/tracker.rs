@@ -34,8 +34,9 @@ enum Passage {
     Free,
     /// Logging is on, or being started: nothing mediated can be mapped.
     Logging,
-    /// Something mediated was mapped: logging cannot be started.
-    Mapped,
+    /// Something mediated was mapped, if `done`, or is being mapped so many times: logging cannot be
+    /// started.
+    Mapped { done: bool, trying: u32 },
 }
 
 /// Whether the device can write.
@@ -91,21 +92,51 @@ impl Tracker {
 
     /// Userspace wants to map something mediated, for example because it ignores
     /// `VFIO_REGION_INFO_CAP_SPARSE_MMAP`. If logging is on, this fails with [`EINVAL`]. Otherwise
-    /// `START` fails until the device is closed. Returns whether this is the first such mapping.
-    pub(crate) fn map_mediated(&self) -> Result<bool> {
+    /// `START` fails until the device is closed, or until [`Tracker::mediated_unmapped`] if nothing
+    /// was mapped in the end.
+    pub(crate) fn map_mediated(&self) -> Result {
         let mut passage = self.passage.lock();
-        let was = *passage;
-        if was == Passage::Logging {
-            return Err(EINVAL);
+        let (done, trying) = match *passage {
+            Passage::Logging => return Err(EINVAL),
+            Passage::Free => (false, 0),
+            Passage::Mapped { done, trying } => (done, trying),
+        };
+        *passage = Passage::Mapped {
+            done,
+            trying: trying.saturating_add(1),
+        };
+        Ok(())
+    }
+
+    /// What [`Tracker::map_mediated`] allowed was mapped. Returns whether this is the first such
+    /// mapping.
+    pub(crate) fn mediated_mapped(&self) -> bool {
+        let mut passage = self.passage.lock();
+        let Passage::Mapped { done, trying } = *passage else {
+            return false;
+        };
+        *passage = Passage::Mapped {
+            done: true,
+            trying: trying.saturating_sub(1),
+        };
+        !done
+    }
+
+    /// What [`Tracker::map_mediated`] allowed was not mapped.
+    pub(crate) fn mediated_unmapped(&self) {
+        let mut passage = self.passage.lock();
+        if let Passage::Mapped { done, trying } = *passage {
+            *passage = match (done, trying.saturating_sub(1)) {
+                (false, 0) => Passage::Free,
+                (done, trying) => Passage::Mapped { done, trying },
+            };
         }
-        *passage = Passage::Mapped;
-        Ok(was != Passage::Mapped)
     }
 
     /// Logging is about to start. [`EBUSY`] if something mediated was mapped.
     fn close_passage(&self) -> Result {
         let mut passage = self.passage.lock();
-        if *passage == Passage::Mapped {
+        if matches!(*passage, Passage::Mapped { .. }) {
             return Err(EBUSY);
         }
         *passage = Passage::Logging;

@@ -284,8 +284,8 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         unsafe { &*self.as_pdev().cast() }
     }
 
-    /// Returns the mapping of BAR `index`: [`ENODEV`] if the device has none, [`EINVAL`] for a
-    /// number over 5.
+    /// Returns the mapping of BAR `index`: [`ENODEV`] if the device has no such memory BAR,
+    /// [`EINVAL`] for a number over 5.
     pub fn bar(&self, index: u32) -> Result<Bar<'_>> {
         self.bar_sized(index)
     }
@@ -297,7 +297,8 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         // SAFETY: `as_core` is valid; the map is set up while the device is open.
         let map = unsafe { &(*self.dev.as_core()).barmap };
         let addr = *map.get(slot).ok_or(EINVAL)?;
-        if addr.is_null() {
+        // SAFETY: The PCI device is valid; it has a BAR of each number that the map has.
+        if addr.is_null() || !unsafe { bindings::vfio_rs_is_memory(self.as_pdev(), index) } {
             return Err(ENODEV);
         }
         // `vfio_pci_core_enable()` leaves an ERR_PTR where the mapping failed.

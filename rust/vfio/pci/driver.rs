@@ -137,8 +137,8 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// Userspace has closed the device. It is still enabled.
     fn close(_dev: &OpenDevice<'_, Self>) {}
 
-    /// Returns the byte from which on a region of `len` bytes is hidden: userspace never reaches
-    /// the rest of the region, by no path. `None` if nothing is hidden.
+    /// Returns the byte from which on a BAR of `len` bytes is hidden: userspace never reaches the rest
+    /// of the BAR, by no path. `None` if nothing is hidden. The layer does not ask for other regions.
     fn hidden_from(self: Pin<&Self>, _index: region::Index, _len: u64) -> Option<u64> {
         None
     }

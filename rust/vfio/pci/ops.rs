@@ -11,7 +11,10 @@ mod logging;
 pub(super) mod migration;
 
 use super::{
-    access,
+    access::{
+        self,
+        Awake, //
+    },
     device::{
         Device,
         OpenDevice, //
@@ -158,11 +161,15 @@ impl<D: Driver> Table<D> {
     unsafe extern "C" fn close_device(vdev: *mut bindings::vfio_device) {
         // SAFETY: By the safety requirement; the device is open until the call at the end.
         let open = unsafe { OpenDevice::<D>::from_vfio(vdev) };
+        // The core holds the device awake over ioctls only. If it cannot be woken, its registers
+        // read all ones.
+        let awake = Awake::new(&open);
         open.machine().close(&*open);
         logging::stop(&open);
         // SAFETY: The device is being closed.
         unsafe { Self::set_logging(&open, false) };
         D::close(&open);
+        drop(awake);
         // SAFETY: The device is open.
         unsafe { bindings::vfio_pci_core_close_device(vdev) };
     }
@@ -253,7 +260,10 @@ impl<D: Driver> Table<D> {
                     region::Info::from_raw(info),
                 )
             };
-            info.hide(dev.hidden_of(index, info.size()));
+            // As in `hidden()`: what is reported is what is enforced.
+            if index.as_bar().is_some() {
+                info.hide(dev.hidden_of(index, info.size()));
+            }
             if let Some(parts) = dev.parts(index) {
                 // SAFETY: By the safety requirement.
                 unsafe { info.leave_out(parts.mediated, caps) }?;
@@ -328,18 +338,28 @@ impl<D: Driver> Table<D> {
         // SAFETY: `vma` is valid; the two places are valid for writing.
         unsafe { bindings::vfio_rs_vma_range(vma, &mut pgoff, &mut len) };
         from_result(|| {
-            Self::map(&dev, pgoff, len)?;
+            let mediated = Self::map(&dev, pgoff, len)?;
             // SAFETY: By the safety requirement.
-            to_result(unsafe { bindings::vfio_pci_core_mmap(vdev, vma) })?;
-            // SAFETY: As above; the core has just set up `vma`.
-            to_result(unsafe { bindings::vfio_rs_watch_vma(dev.as_core(), vma) })?;
-            Ok(0)
+            let mapped = to_result(unsafe { bindings::vfio_pci_core_mmap(vdev, vma) }).and_then(
+                // SAFETY: As above; the core has just set up `vma`.
+                |()| to_result(unsafe { bindings::vfio_rs_watch_vma(dev.as_core(), vma) }),
+            );
+            match (mapped, mediated) {
+                (Err(_), true) => dev.tracker().mediated_unmapped(),
+                (Ok(()), true) => {
+                    if dev.tracker().mediated_mapped() {
+                        dev_info!(dev.as_device(), "mapped past the driver: no DMA logging\n");
+                    }
+                }
+                _ => (),
+            }
+            mapped.map(|()| 0)
         })
     }
 
-    /// Decides whether userspace may map `len` bytes at page `pgoff` of the device file. A mapping
-    /// of a mediated part rules out DMA logging.
-    fn map(dev: &OpenDevice<'_, D>, pgoff: u64, len: u64) -> Result {
+    /// Decides whether userspace may map `len` bytes at page `pgoff` of the device file. Returns
+    /// whether a mediated part is among them, which rules out DMA logging once it is mapped.
+    fn map(dev: &OpenDevice<'_, D>, pgoff: u64, len: u64) -> Result<bool> {
         // CAST: `usize` is no wider than `u64`.
         let offset = pgoff
             .checked_mul(kernel::page::PAGE_SIZE as u64)
@@ -348,9 +368,10 @@ impl<D: Driver> Table<D> {
         let range = pos.range(len)?;
         dev.hidden(pos.index).check_mmap(&range)?;
         let mediated = dev.parts(pos.index).map(|parts| parts.mediated);
-        if mediated.is_some_and(|part| part.overlaps(range)) && dev.tracker().map_mediated()? {
-            dev_info!(dev.as_device(), "mapped past the driver: no DMA logging\n");
+        let mediated = mediated.is_some_and(|part| part.overlaps(range));
+        if mediated {
+            dev.tracker().map_mediated()?;
         }
-        Ok(())
+        Ok(mediated)
     }
 }

@@ -112,9 +112,22 @@ mod cases {
         // Nothing is mapped: what makes the log is called.
         assert_eq!(start(), Err(ENOMEM));
         // It has failed: userspace may map.
-        assert_eq!(device.tracker.map_mediated(), Ok(true));
-        assert_eq!(device.tracker.map_mediated(), Ok(false));
+        assert_eq!(device.tracker.map_mediated(), Ok(()));
         assert_eq!(start(), Err(EBUSY));
+        // Nothing was mapped in the end, by either of the two.
+        assert_eq!(device.tracker.map_mediated(), Ok(()));
+        device.tracker.mediated_unmapped();
+        assert_eq!(start(), Err(EBUSY));
+        device.tracker.mediated_unmapped();
+        assert_eq!(start(), Err(ENOMEM));
+        // One of them was.
+        assert_eq!(device.tracker.map_mediated(), Ok(()));
+        assert_eq!(device.tracker.map_mediated(), Ok(()));
+        assert!(device.tracker.mediated_mapped());
+        device.tracker.mediated_unmapped();
+        assert_eq!(start(), Err(EBUSY));
+        assert_eq!(device.tracker.map_mediated(), Ok(()));
+        assert!(!device.tracker.mediated_mapped());
         device.tracker.open();
         assert_eq!(start(), Err(ENOMEM));
         Ok(())

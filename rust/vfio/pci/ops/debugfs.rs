@@ -11,6 +11,7 @@ use crate::{
         View, //
     },
     pci::{
+        access::Awake,
         device::{
             Device,
             OpenDevice, //
@@ -40,6 +41,11 @@ unsafe fn show<D: Driver>(entry: &Entry, seq: &SeqFile) -> Result {
         // SAFETY: It is open, and stays so until this returns: `close_device` takes the state lock,
         // which is held here, before the device is closed.
         let open = view.open.then(|| unsafe { OpenDevice::new(device) });
+        // The core holds the device awake over ioctls only.
+        let _awake = match &open {
+            Some(open) => Some(Awake::new(open)?),
+            None => None,
+        };
         let view = View {
             device,
             open,
