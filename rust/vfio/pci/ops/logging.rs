@@ -14,6 +14,18 @@
 //! - `REPORT` of what is not logged, in whole or in part: [`EINVAL`]. An empty report would claim
 //!   that it is clean.
 //!
+//! # A proposal to the core
+//!
+//! `struct vfio_device` wants `log_ops` set before the device is registered. A driver then offers
+//! logging for good, also where userspace should prefer the dirty bits of the IOMMU: QEMU uses
+//! device tracking whenever all devices have it. The layer therefore sets `log_ops` when the device
+//! is opened, before userspace reaches it. The core reads it in ioctls only, and in a file in
+//! debugfs that compares it with null. A hook would be better: an optional
+//! `bool (*log_offered)(struct vfio_device *)` in `struct vfio_log_ops`, which
+//! `vfio_ioctl_device_feature_logging_*()` call where they test `log_ops` now.
+//!
+//! # Memory of userspace
+//!
 //! If userspace has no memory for a bit of its bitmap, the bit is lost: `iova_bitmap_set()` reports
 //! no error.
 
