@@ -223,18 +223,18 @@ impl MigrationFile {
     /// Returns whether the device has the stream.
     pub(crate) fn is_loaded(&self) -> bool {
         let guard = self.shared.content.lock();
-        guard
-            .as_ref()
-            .is_some_and(|content| matches!(content.direction, Direction::Resuming { loaded: true, .. }))
+        guard.as_ref().is_some_and(|content| {
+            matches!(content.direction, Direction::Resuming { loaded: true, .. })
+        })
     }
 
     /// Returns whether the last `write()` failed. What was written before is no whole stream then,
     /// even if it looks like one.
     pub(crate) fn is_refused(&self) -> bool {
         let guard = self.shared.content.lock();
-        guard
-            .as_ref()
-            .is_some_and(|content| matches!(content.direction, Direction::Resuming { refused: true, .. }))
+        guard.as_ref().is_some_and(|content| {
+            matches!(content.direction, Direction::Resuming { refused: true, .. })
+        })
     }
 
     /// Notes that the device has the stream: the file takes no more bytes.
@@ -284,7 +284,9 @@ impl MigrationFile {
     /// Returns whether the transfer has failed.
     pub(crate) fn has_failed(&self) -> bool {
         let guard = self.shared.content.lock();
-        guard.as_ref().is_none_or(|content| content.failed.is_some())
+        guard
+            .as_ref()
+            .is_none_or(|content| content.failed.is_some())
     }
 }
 

@@ -456,7 +456,11 @@ impl Machine {
                 return Ok(true);
             }
             Arc::Load => {
-                if inner.resuming.as_ref().is_some_and(MigrationFile::is_refused) {
+                if inner
+                    .resuming
+                    .as_ref()
+                    .is_some_and(MigrationFile::is_refused)
+                {
                     return Err(EINVAL.into());
                 }
                 Self::load(dev, inner)?;

@@ -8,9 +8,9 @@
 
 use super::{
     device::{
-            Device,
-            OpenDevice, //
-        },
+        Device,
+        OpenDevice, //
+    },
     driver::Driver,
     watch::Touch, //
 };

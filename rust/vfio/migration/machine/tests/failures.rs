@@ -220,9 +220,7 @@ mod cases {
         let fail = [Call::Stop, Unquiesce];
         let end = State::Error;
         for flags in [NO_P2P, ALL] {
-            assert!(fails_twice(
-                flags, Running, stop, fail, fail[0], &off, end
-            )?);
+            assert!(fails_twice(flags, Running, stop, fail, fail[0], &off, end)?);
             assert!(fails_twice(
                 flags,
                 begin,

@@ -21,14 +21,21 @@ pub enum Fails {
 fn file_fails(mut file: &File) -> Result<i32> {
     let error = errno(file.read(&mut [0; 8]));
     let again = errno(file.read(&mut [0; 8]));
-    ensure!(error == again && error != 0, "read() has errno {error}, then {again}");
+    ensure!(
+        error == again && error != 0,
+        "read() has errno {error}, then {again}"
+    );
     Ok(error)
 }
 
 /// One way to STOP_COPY, and back to RUNNING.
 pub fn stop(pair: &Pair, precopy: bool) -> Result<Fails> {
     let source = &pair.source;
-    let from = if precopy { state::PRE_COPY } else { state::RUNNING };
+    let from = if precopy {
+        state::PRE_COPY
+    } else {
+        state::RUNNING
+    };
     let is_in = |wanted: u32, error: i32| -> Result<()> {
         let now = source.state()?;
         ensure!(

@@ -66,9 +66,7 @@ case!(resume_tries);
 fn resume_tries() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     pair.work_in_flight()?;
-    pair.bench
-        .twin
-        .fault("vf2", "mailbox-error SQC_VFT_V2")?;
+    pair.bench.twin.fault("vf2", "mailbox-error SQC_VFT_V2")?;
     let error = errno(pair.target.set_state(state::RESUMING));
     pair.bench.twin.fault("vf2", "clear")?;
     ensure!(error == libc::EIO, "errno {error}");

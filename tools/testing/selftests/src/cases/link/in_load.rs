@@ -2,11 +2,7 @@
 
 //! `link.pf_unbind_in_load`: the PF goes while a VF is loaded.
 
-use crate::support::{
-    bench::Bench,
-    pair::Pair,
-    streams::is_in,
-};
+use crate::support::{bench::Bench, pair::Pair, streams::is_in};
 use acc_vfio_user::{
     ensure, errno, host,
     migrate::{save, Quiet},
