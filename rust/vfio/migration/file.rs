@@ -228,12 +228,18 @@ impl MigrationFile {
         })
     }
 
-    /// Returns whether the last `write()` failed. What was written before is no whole stream then,
-    /// even if it looks like one.
+    /// Returns whether the last `write()` failed before the stream was loaded. What was written
+    /// before is no whole stream then, even if it looks like one.
     pub(crate) fn is_refused(&self) -> bool {
         let guard = self.shared.content.lock();
         guard.as_ref().is_some_and(|content| {
-            matches!(content.direction, Direction::Resuming { refused: true, .. })
+            let Direction::Resuming {
+                refused, loaded, ..
+            } = &content.direction
+            else {
+                return false;
+            };
+            *refused && !*loaded
         })
     }
 

@@ -9,7 +9,7 @@ use acc_vfio_user::{
     vfio::{state, Device},
     Driver, Result,
 };
-use std::{fs, thread::sleep};
+use std::{fs, io::Read, thread::sleep};
 
 const TIMES: usize = 1000;
 /// The first ones fill caches.
@@ -128,7 +128,17 @@ fn save_fails(driver: Driver) -> Result<()> {
     pair.source.set_state(state::STOP)?;
     pair.bench.twin.fault("vf1", "mailbox-error SQC_BT")?;
     flat(|| {
-        let error = errno(pair.source.set_state(state::STOP_COPY));
+        let changed = pair.source.set_state(state::STOP_COPY);
+        let error = match (driver, changed) {
+            // The file fails, and not the arc.
+            (Driver::Rust, Ok(file)) => {
+                let mut file = file.ok_or("no file")?;
+                let error = errno(file.read(&mut [0]));
+                pair.source.set_state(state::STOP)?;
+                error
+            }
+            (_, changed) => errno(changed),
+        };
         ensure!(error == libc::EIO, "errno {error}");
         Ok(())
     })?;
