@@ -332,6 +332,10 @@ impl Machine {
         target: State,
     ) -> Result<Option<NonNull<kbindings::file>>> {
         let origin = inner.state;
+        if origin == State::Error {
+            // Only a reset leads out. The core warns if it is asked for an arc from here.
+            return Err(EINVAL);
+        }
         let mut opened = false;
         let starts = match origin {
             State::Running => true,

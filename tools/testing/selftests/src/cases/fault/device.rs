@@ -71,6 +71,34 @@ fn stops_in_vain(driver: Driver, precopy: bool, fault: &str, error: i32) -> Resu
     pair.round()
 }
 
+case!(plain_stop);
+/// A guest is only suspended (`virsh suspend`), with what would prevent a migration: the VF stops,
+/// and goes on.
+fn plain_stop() -> Result<()> {
+    for fault in [RAS, WRITE_BACK, "message-pending on"] {
+        let mut pair = pair()?;
+        pair.work_in_flight()?;
+        let twin = &pair.bench.twin;
+        twin.fault("pf", "lose-msi 1000")?;
+        twin.fault("vf1", fault)?;
+        let stop = errno(pair.source.set_state(state::STOP));
+        let run = errno(pair.source.set_state(state::RUNNING));
+        let now = pair.source.state()?;
+        twin.fault("vf1", "clear")?;
+        twin.fault("pf", "ras 0")?;
+        twin.fault("pf", "clear")?;
+        ensure!(
+            (stop, run, now) == (0, 0, state::RUNNING),
+            "{fault}: errno {stop}, then {run}, and it is in {}",
+            state::name(now)
+        );
+        pair.finish().map_err(|e| format!("{fault}: {e}"))?;
+        pair.migrate(true)?;
+        pair.round()?;
+    }
+    Ok(())
+}
+
 const RAS: &str = "ras-at-pause 0x4";
 const WRITE_BACK: &str = "write-back-stuck on";
 
