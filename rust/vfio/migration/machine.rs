@@ -217,7 +217,8 @@ impl Machine {
 
     /// Handles a device of which the driver says that it is in no known state: `ERROR`.
     pub(crate) fn lose(&self, dev: &impl Registered) {
-        self.reset.lock().pending = Some(false);
+        // A reset that was made meanwhile, by someone else, counts.
+        self.reset.lock().pending.get_or_insert(false);
         if let Some(inner) = self.inner.try_lock() {
             self.unlock(dev, inner);
         }

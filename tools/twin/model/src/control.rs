@@ -26,6 +26,7 @@
 //!   - `lose-msi N`, `double-msi N`
 //!   - `dma-hole ADDRESS LENGTH`: DMA to there fails
 //!   - `gone on|off`: its registers read all ones
+//!   - `reset-ignored on|off`: a reset does nothing
 //!   - `reset-hold on|off`: after a reset its configuration space has no answer until this order
 //!     ends
 //!   - `silent-load on|off`: loading the context of an event queue asks for no interrupt for the
@@ -110,6 +111,7 @@ impl Twin {
             }
             ["gone", on] => faults.gone = switch(on)?,
             ["reset-hold", on] => faults.reset_held = switch(on)?,
+            ["reset-ignored", on] => faults.reset_ignored = switch(on)?,
             ["silent-load", on] => faults.silent_load = switch(on)?,
             // Not kept, and nothing to clear: the state of registers, now.
             ["message-pending", on] => {

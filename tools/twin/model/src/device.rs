@@ -184,6 +184,9 @@ impl Twin {
     pub fn reset(&mut self, f: usize) {
         self.ledger.add(f, "flr", 1);
         self.ledger.reset(f);
+        if self.faults.get(f).is_some_and(|faults| faults.reset_ignored) {
+            return;
+        }
         if let Some(function) = self.functions.get_mut(f) {
             let mailbox = function.mailbox;
             let command = Command::from_raw(mailbox.command_raw());

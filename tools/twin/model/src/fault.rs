@@ -65,6 +65,8 @@ pub struct Faults {
     pub gone: bool,
     /// After a reset the function is not ready until this order ends
     pub reset_held: bool,
+    /// A reset does nothing
+    pub reset_ignored: bool,
     /// A loaded context of an event queue asks for no interrupt for the events it has already
     pub silent_load: bool,
 }

@@ -411,6 +411,7 @@ impl Game {
             "dma-hole 0x100110000 0x3000",
             "gone on",
             "reset-hold on",
+            "reset-ignored on",
             // More often than all others, else nothing else is done in the end.
             "clear",
             "clear",

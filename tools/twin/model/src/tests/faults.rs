@@ -277,6 +277,20 @@ fn a_reset_that_does_not_end() {
 }
 
 #[test]
+fn a_reset_that_does_nothing() {
+    let mut machine = Machine::new();
+    let mut twin = Twin::new(Kind::ZIP, 1);
+    let state = u64::from(regs::QM_VF_STATE);
+    twin.write(&mut machine, 1, BAR2, state, regs::QM_READY.into(), 4);
+    order(&mut twin, "reset-ignored on");
+    twin.reset(1);
+    assert_eq!(twin.read(1, BAR2, state, 4), u64::from(regs::QM_READY));
+    order(&mut twin, "reset-ignored off");
+    twin.reset(1);
+    assert_eq!(twin.read(1, BAR2, state, 4), u64::from(regs::QM_NOT_READY));
+}
+
+#[test]
 fn what_is_not_understood_is_refused() {
     let mut twin = Twin::new(Kind::ZIP, 1);
     for request in [

@@ -97,6 +97,45 @@ fn guest(driver: Driver) -> Result<()> {
     in_each_state(driver, Way::Guest)
 }
 
+case!(not_made);
+/// PCI calls the driver back also after a reset that did nothing. The registers show it: the state is
+/// ERROR, from which only a reset leads that is made.
+fn not_made() -> Result<()> {
+    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    for from in states(Driver::Rust).iter().copied() {
+        let name = state::name(from);
+        pair.source.set_state(from)?;
+        pair.bench.twin.fault("vf1", "reset-ignored on")?;
+        // Whatever it returns: PCI has seen a function that answers.
+        let _ = errno(pair.source.reset());
+        let now = pair.source.state()?;
+        pair.bench.twin.fault("vf1", "reset-ignored off")?;
+        ensure!(
+            now == state::ERROR,
+            "in {name}: the state is {}",
+            state::name(now)
+        );
+        for to in [state::RUNNING, state::STOP, state::PRE_COPY] {
+            let error = errno(pair.source.set_state(to));
+            ensure!(
+                error == libc::EINVAL,
+                "in {name}: out of ERROR: errno {error}"
+            );
+        }
+        pair.source.reset()?;
+        let now = pair.source.state()?;
+        ensure!(
+            now == state::RUNNING,
+            "in {name}: after a reset the state is {}",
+            state::name(now)
+        );
+        pair.set_up()?;
+        pair.round()?;
+    }
+    pair.migrate(true)?;
+    pair.round()
+}
+
 case!(hot, with: [Rust, C]);
 /// These VFs cannot be reset by their bus: as with vfio-pci, that is said and nothing is done.
 fn hot(driver: Driver) -> Result<()> {
