@@ -79,6 +79,25 @@ const struct vfio_migration_ops vfio_rs_mig_ops = {
 };
 EXPORT_SYMBOL_GPL(vfio_rs_mig_ops);
 
+void vfio_rs_wait_init(struct wait_queue_head *queue)
+{
+	init_waitqueue_head(queue);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_wait_init);
+
+void vfio_rs_wait_wake(struct wait_queue_head *queue)
+{
+	wake_up_poll(queue, EPOLLIN | EPOLLRDNORM);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_wait_wake);
+
+void vfio_rs_wait_poll(struct file *file, struct wait_queue_head *queue,
+		       struct poll_table_struct *table)
+{
+	poll_wait(file, queue, table);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_wait_poll);
+
 void vfio_rs_put_device(struct vfio_device *vdev)
 {
 	vfio_put_device(vdev);

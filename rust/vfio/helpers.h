@@ -57,6 +57,10 @@ ssize_t vfio_rs_resuming_write(struct file *file, const char __user *buf, size_t
 			       loff_t *pos);
 int vfio_rs_release(struct inode *inode, struct file *file);
 
+void vfio_rs_wait_init(struct wait_queue_head *queue);
+void vfio_rs_wait_wake(struct wait_queue_head *queue);
+void vfio_rs_wait_poll(struct file *file, struct wait_queue_head *queue,
+		       struct poll_table_struct *table);
 void vfio_rs_put_device(struct vfio_device *vdev);
 void vfio_rs_fput(struct file *file);
 void vfio_rs_get_file(struct file *file);

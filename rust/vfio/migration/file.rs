@@ -28,19 +28,17 @@ use kernel::{
         from_err_ptr,
         Error, //
     },
-    fs::File,
-    new_mutex, new_poll_condvar,
+    new_mutex,
     prelude::*,
     sync::{
-        poll::{
-            PollCondVar,
-            PollTable, //
-        },
         Arc,
         ArcBorrow,
         Mutex, //
     },
-    types::ForeignOwnable,
+    types::{
+        ForeignOwnable,
+        Opaque, //
+    },
     uaccess::{
         UserPtr,
         UserSlice, //
@@ -89,6 +87,38 @@ impl Content {
     }
 }
 
+/// The processes that wait in `poll()`. Unlike the kernel crate's `PollCondVar` it needs no grace
+/// period when it is dropped, because it lives as long as the file.
+///
+/// # Invariants
+///
+/// The queue is initialized and pinned.
+#[pin_data]
+struct WaitQueue {
+    #[pin]
+    queue: Opaque<kbindings::wait_queue_head>,
+}
+
+// SAFETY: A queue has its own lock, and belongs to no thread.
+unsafe impl Send for WaitQueue {}
+// SAFETY: As for `Send`.
+unsafe impl Sync for WaitQueue {}
+
+impl WaitQueue {
+    fn new() -> impl PinInit<Self> {
+        // INVARIANT: `vfio_rs_wait_init` initializes the queue where it will stay.
+        pin_init!(Self {
+            // SAFETY: `slot` is valid for writing and will be pinned.
+            queue <- Opaque::ffi_init(|slot| unsafe { bindings::vfio_rs_wait_init(slot) }),
+        })
+    }
+
+    fn wake(&self) {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::vfio_rs_wait_wake(self.queue.get()) };
+    }
+}
+
 /// What the file and the state machine share.
 ///
 /// The lock order is `io`, then user memory, then `content`: see [`super`].
@@ -102,7 +132,7 @@ pub(crate) struct Shared {
     content: Mutex<Option<Content>>,
     /// There may be something to read that was not there before, or an error.
     #[pin]
-    changed: PollCondVar,
+    changed: WaitQueue,
 }
 
 /// A migration file as the state machine holds it. Ends the file when dropped.
@@ -130,7 +160,7 @@ impl MigrationFile {
             pin_init!(Shared {
                 io <- new_mutex!((), "vfio_migration_file::io"),
                 content <- new_mutex!(Some(content), "vfio_migration_file::content"),
-                changed <- new_poll_condvar!("vfio_migration_file::changed"),
+                changed <- WaitQueue::new(),
             }),
             GFP_KERNEL_ACCOUNT,
         )?;
@@ -275,7 +305,7 @@ impl MigrationFile {
         *pre_copy = false;
         content.stream = whole;
         drop(guard);
-        self.shared.changed.notify_all();
+        self.shared.changed.wake();
         Ok(())
     }
 
@@ -284,7 +314,7 @@ impl MigrationFile {
         if let Some(content) = (*self.shared.content.lock()).as_mut() {
             content.failed = Some(error);
         }
-        self.shared.changed.notify_all();
+        self.shared.changed.wake();
     }
 
     /// Returns whether the transfer has failed.
@@ -302,7 +332,7 @@ impl Drop for MigrationFile {
         // driver.
         let content = self.shared.content.lock().take();
         drop(content);
-        self.shared.changed.notify_all();
+        self.shared.changed.wake();
         // SAFETY: By the type invariant we own a reference.
         unsafe { bindings::vfio_rs_fput(self.file.as_ptr()) };
     }
@@ -494,15 +524,13 @@ unsafe extern "C" fn vfio_rs_saving_poll(
     file: *mut kbindings::file,
     table: *mut kbindings::poll_table_struct,
 ) -> u32 {
-    // SAFETY: By the safety requirement. The VFS holds a reference of the file over the call.
-    let (shared, table, file) = unsafe {
-        (
-            Shared::of(file),
-            PollTable::from_raw(table),
-            File::from_raw_file(file),
-        )
+    // SAFETY: By the safety requirement. The queue lives as long as the file: the VFS takes its
+    // waiters away before it releases the file.
+    let shared = unsafe {
+        let shared = Shared::of(file);
+        bindings::vfio_rs_wait_poll(file, shared.changed.queue.get(), table);
+        shared
     };
-    table.register_wait(file, &shared.changed);
     match shared.is_readable() {
         true => READABLE,
         false => 0,

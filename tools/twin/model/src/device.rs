@@ -184,7 +184,11 @@ impl Twin {
     pub fn reset(&mut self, f: usize) {
         self.ledger.add(f, "flr", 1);
         self.ledger.reset(f);
-        if self.faults.get(f).is_some_and(|faults| faults.reset_ignored) {
+        if self
+            .faults
+            .get(f)
+            .is_some_and(|faults| faults.reset_ignored)
+        {
             return;
         }
         if let Some(function) = self.functions.get_mut(f) {
