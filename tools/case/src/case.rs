@@ -32,6 +32,9 @@ pub struct Needs {
     /// Number of VFs that each PF can have. 8 for `None`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub vfs: Option<u32>,
+    /// What the accelerators do instead of what the model guesses: the property `guess`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guess: Option<String>,
     /// Words for the command line of the kernel.
     pub kernel: Vec<String>,
     /// No other case runs in the guest.
@@ -127,6 +130,7 @@ mod tests {
                 topology: Topology::NoAcs,
                 memory_gib: Some(2),
                 vfs: Some(63),
+                guess: Some("G1:no".to_owned()),
                 kernel: vec!["x=1".to_owned(), "y".to_owned()],
                 fresh: true,
                 nested: true,

@@ -324,7 +324,11 @@ fn accelerators(needs: &Needs) -> Vec<String> {
     let mut devices = Vec::new();
     for (n, engine) in Engine::ALL.into_iter().enumerate() {
         let kind = engine.descriptor().name;
-        let pf = format!("hisi-{kind}-pf,id={kind},vfs={vfs},hw={hw}");
+        let mut pf = format!("hisi-{kind}-pf,id={kind},vfs={vfs},hw={hw}");
+        if let Some(guess) = &needs.guess {
+            // A comma in a value is doubled.
+            pf += &format!(",guess={}", guess.replace(',', ",,"));
+        }
         if needs.topology == Topology::Integrated {
             // The VFs have the device numbers that follow.
             devices.push(format!("{pf},addr={:x}.0", 8 + 8 * n));
