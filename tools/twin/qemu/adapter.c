@@ -5,8 +5,9 @@
  *
  * Devices:
  *   hisi-zip-pf, hisi-sec-pf, hisi-hpre-pf
- *                  PFs with SR-IOV; properties: vfs=N (8), hw=N (3), the generation. Below
- *                  a port their functions are endpoints, on the root bus integrated endpoints
+ *                  PFs with SR-IOV; properties: vfs=N (8), hw=N (3), the generation, guess=NAMES,
+ *                  what the device does instead of what the model guesses. Below a port their
+ *                  functions are endpoints, on the root bus integrated endpoints
  *   acc-twin-ctl   how tests in the guest talk to the model: text in and out of BAR0. The first
  *                  word is the id of a PF (-device hisi-zip-pf,id=zip), the rest is for its model.
  */
@@ -37,7 +38,10 @@
 
 #define PF_BAR2 (4 * MiB)
 #define VF_BAR2 (64 * KiB)
+#define VF_BAR2_LARGE (128 * KiB)
 #define BAR4 (64 * MiB)
+/* 16 pages of doorbells */
+#define BAR4_SMALL MiB
 #define MAX_VFS 63
 /* What the PF's MSI needs (qm_get_irq_num() rounds up) */
 #define MSI_VECTORS 4
@@ -70,6 +74,7 @@ struct pf {
 	struct function function;
 	uint32_t vfs;
 	uint32_t hw;
+	char *guess;
 	struct twin *twin;
 	QTAILQ_ENTRY(pf) next;
 	struct function *functions[MAX_VFS + 1];
@@ -80,14 +85,19 @@ struct pf {
 /* The devices that acc-twin-ctl speaks of. */
 static QTAILQ_HEAD(, pf) pfs = QTAILQ_HEAD_INITIALIZER(pfs);
 
+static bool is_awake(struct function *f)
+{
+	uint16_t ctrl = pci_get_word(f->pdev.config + CAP_PM + PCI_PM_CTRL);
+
+	return !(ctrl & PCI_PM_CTRL_STATE_MASK);
+}
+
 /* A function, unless it sleeps: in D3hot it requests nothing. */
 static struct function *awake(struct pf *pf, uint32_t function)
 {
 	struct function *f = function <= MAX_VFS ? pf->functions[function] : NULL;
 
-	if (f && pci_get_word(f->pdev.config + CAP_PM + PCI_PM_CTRL) & PCI_PM_CTRL_STATE_MASK)
-		return NULL;
-	return f;
+	return f && is_awake(f) ? f : NULL;
 }
 
 static int bus_read(void *opaque, uint32_t function, uint64_t addr, uint8_t *to, size_t len)
@@ -196,7 +206,29 @@ static const struct accelerator *accelerator(uint16_t pf_id)
 	g_assert_not_reached();
 }
 
-static bool function_init(struct function *f, struct pf *pf, uint64_t bar2, Error **errp)
+static uint64_t vf_bar2(struct pf *pf)
+{
+	return twin_does(pf->twin, "G23:large-bar2") ? VF_BAR2_LARGE : VF_BAR2;
+}
+
+static uint64_t vf_bar4(struct pf *pf)
+{
+	return twin_does(pf->twin, "G23:small-bar4") ? BAR4_SMALL : BAR4;
+}
+
+/* A guess: D3hot to D0 forgets nothing. The model may be told otherwise. */
+static void no_soft_reset(struct function *f)
+{
+	uint8_t *ctrl = f->pdev.config + CAP_PM + PCI_PM_CTRL;
+
+	if (twin_does(f->pf->twin, "G22:soft-reset"))
+		pci_word_test_and_clear_mask(ctrl, PCI_PM_CTRL_NO_SOFT_RESET);
+	else
+		pci_word_test_and_set_mask(ctrl, PCI_PM_CTRL_NO_SOFT_RESET);
+}
+
+static bool function_init(struct function *f, struct pf *pf, uint64_t bar2, uint64_t bar4,
+			  Error **errp)
 {
 	PCIDevice *pdev = &f->pdev;
 	bool integrated = pci_bus_is_root(pci_get_bus(pdev));
@@ -204,14 +236,14 @@ static bool function_init(struct function *f, struct pf *pf, uint64_t bar2, Erro
 
 	pci_set_byte(pdev->config + PCI_REVISION_ID, twin_revision(pf->hw));
 	memory_region_init_io(&f->bar2, OBJECT(f), &bar2_ops, f, "acc-bar2", bar2);
-	memory_region_init_io(&f->bar4, OBJECT(f), &bar4_ops, f, "acc-bar4", BAR4);
+	memory_region_init_io(&f->bar4, OBJECT(f), &bar4_ops, f, "acc-bar4", bar4);
 	if (pcie_cap_init(pdev, CAP_EXP, type, 0, errp) < 0)
 		return false;
 	if (pci_pm_init(pdev, CAP_PM, errp) < 0)
 		return false;
-	/* A guess: D0 and D3hot, in which nothing is forgotten. */
+	/* A guess: D0 and D3hot. */
 	pci_set_word(pdev->config + CAP_PM + PCI_PM_PMC, 3);
-	pci_set_word(pdev->config + CAP_PM + PCI_PM_CTRL, PCI_PM_CTRL_NO_SOFT_RESET);
+	no_soft_reset(f);
 	pci_set_word(pdev->wmask + CAP_PM + PCI_PM_CTRL, PCI_PM_CTRL_STATE_MASK);
 	pcie_cap_deverr_init(pdev);
 	pcie_cap_flr_init(pdev);
@@ -250,9 +282,18 @@ static void pf_realize(PCIDevice *pdev, Error **errp)
 	pf->twin = twin_new(acc->engine.pf_id, twin_revision(pf->hw), pf->vfs, (struct twin_bus) {
 		.opaque = pf, .read = bus_read, .write = bus_write, .msi = bus_msi,
 	});
+	if (pf->guess) {
+		g_autofree char *order = g_strdup_printf("guess %s", pf->guess);
+
+		/* There is an answer only to what is not understood. */
+		if (twin_control(pf->twin, (uint8_t *)order, strlen(order))) {
+			error_setg(errp, "the model knows no guess=%s", pf->guess);
+			return;
+		}
+	}
 	pf->bh = qemu_bh_new(run, pf);
 	pf->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, run, pf);
-	if (!function_init(f, pf, PF_BAR2, errp)) {
+	if (!function_init(f, pf, PF_BAR2, BAR4, errp)) {
 		pf_free(pf);
 		return;
 	}
@@ -263,8 +304,8 @@ static void pf_realize(PCIDevice *pdev, Error **errp)
 		pf_free(pf);
 		return;
 	}
-	pcie_sriov_pf_init_vf_bar(pdev, 2, type, VF_BAR2);
-	pcie_sriov_pf_init_vf_bar(pdev, 4, type | PCI_BASE_ADDRESS_MEM_PREFETCH, BAR4);
+	pcie_sriov_pf_init_vf_bar(pdev, 2, type, vf_bar2(pf));
+	pcie_sriov_pf_init_vf_bar(pdev, 4, type | PCI_BASE_ADDRESS_MEM_PREFETCH, vf_bar4(pf));
 	QTAILQ_INSERT_TAIL(&pfs, pf, next);
 }
 
@@ -283,12 +324,12 @@ static void vf_realize(PCIDevice *pdev, Error **errp)
 	struct function *f = (struct function *)pdev;
 	struct pf *pf = (struct pf *)pcie_sriov_get_pf(pdev);
 
-	if (!function_init(f, pf, VF_BAR2, errp))
+	f->pf = pf;
+	if (!function_init(f, pf, vf_bar2(pf), vf_bar4(pf), errp))
 		return;
 	pci_register_bar(pdev, 2, PCI_BASE_ADDRESS_MEM_TYPE_64, &f->bar2);
 	pci_register_bar(pdev, 4, PCI_BASE_ADDRESS_MEM_TYPE_64 |
 			 PCI_BASE_ADDRESS_MEM_PREFETCH, &f->bar4);
-	f->pf = pf;
 	f->number = pcie_sriov_vf_number(pdev) + 1;
 	if (f->number <= MAX_VFS)
 		pf->functions[f->number] = f;
@@ -323,8 +364,11 @@ static void vf_memory_enable(struct function *vf)
 static void config_write(PCIDevice *pdev, uint32_t addr, uint32_t value, int len)
 {
 	struct function *f = (struct function *)pdev;
+	bool slept = !is_awake(f);
 
 	pci_default_write_config(pdev, addr, value, len);
+	if (slept && is_awake(f) && twin_does(f->pf->twin, "G22:soft-reset"))
+		twin_reset(f->pf->twin, f->number);
 	pcie_cap_flr_write_config(pdev, addr, value, len);
 	pcie_aer_write_config(pdev, addr, value, len);
 	if (pci_is_vf(pdev)) {
@@ -360,6 +404,7 @@ static void function_reset(DeviceState *dev)
 static const Property pf_properties[] = {
 	DEFINE_PROP_UINT32("vfs", struct pf, vfs, 8),
 	DEFINE_PROP_UINT32("hw", struct pf, hw, HW_DEFAULT),
+	DEFINE_PROP_STRING("guess", struct pf, guess),
 };
 
 static void function_class(ObjectClass *klass, uint16_t device)
@@ -498,6 +543,10 @@ static void ctl_ask(struct ctl *ctl, size_t len)
 	if (ctl_aer(ctl->asked, ctl->request + n, len - n))
 		return;
 	ctl->answered = twin_control(ctl->asked->twin, (uint8_t *)ctl->request + n, len - n);
+	/* It may have been told to be another device. */
+	for (n = 0; n <= MAX_VFS; n++)
+		if (ctl->asked->functions[n])
+			no_soft_reset(ctl->asked->functions[n]);
 	/* An order may have given the device something to do. */
 	qemu_bh_schedule(ctl->asked->bh);
 }

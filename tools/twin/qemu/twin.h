@@ -39,6 +39,8 @@ uint64_t twin_run(struct twin *twin, uint64_t now);
 void twin_reset(struct twin *twin, uint32_t function);
 /* The configuration space of @function is read; returns whether it answers. */
 bool twin_config_read(struct twin *twin, uint32_t function);
+/* Whether the device does this instead of what the model guesses; @name: "GUESS:WORD". */
+bool twin_does(struct twin *twin, const char *name);
 /* A request of a test; returns the length of the answer, which twin_answer() shows. */
 size_t twin_control(struct twin *twin, const uint8_t *request, size_t len);
 uint64_t twin_answer(struct twin *twin, uint64_t offset);

@@ -7,7 +7,7 @@
 use acc_twin::{Bus, Engine, Fault, Generation, Kind, Twin};
 use std::{
     cell::RefCell,
-    ffi::{c_int, c_void},
+    ffi::{c_char, c_int, c_void, CStr},
     panic::{catch_unwind, AssertUnwindSafe},
 };
 
@@ -212,6 +212,18 @@ pub unsafe extern "C" fn twin_reset(handle: *mut Handle, function: u32) {
 #[no_mangle]
 pub unsafe extern "C" fn twin_config_read(handle: *mut Handle, function: u32) -> bool {
     with(handle, |twin, _| twin.config_read(function as usize))
+}
+
+/// Whether the device does this instead of what the model guesses.
+///
+/// # Safety
+///
+/// `handle` must come from [`twin_new`]; `name` must be a string.
+#[no_mangle]
+pub unsafe extern "C" fn twin_does(handle: *mut Handle, name: *const c_char) -> bool {
+    // SAFETY: By the safety requirement.
+    let name = unsafe { CStr::from_ptr(name) }.to_str().unwrap_or_default();
+    with(handle, |twin, _| twin.does_named(name))
 }
 
 /// A request of a test; returns the length of the answer.

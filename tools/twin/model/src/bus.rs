@@ -2,6 +2,8 @@
 
 //! What the device sees of the machine.
 
+use crate::guess::Guesses;
+
 /// A DMA access was not carried out: the address is not mapped, or the function may not master the
 /// bus.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -9,6 +11,11 @@ pub struct Fault;
 
 /// The machine. `function` is 0 for the PF, n for its n-th VF: each has a requester ID of its own.
 pub trait Bus {
+    /// What the device on the bus does instead of what is guessed.
+    fn guesses(&self) -> Guesses {
+        Guesses::default()
+    }
+
     /// Reads memory at a DMA address.
     fn read(&mut self, function: usize, address: u64, to: &mut [u8]) -> Result<(), Fault>;
 

@@ -19,6 +19,11 @@ pub const VECTOR_MESSAGE: u32 = 2;
 /// Errors, of the PF only
 pub const VECTOR_ABNORMAL: u32 = 3;
 
+/// `QM_CAP_VF`: what is supported
+pub const CAP_VF: u32 = 0x3100;
+/// `QM_SUPPORT_RPM` of a VF
+pub const VF_RUNTIME_PM: u32 = 1 << 12;
+
 /// Where the registers of the engines begin ([`engine::Model::capabilities`]).
 const FIRST: u32 = 0x3124;
 
@@ -31,7 +36,7 @@ pub fn read(kind: Kind, offset: u32, is_pf: bool) -> Option<u32> {
         // QM_CAP_VF: version 1, and what is supported; but for runtime power management (bit 13):
         // hisi_qm_pre_init() follows the ACPI companion then without asking whether there is one,
         // and the machine that the model is plugged into boots with a device tree.
-        0x3100 => 0x6f01 & !(1 << 13),
+        CAP_VF => 0x6f01 & !(1 << 13),
         // QM_AEQE_NUM: depth of EQ and AEQ
         0x3104 => 0x0400_0800,
         // QM_SCQE_NUM: depth of SQ and CQ

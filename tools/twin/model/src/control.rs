@@ -11,6 +11,8 @@
 //! - `ledger log on|off`: starts an empty log of register accesses, or ends and forgets it
 //! - `ledger log`: the accesses of all functions in their order, a line each
 //! - `show FN`: its queues as they stand
+//! - `guess NAMES`: chooses alternatives, see [`guess`](crate::guess), and resets the model;
+//!   `default` chooses none. `guess`: those that are chosen
 //! - `fault FN ...`: orders a fault, see [`fault`](crate::fault):
 //!   - `clear`: no more of them
 //!   - `job-delay NS`: how long each job takes
@@ -35,6 +37,7 @@
 use crate::{
     device::Twin,
     fault::{Faults, Which},
+    guess::Guesses,
 };
 
 fn number<T: TryFrom<u64>>(word: &str) -> Option<T> {
@@ -76,6 +79,8 @@ impl Twin {
                 .map(|function| self.ledger.pages_to_text(function)),
             ["ledger", "resets"] => Some(self.ledger.resets_to_text()),
             ["show", f] => self.number(f).map(|function| self.show(function)),
+            ["guess"] => Some(format!("{}\n", self.guesses)),
+            ["guess", names] => self.guess(names).map(|()| String::new()),
             ["fault", f, order @ ..] => self
                 .number(f)
                 .and_then(|function| self.order(function, order))
@@ -83,6 +88,18 @@ impl Twin {
             _ => None,
         };
         answer.unwrap_or_else(|| format!("error: not understood: {request}\n"))
+    }
+
+    /// Chooses alternatives; those that only the property can choose stay chosen. `None` if one of
+    /// these is new, and the model is used already.
+    fn guess(&mut self, names: &str) -> Option<()> {
+        let at_start = self.guesses.at_start();
+        let chosen = Guesses::read(names)?.and(at_start);
+        if self.is_used && chosen.at_start() != at_start {
+            return None;
+        }
+        self.choose(chosen);
+        Some(())
     }
 
     /// Takes an order for function `f`; `None` if it is not understood.

@@ -8,6 +8,7 @@ use crate::{
     dfx::{self, Dfx},
     fault::Faults,
     function::Function,
+    guess::{Alternative, Guesses, GARBAGE, ROWS},
     kind::Kind,
     ledger::Ledger,
     pf::{self, PfRegs},
@@ -47,6 +48,10 @@ pub struct Twin {
     pub(crate) pf: PfRegs,
     /// Counters that drivers read
     pub(crate) dfx: Dfx,
+    /// What it does instead of what is guessed.
+    pub(crate) guesses: Guesses,
+    /// A driver has accessed a register.
+    pub(crate) is_used: bool,
     /// What happened.
     pub ledger: Ledger,
 }
@@ -56,6 +61,7 @@ pub(crate) struct Counted<'a> {
     bus: &'a mut dyn Bus,
     ledger: &'a mut Ledger,
     faults: &'a mut [Faults],
+    guesses: Guesses,
 }
 
 impl Counted<'_> {
@@ -67,6 +73,10 @@ impl Counted<'_> {
 }
 
 impl Bus for Counted<'_> {
+    fn guesses(&self) -> Guesses {
+        self.guesses
+    }
+
     fn read(&mut self, function: usize, address: u64, to: &mut [u8]) -> Result<(), Fault> {
         let result = match self.blocks(function, address, to.len()) {
             true => Err(Fault),
@@ -129,12 +139,15 @@ enum Context {
 impl Twin {
     /// A device with `vfs` virtual functions.
     pub fn new(kind: Kind, vfs: usize) -> Self {
+        let guesses = Guesses::default();
         Self {
             kind,
-            functions: (0..=vfs).map(|_| Function::new()).collect(),
+            functions: (0..=vfs).map(|_| Function::new(guesses)).collect(),
             faults: vec![Faults::default(); vfs + 1],
-            pf: PfRegs::new(kind),
+            pf: PfRegs::new(kind, guesses),
             dfx: Dfx::default(),
+            guesses,
+            is_used: false,
             ledger: Ledger::new(vfs + 1),
         }
     }
@@ -144,7 +157,30 @@ impl Twin {
             bus,
             ledger: &mut self.ledger,
             faults: &mut self.faults,
+            guesses: self.guesses,
         }
+    }
+
+    /// Returns whether it does this instead of what is guessed.
+    pub fn does(&self, alternative: Alternative) -> bool {
+        self.guesses.has(alternative)
+    }
+
+    /// The same, by the name of the alternative; false if there is none of that name.
+    pub fn does_named(&self, name: &str) -> bool {
+        let row = ROWS.iter().find(|row| row.name == name);
+        row.is_some_and(|row| self.does(row.alternative))
+    }
+
+    /// Chooses what it does instead of what is guessed, and begins anew: as after power-on, but for
+    /// the ledger and the orders for faults. What PCI shows of a function stays as it is.
+    pub fn choose(&mut self, guesses: Guesses) {
+        self.guesses = guesses;
+        for function in &mut self.functions {
+            *function = Function::new(guesses);
+        }
+        self.pf = PfRegs::new(self.kind, guesses);
+        self.dfx = Dfx::default();
     }
 
     pub(crate) fn dma_read(
@@ -191,16 +227,31 @@ impl Twin {
         {
             return;
         }
+        let guesses = self.guesses;
+        let select = self.kind.generation.layout().window().map(|w| w.select);
         if let Some(function) = self.functions.get_mut(f) {
+            if function.kept {
+                return;
+            }
             let mailbox = function.mailbox;
             let command = Command::from_raw(mailbox.command_raw());
             if let Some(command) = command.filter(|_| mailbox.is_busy()) {
                 self.ledger.cut_off(f, command.name());
             }
-            *function = Function::new();
+            let mut new = function.after_reset(guesses);
+            if let Some(select) = select.filter(|_| guesses.has(Alternative::SelKept)) {
+                if let Some(value) = function.plain.get(&select.offset()) {
+                    new.plain.insert(select.offset(), *value);
+                }
+            }
+            *function = new;
         }
         if f == 0 {
-            self.pf = PfRegs::new(self.kind);
+            self.pf = self.pf.after_reset();
+            // Until a driver comes, PCI resets each VF, too.
+            for vf in self.functions.iter_mut().skip(1) {
+                vf.kept = guesses.has(Alternative::VfsKept);
+            }
         }
     }
 
@@ -233,7 +284,11 @@ impl Twin {
         };
         let migration = self.kind.generation.layout().migration.as_ref();
         let hidden = f != 0 && bar == BAR2 && migration.is_some_and(is_hidden);
+        self.is_used = true;
         self.count(f, write, hidden);
+        if let Some(function) = self.functions.get_mut(f) {
+            function.kept = false;
+        }
         self.ledger.register(f, write, bar, offset);
     }
 
@@ -255,8 +310,15 @@ impl Twin {
         }
         let window = self.kind.generation.layout().window()?;
         let (of, at) = window.function_at(offset)?;
-        let selected = MigRegionSel(pf::plain(&self.functions, window.select)).is_window();
+        let selected = self.is_window_selected();
         Some((if selected { of as usize } else { usize::MAX }, at))
+    }
+
+    /// Returns whether the PF's window shows registers of functions.
+    fn is_window_selected(&self) -> bool {
+        let selected = |select| MigRegionSel(pf::plain(&self.functions, select)).is_window();
+        let window = self.kind.generation.layout().window();
+        window.is_some_and(|window| selected(window.select))
     }
 
     /// Returns the word of a context that is at an offset: in the PF's window only if the
@@ -266,6 +328,12 @@ impl Twin {
         let (eqc, aeqc) = match (&migration.window, window) {
             (None, false) if f != 0 => (migration.eqc.offset(), migration.aeqc.offset()),
             (Some(window), true) => (window.eqc.offset(), window.aeqc.offset()),
+            // As V3 has it.
+            (Some(_), false)
+                if f != 0 && self.does(Alternative::OwnBar) && !self.is_window_selected() =>
+            {
+                (migration.eqc.offset(), migration.aeqc.offset())
+            }
             _ => return None,
         };
         let word = |base: u32| {
@@ -306,6 +374,10 @@ impl Twin {
             }
             None => (f, offset & !3, false),
         };
+        if window && f >= self.functions.len() && self.does(Alternative::WindowGarbage) {
+            let garbage = u64::from(GARBAGE) | (u64::from(GARBAGE) << 32);
+            return garbage & (u64::MAX >> (64 - 8 * u64::from(size)));
+        }
         let low = u64::from(self.read32(f, offset, window));
         match size {
             8 => low | (u64::from(self.read32(f, offset.wrapping_add(4), window)) << 32),
@@ -325,13 +397,14 @@ impl Twin {
         }
         let plain = |offset| pf::plain(&self.functions, Reg::at(offset));
         let selected = dfx::selector(offset).map_or(0, plain);
-        let clear = plain(dfx::CNT_CLR_CE) & 1 != 0;
+        let clear = plain(dfx::CNT_CLR_CE) & 1 != 0 || self.does(Alternative::CountersClear);
         self.dfx.read(offset, selected, clear)
     }
 
     fn read32(&mut self, f: usize, offset: u32, window: bool) -> u32 {
         if let Some(value) = caps::read(self.kind, offset, f == 0) {
-            return value;
+            let runtime_pm = self.does(Alternative::RuntimePm) && f != 0 && offset == caps::CAP_VF;
+            return value | if runtime_pm { caps::VF_RUNTIME_PM } else { 0 };
         }
         if f == 0 && !window {
             if let Some(value) = self.pf_read32(offset) {
@@ -339,6 +412,7 @@ impl Twin {
             }
         }
         let context = self.context_word(f, offset, window);
+        let guesses = self.guesses;
         let Some(function) = self.functions.get_mut(f) else {
             return 0;
         };
@@ -353,6 +427,9 @@ impl Twin {
             regs::QM_VF_AEQ_INT_MASK => function.aeq.mask,
             regs::QM_VF_EQ_INT_SOURCE => u32::from(function.eq.pending),
             regs::QM_VF_AEQ_INT_SOURCE => u32::from(function.aeq.pending),
+            regs::QM_IFC_INT_STATUS if guesses.has(Alternative::MessageStatusMasked) => {
+                function.message_status & !function.message_mask
+            }
             regs::QM_IFC_INT_SOURCE_V | regs::QM_IFC_INT_STATUS => function.message_status,
             regs::QM_IFC_INT_MASK => function.message_mask,
             regs::QM_IFC_INT_SET_V => function.message_set,
@@ -420,7 +497,7 @@ impl Twin {
             MAILBOX_LOW if size == 8 => function.mailbox_low = value,
             MAILBOX_HIGH if size == 8 => {
                 let raw = u128::from(function.mailbox_low) | (u128::from(value) << 64);
-                self.mailbox(bus, f, Message::from_raw(raw));
+                self.mailbox(bus, f, Message::from_raw(raw), window);
             }
             _ => {
                 let offset = offset & !3;
@@ -453,10 +530,12 @@ impl Twin {
         // Guess: a context loaded by these registers asks for the next interrupt anew, so that the
         // target raises one for an event of the source. The alternative: it raises one only for
         // events that come after the loading.
-        let silent = self.faults.get(f).is_some_and(|faults| faults.silent_load);
+        let guesses = self.guesses;
+        let silent = guesses.has(Alternative::SilentLoad)
+            || self.faults.get(f).is_some_and(|faults| faults.silent_load);
         let load = |queue: &mut crate::function::EventQueue, n| {
             Xqc::set_word(&mut queue.context, n, value);
-            queue.armed = true;
+            queue.armed = !guesses.has(Alternative::Unarmed);
             queue.old = silent.then(|| queue.context.tail());
         };
         match context {
@@ -483,10 +562,9 @@ impl Twin {
             }
             regs::QM_CACHE_WB_START => {
                 function.written_back = 0;
-                if value & 1 != 0 {
-                    self.write_back(bus, f);
-                    let stuck = self.faults[f].write_back_stuck;
-                    self.functions[f].written_back = u32::from(!stuck);
+                function.writes_back = value & 1 != 0;
+                if !guesses.has(Alternative::WriteBackLate) {
+                    self.settle_write_back(bus, f);
                 }
             }
             regs::QM_CACHE_WB_DONE | regs::QM_IFC_INT_STATUS | QM_DFX_FUNS_ACTIVE_ST => {}

@@ -25,7 +25,7 @@ impl Twin {
             return;
         };
         // A stopped function does no DMA; the kick after it asks again.
-        if function.paused {
+        if function.is_paused(queue) {
             return;
         }
         let Some(mut cqc) = function.cqc.get(&queue).copied() else {

@@ -2,6 +2,7 @@
 
 //! What each function has of its own.
 
+use crate::guess::{Alternative, Guesses};
 use hisi_acc_hw::{context::Xqc, mailbox::Message, regs};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,12 +22,12 @@ pub struct EventQueue {
 }
 
 impl EventQueue {
-    fn new() -> Self {
+    fn new(guesses: Guesses) -> Self {
         Self {
             context: Xqc::zeroed(),
             armed: false,
             // Guess: masked until a driver unmasks it, which each does.
-            mask: 1,
+            mask: u32::from(!guesses.has(Alternative::EventsUnmasked)),
             pending: false,
             old: None,
         }
@@ -85,6 +86,12 @@ pub struct Function {
     pub broken: BTreeSet<u16>,
     /// Stopped for migration.
     pub paused: bool,
+    /// Queues that go on nevertheless ([`Alternative::EachQueue`]).
+    pub resumed: BTreeSet<u16>,
+    /// How many requests a pause still waits for ([`Alternative::PauseDrains`]).
+    pub fetched: u32,
+    /// Its state outlives the reset that follows ([`Alternative::VfsKept`]).
+    pub kept: bool,
     /// The job that the engine works on.
     pub current: Option<Job>,
     /// PF<->VF messages: the message interrupt's status, mask and what was set towards the PF.
@@ -96,17 +103,23 @@ pub struct Function {
     pub received: u64,
     /// `QM_CACHE_WB_DONE`
     pub written_back: u32,
+    /// A write-back has begun ([`Alternative::WriteBackLate`]).
+    pub writes_back: bool,
     /// How many more reads of the mailbox find it busy (`mailbox-polls`)
     pub mailbox_polls: u32,
 }
 
 impl Function {
     /// A function after reset.
-    pub fn new() -> Self {
+    pub fn new(guesses: Guesses) -> Self {
         let mut plain = BTreeMap::new();
         // Guess: the state after reset is "not ready", since that is how the C driver tells a VF
         // that no driver has set up (`qm_wait_dev_not_ready()`).
-        plain.insert(regs::QM_VF_STATE.offset(), regs::QM_NOT_READY);
+        let state = match guesses.has(Alternative::StateReady) {
+            true => regs::QM_READY,
+            false => regs::QM_NOT_READY,
+        };
+        plain.insert(regs::QM_VF_STATE.offset(), state);
         // QM_SUPPORT_DB_ISOLATION: bit 0 of 0x30. Doorbells of SQ and CQ are in BAR4.
         plain.insert(regs::QM_QUE_ISO_CFG_V.offset(), 1);
         Self {
@@ -114,8 +127,8 @@ impl Function {
             mailbox: Message::from_raw(0),
             mailbox_low: 0,
             pending: None,
-            eq: EventQueue::new(),
-            aeq: EventQueue::new(),
+            eq: EventQueue::new(guesses),
+            aeq: EventQueue::new(guesses),
             sqc_bt: 0,
             cqc_bt: 0,
             sqc: BTreeMap::new(),
@@ -123,20 +136,42 @@ impl Function {
             active: BTreeSet::new(),
             broken: BTreeSet::new(),
             paused: false,
+            resumed: BTreeSet::new(),
+            fetched: 0,
+            kept: false,
             current: None,
             message_status: 0,
-            message_mask: 1,
+            message_mask: u32::from(!guesses.has(Alternative::MessagesUnmasked)),
             message_set: 0,
             sent: 0,
             received: 0,
             written_back: 0,
+            writes_back: false,
             mailbox_polls: 0,
         }
     }
-}
 
-impl Default for Function {
-    fn default() -> Self {
-        Self::new()
+    /// Returns the function after a reset of what was `self`.
+    pub fn after_reset(&self, guesses: Guesses) -> Self {
+        let mut new = Self::new(guesses);
+        if guesses.has(Alternative::StateKept) {
+            let state = regs::QM_VF_STATE.offset();
+            if let Some(value) = self.plain.get(&state) {
+                new.plain.insert(state, *value);
+            }
+        }
+        new
+    }
+
+    /// Returns whether a queue fetches nothing and tells nobody.
+    pub fn is_paused(&self, queue: u16) -> bool {
+        self.paused && !self.resumed.contains(&queue)
+    }
+
+    /// All queues go on.
+    pub fn resume(&mut self) {
+        self.paused = false;
+        self.resumed.clear();
+        self.fetched = 0;
     }
 }

@@ -16,7 +16,7 @@
 //! - [`mailbox`]: its commands;
 //! - [`queue`]: contexts and doorbells; [`work`]: fetching and completion; [`event`]: EQ and AEQ;
 //! - [`engine`]: what compresses, ciphers, multiplies;
-//! - [`fault`]: faults to order; [`ledger`]: what happened; [`log`]: in which order; [`control`]:
+//! - [`guess`]: what the hardware might do instead; [`fault`]: faults to order; [`ledger`]: what happened; [`log`]: in which order; [`control`]:
 //!   how tests ask for these.
 
 pub mod bus;
@@ -28,6 +28,7 @@ pub mod engine;
 pub mod event;
 pub mod fault;
 pub mod function;
+pub mod guess;
 pub mod kind;
 pub mod ledger;
 pub mod log;

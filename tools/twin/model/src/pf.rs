@@ -2,7 +2,12 @@
 
 //! What only the PF has: the VFT, messages to and from VFs, errors.
 
-use crate::{engine, function::Function, kind::Kind};
+use crate::{
+    engine,
+    function::Function,
+    guess::{Alternative, Guesses},
+    kind::Kind,
+};
 use hisi_acc_hw::{
     context::VftEntry,
     generation::{Generation, Messages},
@@ -76,8 +81,16 @@ impl Default for Errors {
 }
 
 impl Errors {
-    /// Guess: the status is what the mask lets through.
-    fn status(&self, mask_enables: bool) -> u32 {
+    /// Returns the status. Guess: it is what the mask lets through.
+    fn status(&self, guesses: Guesses, mask_enables: bool) -> u32 {
+        if guesses.has(Alternative::MaskedErrors) {
+            return self.source;
+        }
+        self.let_through(mask_enables)
+    }
+
+    /// Returns the errors that raise the interrupt.
+    fn let_through(&self, mask_enables: bool) -> u32 {
         self.source & if mask_enables { self.mask } else { !self.mask }
     }
 
@@ -184,6 +197,7 @@ pub fn drops_doorbells(generation: Generation, functions: &[Function], f: usize)
 /// What only the PF has.
 pub struct PfRegs {
     kind: Kind,
+    guesses: Guesses,
     /// Queues by type and function, as they were written to the VFT
     vft: BTreeMap<(u32, u32), u64>,
     /// `QM_ABNORMAL_INT_*`
@@ -195,13 +209,23 @@ pub struct PfRegs {
 impl PfRegs {
     /// Returns the state after reset. Guess: the VFT goes, too, since `hisi_qm_reset_done()` writes
     /// all of it anew.
-    pub fn new(kind: Kind) -> Self {
+    pub fn new(kind: Kind, guesses: Guesses) -> Self {
         Self {
             kind,
+            guesses,
             vft: BTreeMap::new(),
             qm_errors: Errors::default(),
             engine_errors: Errors::default(),
         }
+    }
+
+    /// Returns the state after a reset of the PF that was `self`.
+    pub fn after_reset(&self) -> Self {
+        let mut new = Self::new(self.kind, self.guesses);
+        if self.guesses.has(Alternative::VftKept) {
+            new.vft.clone_from(&self.vft);
+        }
+        new
     }
 
     /// Reads a register; `None` if the PF has no such register, or if it is one that keeps what is
@@ -214,11 +238,13 @@ impl PfRegs {
         Some(match reg {
             QM_ABNORMAL_INT_SOURCE => self.qm_errors.source,
             QM_ABNORMAL_INT_MASK => self.qm_errors.mask,
-            regs::QM_ABNORMAL_INT_STATUS => self.qm_errors.status(false),
+            regs::QM_ABNORMAL_INT_STATUS => self.qm_errors.status(self.guesses, false),
             QM_ABNORMAL_INT_SET => 0,
             _ if reg == errors.source => self.engine_errors.source,
             _ if reg == errors.mask => self.engine_errors.mask,
-            _ if reg == errors.status => self.engine_errors.status(errors.mask_enables),
+            _ if reg == errors.status => {
+                self.engine_errors.status(self.guesses, errors.mask_enables)
+            }
             QM_MEM_INIT_DONE | regs::QM_VFT_CFG_RDY => 1,
             QM_IFC_READY_STATUS | QM_IFC_READY_STATUS_H => half(
                 reg,
@@ -282,7 +308,7 @@ impl PfRegs {
             (&mut self.qm_errors, false),
             (&mut self.engine_errors, engine),
         ] {
-            let status = errors.status(enables);
+            let status = errors.let_through(enables);
             new |= status & !errors.told;
             errors.told |= status;
         }
@@ -325,8 +351,13 @@ impl PfRegs {
         } else {
             let low = plain(functions, regs::QM_VFT_CFG_DATA_L);
             let high = plain(functions, regs::QM_VFT_CFG_DATA_H);
-            self.vft
-                .insert(key, u64::from(low) | (u64::from(high) << 32));
+            let mut entry = u64::from(low) | (u64::from(high) << 32);
+            let of_queues = key.0 == regs::QM_VFT_CFG_TYPE_SQC;
+            let old = of_queues && self.guesses.has(Alternative::OldNumber);
+            if old && entry & VFT_VALID == 0 {
+                entry = self.vft.get(&key).map_or(entry, |old| old & !VFT_VALID);
+            }
+            self.vft.insert(key, entry);
         }
     }
 }

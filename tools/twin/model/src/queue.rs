@@ -7,7 +7,13 @@
 //! `vf_qm_cache_wb()` writes them back on the source, `QM_MB_CMD_SQC_BT` and `_CQC_BT` tell the
 //! target where they are, and `vf_qm_fun_reset()` rings every queue.
 
-use crate::{bus::Bus, device::Twin, dfx, pf};
+use crate::{
+    bus::Bus,
+    device::Twin,
+    dfx,
+    guess::{Alternative, CACHED},
+    pf,
+};
 use hisi_acc_hw::{
     context::{SqcDw3, Xqc, XQC_SIZE},
     doorbell::{Doorbell, Kind},
@@ -71,7 +77,34 @@ impl Twin {
             return None;
         }
         self.put_context(f, table, queue, context);
+        self.evict(bus, f, table, queue);
         Some(context)
+    }
+
+    /// Makes room in a small cache for the context that was put there, which stays. A context that
+    /// has no room is written to its table.
+    pub(crate) fn evict(&mut self, bus: &mut dyn Bus, f: usize, table: Table, queue: u16) {
+        if !self.does(Alternative::SmallCache) {
+            return;
+        }
+        loop {
+            let Some(function) = self.functions.get_mut(f) else {
+                return;
+            };
+            let (cache, base) = match table {
+                Table::Sqc => (&mut function.sqc, function.sqc_bt),
+                Table::Cqc => (&mut function.cqc, function.cqc_bt),
+            };
+            let other = cache.keys().copied().find(|other| *other != queue);
+            let Some(other) = other.filter(|_| cache.len() > CACHED && base != 0) else {
+                return;
+            };
+            if let Some(context) = cache.remove(&other) {
+                let at = base.wrapping_add(u64::from(other) * XQC_SIZE as u64);
+                // As for a write-back.
+                let _ = self.dma_write(bus, f, at, &context.0);
+            }
+        }
     }
 
     pub(crate) fn put_context(&mut self, f: usize, table: Table, queue: u16, context: Xqc) {
@@ -83,10 +116,22 @@ impl Twin {
         }
     }
 
-    /// Writes all cached contexts to the tables (`QM_CACHE_WB_START`).
-    pub(crate) fn write_back(&mut self, bus: &mut dyn Bus, f: usize) {
-        let Some(function) = self.functions.get(f) else {
+    /// Carries out a write-back that has begun, and sets `QM_CACHE_WB_DONE`.
+    pub(crate) fn settle_write_back(&mut self, bus: &mut dyn Bus, f: usize) {
+        let begun = self.functions.get_mut(f).map(|f| &mut f.writes_back);
+        if !begun.is_some_and(std::mem::take) {
             return;
+        }
+        let failed = !self.write_back(bus, f) && self.does(Alternative::WriteBackStuck);
+        let stuck = self.faults[f].write_back_stuck || failed;
+        self.functions[f].written_back = u32::from(!stuck);
+    }
+
+    /// Writes all cached contexts to the tables (`QM_CACHE_WB_START`). Returns whether all could be
+    /// written.
+    fn write_back(&mut self, bus: &mut dyn Bus, f: usize) -> bool {
+        let Some(function) = self.functions.get(f) else {
+            return true;
         };
         let mut writes = Vec::new();
         for (cache, base) in [
@@ -100,10 +145,12 @@ impl Twin {
                 }));
             }
         }
+        let mut all = true;
         for (at, raw) in writes {
             // Guess: a table that cannot be written does not keep the write-back from its end.
-            let _ = self.dma_write(bus, f, at, &raw);
+            all &= self.dma_write(bus, f, at, &raw).is_ok();
         }
+        all
     }
 
     /// A doorbell was rung, on the page of a queue in BAR4 or in BAR2.
@@ -126,6 +173,9 @@ impl Twin {
             self.ledger.add(f, "doorbell.dropped", 1);
             return;
         }
+        if matches!(db.kind, Kind::Sq | Kind::Cq) && self.does(Alternative::PlainUnpauses) {
+            self.functions[f].resume();
+        }
         match (db.kind, page) {
             (Kind::Sq, _) => self.sq_doorbell(bus, f, db),
             (Kind::Cq, _) => self.cq_doorbell(bus, f, db),
@@ -139,15 +189,22 @@ impl Twin {
         // on with the queue. The drivers of a queue always ring with priority 0 (`qp_send`), and
         // `vf_qm_fun_reset()` rings all with index 0 and priority 1 whatever their tails are.
         if db.priority != 0 {
+            let queues = self.pf.queues(f);
+            let each = self.does(Alternative::EachQueue);
             if let Some(function) = self.functions.get_mut(f) {
-                function.paused = false;
+                function.resumed.insert(db.queue);
+                if !each || function.resumed.len() >= queues as usize {
+                    function.resume();
+                }
             }
             if self.context(bus, f, Table::Cqc, db.queue).is_some() {
                 self.completion_event(bus, f, db.queue);
             }
             // Guess: the interrupt for events that were written before is raised now.
-            self.raise(bus, f, Kind::Eq);
-            self.raise(bus, f, Kind::Aeq);
+            if !self.does(Alternative::SilentKick) {
+                self.raise(bus, f, Kind::Eq);
+                self.raise(bus, f, Kind::Aeq);
+            }
         }
         let Some(mut sqc) = self.context(bus, f, Table::Sqc, db.queue) else {
             return;

@@ -18,7 +18,7 @@ pub use named::fuzz_engine;
 pub use outputs::fuzz_outputs;
 pub use registers::fuzz;
 
-use crate::{Bus, Fault, Kind, Twin, BAR2};
+use crate::{guess::Guesses, Bus, Fault, Kind, Twin, BAR2};
 use hisi_acc_hw::regs;
 use std::ops::Range;
 
@@ -41,6 +41,8 @@ pub struct Machine {
     pub trap: Range<u64>,
     /// Such DMA: whether it was a write, and where
     pub trapped: Vec<(bool, Range<u64>)>,
+    /// What an engine on this bus does instead of what is guessed
+    pub guesses: Guesses,
 }
 
 impl Machine {
@@ -94,6 +96,10 @@ impl Machine {
 }
 
 impl Bus for Machine {
+    fn guesses(&self) -> Guesses {
+        self.guesses
+    }
+
     fn read(&mut self, function: usize, address: u64, to: &mut [u8]) -> Result<(), Fault> {
         self.check(function)?;
         if self.traps(false, address, to.len()) {
@@ -126,6 +132,12 @@ impl Bus for Machine {
 /// A device whose VFs have 16 queues each.
 pub fn device(machine: &mut Machine, kind: Kind, vfs: usize) -> Twin {
     let mut twin = Twin::new(kind, vfs);
+    give_queues(machine, &mut twin, vfs);
+    twin
+}
+
+/// Gives 16 queues to each VF.
+pub fn give_queues(machine: &mut Machine, twin: &mut Twin, vfs: usize) {
     for vf in 1..=vfs as u64 {
         let entry = ((16 * vf) << 28) | (1 << 44) | (15 << 45);
         for (reg, value) in [
@@ -139,7 +151,6 @@ pub fn device(machine: &mut Machine, kind: Kind, vfs: usize) -> Twin {
             twin.write(machine, 0, BAR2, reg.into(), value.into(), 4);
         }
     }
-    twin
 }
 
 /// Bytes that say what a fuzzer wants; `None` when they are at an end.

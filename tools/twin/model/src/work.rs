@@ -8,6 +8,7 @@ use crate::{
     dfx, engine,
     event::{AEQE_CQE_ERROR, AEQE_TYPE_SHIFT},
     function::{Job, Wait},
+    guess::Alternative,
     queue::{is_full, next, Table, CQ_PHASE, TAIL_PHASE},
 };
 use hisi_acc_hw::{
@@ -34,10 +35,12 @@ impl Twin {
     fn next_job(&mut self, bus: &mut dyn Bus, f: usize) -> Option<u16> {
         loop {
             let function = self.functions.get(f)?;
-            if function.paused || self.faults.get(f)?.gone {
+            if self.faults.get(f)?.gone {
                 return None;
             }
-            let queue = *function.active.first()?;
+            let fetched = function.fetched != 0;
+            let goes_on = |queue: &&u16| fetched || !function.is_paused(**queue);
+            let queue = *function.active.iter().find(goes_on)?;
             if self.has_work(bus, f, queue) {
                 return Some(queue);
             }
@@ -48,6 +51,7 @@ impl Twin {
     /// Carries out what is due at `now`; says when to come again.
     pub(crate) fn run_function(&mut self, bus: &mut dyn Bus, f: usize, now: u64) -> Option<u64> {
         for _ in 0..STEPS {
+            self.settle_write_back(bus, f);
             let command_due = self.settle_mailbox(bus, f, now);
             let sooner = |due: Option<u64>| due.into_iter().chain(command_due).min();
             let current = self.functions.get(f)?.current;
@@ -70,7 +74,9 @@ impl Twin {
             let faults = self.faults.get(f)?;
             let due = now.saturating_add(faults.job_delay);
             let held = faults.jobs_left.is_some();
-            self.functions.get_mut(f)?.current = Some(Job {
+            let function = self.functions.get_mut(f)?;
+            function.fetched = function.fetched.saturating_sub(1);
+            function.current = Some(Job {
                 queue,
                 since: now,
                 due: (!held).then_some(due),
@@ -139,10 +145,14 @@ impl Twin {
         let at_work = function.current.map(|job| job.queue);
         // A paused function goes no further than the job that it is at.
         let fetches = !function.paused;
+        let drains = function.fetched != 0;
         let active = function.active.clone();
         match wait {
             Wait::Delay(_) | Wait::Until(_) | Wait::Order => true,
-            Wait::Job => at_work.is_some(),
+            Wait::Job => {
+                at_work.is_some()
+                    || (drains && active.iter().any(|queue| self.has_work(bus, f, *queue)))
+            }
             Wait::Queue(queue) => {
                 at_work == Some(queue)
                     || (fetches && active.contains(&queue) && self.has_work(bus, f, queue))
@@ -156,9 +166,15 @@ impl Twin {
 
     /// A queue cannot go on: nothing more is fetched from it until its context is written anew.
     fn queue_error(&mut self, bus: &mut dyn Bus, f: usize, queue: u16) {
+        let all = self.does(Alternative::ErrorStopsAll);
+        let queues = self.pf.queues(f) as u16;
         if let Some(function) = self.functions.get_mut(f) {
             function.active.remove(&queue);
             function.broken.insert(queue);
+            if all {
+                function.active.clear();
+                function.broken.extend(0..queues);
+            }
         }
         self.ledger.add(f, "queue_error", 1);
         self.dfx.errors = self.dfx.errors.wrapping_add(1);

@@ -2,7 +2,10 @@
 
 //! Buffers of a request: flat, or a chain of hardware scatter-gather lists (`sgl.c`).
 
-use crate::bus::{Bus, Fault};
+use crate::{
+    bus::{Bus, Fault},
+    guess::Alternative,
+};
 use hisi_acc_hw::sgl::{Sge, SglHead, SGE_MAX, SGE_SIZE, SGL_HEAD};
 
 /// SGLs in a chain (`HISI_ACC_SGL_NR_MAX`).
@@ -24,11 +27,22 @@ pub fn pieces(
     let mut skip = offset;
     let mut left = len;
     let mut at = address;
+    let guesses = bus.guesses();
+    let mut in_chain = None;
     for _ in 0..MAX_SGLS {
         let mut head = [0; SGL_HEAD];
         bus.read(function, at, &mut head)?;
         let head = SglHead::from_bytes(&head);
-        for n in 0..u64::from(head.in_sgl.min(SGE_MAX)) {
+        let in_chain = in_chain.get_or_insert(head.in_chain);
+        let entries = if guesses.has(Alternative::SglRoom) {
+            head.room
+        } else if guesses.has(Alternative::SglChain) {
+            head.room.min(*in_chain)
+        } else {
+            head.in_sgl
+        };
+        *in_chain = in_chain.saturating_sub(entries);
+        for n in 0..u64::from(entries.min(SGE_MAX)) {
             let mut raw = [0; SGE_SIZE];
             let entry = at
                 .wrapping_add(SGL_HEAD as u64)

@@ -4,7 +4,7 @@
 
 use super::row::Model;
 use super::sgl::{gather, pieces, scatter};
-use crate::bus::Bus;
+use crate::{bus::Bus, guess::Alternative};
 use flate2::{
     bufread::GzDecoder,
     write::{DeflateEncoder, GzEncoder, ZlibEncoder},
@@ -162,6 +162,9 @@ pub(super) const MODEL: Model = Model {
     },
 };
 
+/// What stands behind the output under [`Alternative::Speculative`].
+const SPECULATIVE: u8 = 0xf1;
+
 /// Carries out a request.
 pub fn run(bus: &mut dyn Bus, function: usize, alg_type: u8, raw: &mut [u8; SQE_SIZE]) {
     let mut sqe = Sqe::from_bytes(raw);
@@ -216,6 +219,12 @@ fn work(bus: &mut dyn Bus, function: usize, alg_type: u8, sqe: &Sqe) -> Outcome 
         Ok(done) => done,
         Err(status) => return Outcome::failed(status),
     };
+    if bus.guesses().has(Alternative::Speculative) {
+        let garbage = vec![SPECULATIVE; usize::try_from(room).unwrap_or(0)];
+        if scatter(bus, function, &dest, &garbage).is_err() {
+            return Outcome::failed(STATUS_BUFFER);
+        }
+    }
     if scatter(bus, function, &dest, &output).is_err() {
         return Outcome::failed(STATUS_BUFFER);
     }

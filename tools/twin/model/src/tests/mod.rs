@@ -16,6 +16,7 @@ use hisi_acc_hw::{
 
 mod engines;
 mod faults;
+mod guesses;
 mod narrow;
 mod outputs;
 mod resets;

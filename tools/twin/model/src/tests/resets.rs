@@ -5,7 +5,13 @@
 use super::*;
 
 /// Writes a VFT entry as `qm_set_vft_common()` does.
-fn set_vft(twin: &mut Twin, machine: &mut Machine, kind: u32, function: u32, entry: u64) {
+pub(super) fn set_vft(
+    twin: &mut Twin,
+    machine: &mut Machine,
+    kind: u32,
+    function: u32,
+    entry: u64,
+) {
     for (reg, value) in [
         (regs::QM_VFT_CFG_OP_WR, 0),
         (regs::QM_VFT_CFG_TYPE, kind),
@@ -21,7 +27,7 @@ fn set_vft(twin: &mut Twin, machine: &mut Machine, kind: u32, function: u32, ent
 }
 
 /// Reads one as `qm_get_shaper_vft_qos()` does.
-fn get_vft(twin: &mut Twin, machine: &mut Machine, kind: u32, function: u32) -> u64 {
+pub(super) fn get_vft(twin: &mut Twin, machine: &mut Machine, kind: u32, function: u32) -> u64 {
     for (reg, value) in [
         (regs::QM_VFT_CFG_OP_WR, regs::QM_VFT_CFG_OP_READ),
         (regs::QM_VFT_CFG_TYPE, kind),
