@@ -8,6 +8,7 @@ mod debug;
 mod debugfs;
 pub mod dirty;
 mod fault;
+mod guess;
 mod hidden;
 mod iommufd;
 mod kunit;

@@ -9,6 +9,7 @@ pub mod busy;
 pub mod commands;
 pub mod crypto;
 pub mod edu;
+pub mod guess;
 pub mod inject;
 pub mod ktap;
 pub mod logged;
