@@ -76,11 +76,14 @@ pub(crate) fn write_state(mig: &MigRegs, qm: &Qm<'_>, head: &Match, state: &Stat
     mig.write(qm, Context::Aeq, &state.aeqc)?;
     mailbox.command(Command::SqcBt, state.sqc_dma)?;
     mailbox.command(Command::CqcBt, state.cqc_dma)?;
-    qm.open_messages()
+    qm.open_messages()?;
+    // A loaded context may raise no interrupt until its doorbell is rung, and the guest driver rings
+    // it only after an interrupt.
+    ring_events(qm, state)
 }
 
-/// Requests the interrupts of pending events again, on the target: a doorbell that leaves the head
-/// of an event queue where it is does so (`vf_qm_xeqc_save()`).
+/// Requests the interrupts of pending and of later events: a doorbell that leaves the head of an
+/// event queue where it is does so (`vf_qm_xeqc_save()`).
 pub(crate) fn ring_events(qm: &Qm<'_>, state: &State) -> Result {
     for (kind, context) in [(Kind::Eq, &state.eqc), (Kind::Aeq, &state.aeqc)] {
         let [head, ..] = context;
