@@ -10,7 +10,7 @@ TIME ?= 60
 export FLAVOUR V
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo check check-qemu soak list slices shell modules lint htmldocs fuzz mutants clean distclean
+.PHONY: help run demo check check-qemu soak list slices shell modules hw-report lint htmldocs fuzz mutants clean distclean
 
 help:
 	@echo 'make run                 shows a VF with requests in flight that migrates to another VF'
@@ -28,6 +28,8 @@ help:
 	@echo 'make slices              lists the slices (tools/kernel/flavours)'
 	@echo 'make shell               boots a guest with a shell'
 	@echo 'make modules [KDIR=…]    builds the modules, for your kernel or for the one under test'
+	@echo 'make hw-report           builds the program that asks a host with the hardware what nobody'
+	@echo '                         here knows (Documentation/admin-guide/hw-report.rst)'
 	@echo 'make fuzz                fuzzes the device model; TIME=seconds for each target, T=target'
 	@echo 'make mutants             checks that the tests see small defects. Takes hours, and continues'
 	@echo '                         where it was interrupted; M=pattern: these, N=10: ten, chosen by'
@@ -78,6 +80,11 @@ else
 	@$(ENTER) bash -c 'tools/modules.sh "$$(tools/kernel/flavour.sh)"'
 endif
 	@ls build/modules$(addprefix -,$(filter-out plain,$(FLAVOUR)))/*.ko
+
+hw-report:
+	@$(ENTER) bash -c 'cd tools && CARGO_TARGET_DIR=/work/build/cargo cargo build -q --release \
+		--target aarch64-unknown-linux-gnu -p hw-report'
+	@ls build/cargo/aarch64-unknown-linux-gnu/release/hw-report
 
 lint:
 	@$(ENTER) tools/lint.sh

@@ -47,6 +47,8 @@ const SUITES: &[Suite] = &[
             "acc-selftests",
             "-p",
             "acc-vfio-user",
+            "-p",
+            "hw-report",
         ],
     ),
     Suite("host.ci", "", &["tools/testing/ci/test.sh"]),
