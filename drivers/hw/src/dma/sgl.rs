@@ -99,6 +99,11 @@ pub(crate) fn chain(
             at = at.checked_add(read).ok_or(Why::SglAddress)?;
             left -= n;
         }
+        // The request goes on. The engine may count entries by another field of the head, and so
+        // find some in the rest of this list (guess SGL of the model).
+        if head.in_sgl < head.room {
+            return Err(Why::SglEntries);
+        }
         if head.next == 0 {
             return Ok(());
         }
@@ -157,6 +162,29 @@ mod tests {
             // What is shorter than the request is all that there is.
             let ram = ram;
             assert_eq!(walk(&ram, BASE, 0, u32::MAX), Ok(all));
+        }
+    }
+
+    /// Engines may go by how many entries a list has room for, or by how many the chain has. All
+    /// agree on a list that is full, and on one that ends the request.
+    #[test]
+    fn a_list_that_is_not_full_ends_the_request() {
+        for (room, in_chain) in [(3, 2), (3, 3), (2, 3), (2, 2)] {
+            let mut ram = ram();
+            ram.put_list(BASE, &sges(0x100_0000, 2, 16), 0);
+            let head = SglHead {
+                next: 0,
+                in_chain,
+                in_sgl: 2,
+                room,
+            };
+            ram.put(BASE, &head.to_bytes());
+            assert_eq!(walk(&ram, BASE, 0, 32).unwrap().len(), 2);
+            let more = walk(&ram, BASE, 0, 33);
+            match room {
+                2 => assert_eq!(more.unwrap().len(), 2),
+                _ => assert_eq!(more, Err(Why::SglEntries)),
+            }
         }
     }
 
@@ -282,8 +310,9 @@ mod tests {
             let n = self.reads.get();
             self.reads.set(n + 1);
             if to.len() == SGL_HEAD {
-                // One entry, or two
+                // One entry, or two, and no room for more
                 to[10] = 1 + (n & 1) as u8;
+                to[12] = to[10];
             } else {
                 for byte in to.chunks_exact_mut(SGE_SIZE).map(|sge| &mut sge[1]) {
                     *byte = n as u8;
