@@ -2,13 +2,12 @@
 
 //! A PCI function as sysfs shows it.
 
-use crate::tree::Tree;
 use acc_vfio_user::vfio::Mapping;
 use hisi_acc_hw::reg::Reg;
 use std::{
     fs::{self, File},
     os::unix::fs::FileExt,
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 /// `PCI_CAPABILITY_LIST`
@@ -23,6 +22,16 @@ pub const EXT_CAP_ACS: u32 = 0xd;
 const CAPABILITIES_MAX: usize = 96;
 /// The size of the pages that are mapped: a multiple of the kernel's.
 const PAGE: u64 = 64 << 10;
+
+/// Returns the names in a folder, in order; none if there is no such folder.
+pub fn names(path: &Path) -> Vec<String> {
+    let entries = fs::read_dir(path).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
 
 /// A PCI function.
 #[derive(Clone)]
@@ -61,7 +70,7 @@ impl Function {
     /// Returns the addresses of the devices of its IOMMU group.
     pub fn group(&self) -> Option<Vec<String>> {
         let devices = self.path.join("iommu_group/devices");
-        devices.is_dir().then(|| Tree::names(&devices))
+        devices.is_dir().then(|| names(&devices))
     }
 
     /// Reads a word of the configuration space. Only root reads all of it.

@@ -4,7 +4,7 @@
 //! answers them.
 
 use crate::{
-    function::{Function, CAP_EXP, CAP_PM, EXT_CAP_ACS},
+    function::{names, Function, CAP_EXP, CAP_PM, EXT_CAP_ACS},
     tree::Tree,
 };
 use acc_vfio_user::Result;
@@ -237,7 +237,7 @@ fn revision(function: &Function) -> String {
 
 /// arm-smmu-v3 says in the log what it found; the features of the IOMMU are in no file.
 fn dirty_bits(found: &Found<'_>, text: &mut String) {
-    let iommus = Tree::names(&found.tree.path("sys/class/iommu"));
+    let iommus = names(&found.tree.path("sys/class/iommu"));
     for name in &iommus {
         let idr0 = found
             .tree

@@ -2,7 +2,7 @@
 
 //! The files of the host: its own, or those that a test has made up.
 
-use crate::function::Function;
+use crate::function::{names, Function};
 use acc_vfio_user::Result;
 use hisi_acc_hw::{ids, Engine};
 use std::{
@@ -48,16 +48,6 @@ impl Tree {
         }
     }
 
-    /// Returns the names in a folder, in order; none if there is no such folder.
-    pub fn names(path: &Path) -> Vec<String> {
-        let entries = fs::read_dir(path).into_iter().flatten().flatten();
-        let mut names: Vec<String> = entries
-            .map(|entry| entry.file_name().to_string_lossy().into_owned())
-            .collect();
-        names.sort();
-        names
-    }
-
     /// Returns all accelerators: their PFs and VFs, by their IDs.
     pub fn accelerators(&self) -> Result<Vec<(Engine, bool, Function)>> {
         let devices = self.path("sys/bus/pci/devices");
@@ -65,7 +55,7 @@ impl Tree {
             return Err(format!("{}: no PCI here", devices.display()).into());
         }
         let mut found = Vec::new();
-        for address in Self::names(&devices) {
+        for address in names(&devices) {
             let function = self.function(&address);
             if function.id("vendor") != Some(ids::VENDOR_HUAWEI) {
                 continue;
