@@ -9,8 +9,7 @@ use super::{
 use crate::{
     caps,
     engine::sgl::pieces,
-    guess::{Guesses, CACHED, FETCHED, GARBAGE, ROWS},
-    BAR4_SIZE,
+    guess::{Guesses, CACHED, GARBAGE, ROWS},
 };
 use hisi_acc_hw::{
     context::XQC_SIZE,
@@ -122,8 +121,6 @@ fn at_start_only() {
         assert_eq!(twin.control("guess"), format!("G4:ready,{name}\n"));
         let mut twin = device(&mut machine);
         assert!(twin.control(&format!("guess {name}")).starts_with("error:"));
-        // Registers stay where they are, and pages that are not there are not rung.
-        assert!(BAR4_SIZE > 16 * DOORBELL_PAGE);
     }
     assert_eq!(
         both(V3, "G22:soft-reset", |twin, _| {
@@ -462,7 +459,6 @@ fn what_a_pause_waits_for() {
         assert!(!answer(twin, 1).is_busy());
         (at_once, then, done(twin))
     };
-    assert!(FETCHED > 3);
     assert_eq!(
         both(V3, "G19:drains", pause),
         [(false, 0, 1), (false, 0, 3)]
@@ -485,7 +481,7 @@ fn an_error_stops_queues() {
 #[test]
 fn capabilities() {
     let caps = both(V3, "G22:runtime-pm", |twin, _| {
-        [0, 1].map(|f| twin.read(f, BAR2, caps::CAP_VF.into(), 4) >> 12 & 1)
+        [0, 1].map(|f| (twin.read(f, BAR2, caps::CAP_VF.into(), 4) >> 12) & 1)
     });
     assert_eq!(caps, [[0, 0], [0, 1]]);
 }
