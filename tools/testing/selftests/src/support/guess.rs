@@ -15,13 +15,13 @@ use crate::{
 };
 use acc_vfio_user::{
     ensure, errno, host,
-    migrate::{self, read_all, Quiet},
+    migrate::{self, Quiet},
     qm::Qm,
     vfio::{state, Device},
     work::{Workload, Zip},
     Driver, Result,
 };
-use std::io;
+use std::io::{self, Read};
 
 /// The ZIP, as long as this exists, differs from what the model guesses.
 pub struct Guessed {
@@ -65,9 +65,19 @@ pub const WORKS: Expected = Expected {
     pages: true,
 };
 
-/// Fails unless a state change fails with an errno; lets the VF run again.
-fn refused<T>(device: &Device, result: io::Result<T>, expected: i32) -> Result<()> {
-    let error = errno(result);
+/// Stops and saves a VF. Either may be refused.
+fn save(device: &Device) -> io::Result<Vec<u8>> {
+    let file = device.set_state(state::STOP_COPY)?;
+    let mut stream = Vec::new();
+    file.ok_or(io::Error::other("no file"))?
+        .read_to_end(&mut stream)?;
+    device.set_state(state::STOP)?;
+    Ok(stream)
+}
+
+/// Fails unless a VF cannot be stopped or saved, with an errno. Lets it run again.
+pub fn refused(device: &Device, expected: i32) -> Result<()> {
+    let error = errno(save(device));
     ensure!(error == expected, "errno {error}, not {expected}");
     device.set_state(state::RUNNING)?;
     Ok(())
@@ -83,8 +93,7 @@ fn migrations(expected: Expected) -> Result<()> {
     }
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     pair.work_in_flight()?;
-    let result = pair.source.set_state(state::STOP_COPY);
-    refused(&pair.source, result, expected.migration)?;
+    refused(&pair.source, expected.migration)?;
     pair.finish()?;
     pair.round()
 }
@@ -94,11 +103,8 @@ fn without_driver(expected: Expected) -> Result<()> {
     let mut bench = Bench::new(&[Driver::Rust; 2])?;
     let source = bench.open(0)?;
     let target = bench.open(1)?;
-    let worker = match source.set_state(state::STOP_COPY) {
-        Ok(file) => {
-            let mut stream = Vec::new();
-            read_all(&mut file.ok_or("no file")?, &mut stream)?;
-            source.set_state(state::STOP)?;
+    let worker = match save(&source) {
+        Ok(stream) => {
             migrate::load(&target, &stream, &mut Quiet)?;
             target
         }

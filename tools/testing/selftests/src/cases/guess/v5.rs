@@ -4,10 +4,10 @@
 
 use crate::support::{
     bench::Bench,
-    guess::{basics, pf_reset, Expected, WORKS},
+    guess::{basics, pf_reset, refused, Expected, WORKS},
     pair::Pair,
 };
-use acc_vfio_user::{ensure, errno, host, vfio::state, Driver, Result};
+use acc_vfio_user::{ensure, host, Driver, Result};
 use hisi_acc_hw::{regs, Generation};
 
 under! {
@@ -38,8 +38,6 @@ fn not_selected(error: i32) -> Result<()> {
         pair.migrate(true)?;
         return pair.round();
     }
-    let refused = errno(pair.source.set_state(state::STOP_COPY));
-    ensure!(refused == error, "errno {refused}, not {error}");
-    pair.source.set_state(state::RUNNING)?;
+    refused(&pair.source, error)?;
     pair.round()
 }
