@@ -77,8 +77,8 @@ pub(crate) fn write_state(mig: &MigRegs, qm: &Qm<'_>, head: &Match, state: &Stat
     mailbox.command(Command::SqcBt, state.sqc_dma)?;
     mailbox.command(Command::CqcBt, state.cqc_dma)?;
     qm.open_messages()?;
-    // A loaded context may raise no interrupt until its doorbell is rung, and the guest driver rings
-    // it only after an interrupt.
+    // A loaded context may raise no interrupt until its doorbell is rung. The guest driver rings it
+    // only after an interrupt.
     ring_events(qm, state)
 }
 

@@ -117,7 +117,8 @@ impl Host {
 fn answers() {
     let text = Host::new().report(None).unwrap();
     for line in [
-        "zip PF 0000:09:00.0: Endpoint, below 0000:08:00.0 (Root Port, ACS capability 0x1f control 0x1d)",
+        "zip PF 0000:09:00.0: Endpoint, below 0000:08:00.0 (Root Port, \
+         ACS capability 0x1f control 0x1d)",
         "zip VF 0000:09:00.2: 2, alone",
         "zip VF 0000:09:00.1: NoSoftRst- D0",
         "zip PF 0000:09:00.0: 0x30, can migrate",
@@ -130,7 +131,10 @@ fn answers() {
         "CONFIG_IOMMUFD=m",
         "CONFIG_RUST is not set",
     ] {
-        assert!(text.contains(&format!("   {line}\n")), "no {line:?} in:\n{text}");
+        assert!(
+            text.contains(&format!("   {line}\n")),
+            "no {line:?} in:\n{text}"
+        );
     }
     assert!(!text.contains("Reset of"));
 }

@@ -71,9 +71,8 @@ fn error_pending(driver: Driver) -> Result<()> {
 case!(interrupt_carried, with: [Rust, C]);
 /// D24: the source rings the doorbells of EQ and AEQ with the heads that it has saved
 /// (`vf_qm_xeqc_save()`). An interrupt that the guest has not taken yet is raised again and moves
-/// with the guest's interrupt controller. A target raises none here by itself (the
-/// alternative of guess G9), and C rings no doorbell there, so its guest would wait for ever without
-/// these doorbells.
+/// with the guest's interrupt controller. A target raises none here by itself (the alternative of
+/// guess G9), and C rings no doorbell there. Without these doorbells its guest would wait for ever.
 fn interrupt_carried(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     pair.bench.twin.fault("vf2", "silent-load on")?;
