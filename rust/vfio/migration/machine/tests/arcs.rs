@@ -215,10 +215,15 @@ mod cases {
         let file = opened(&device, Resuming)?;
         assert_eq!(file.write(b"abc"), Ok(3));
         assert_eq!(file.write(b"d"), Ok(1));
+        // What is there after a write that failed is no whole stream.
         assert_eq!(file.write(b"exceeds"), Err(ENOSPC));
+        assert_eq!(device.set(State::Stop).err(), Some(EINVAL));
+        assert_eq!(device.state(), Resuming);
+        assert!(device.loaded.borrow().is_empty());
+        assert_eq!(file.write(b"e"), Ok(1));
         device.set(State::Stop)?;
-        assert_eq!(device.loaded.borrow().as_slice(), b"abcd");
-        assert_eq!(file.write(b"e"), Err(ENODEV));
+        assert_eq!(device.loaded.borrow().as_slice(), b"abcde");
+        assert_eq!(file.write(b"f"), Err(ENODEV));
         Ok(())
     }
 
