@@ -162,12 +162,18 @@ const PAUSE_TIMEOUT: Delta = Delta::from_micros(mailbox::WAIT_TIMEOUT_US);
 const PAUSE_PERIOD: Delta = Delta::from_millis(10);
 
 /// Gives the command PAUSE until it succeeds. Userspace resets a VF that cannot be paused, under a
-/// guest that goes on.
+/// guest that goes on. [`EIO`] if no register can be reached.
 fn pause(qm: &Qm<'_>) -> Result {
     let begin = Instant::<Monotonic>::now();
     loop {
         let paused = qm.mailbox().command(Command::PauseQm, 0);
-        if paused.is_ok() || begin.elapsed() >= PAUSE_TIMEOUT {
+        if paused.is_ok() {
+            return paused;
+        }
+        if !qm.is_there()? {
+            return Err(EIO);
+        }
+        if begin.elapsed() >= PAUSE_TIMEOUT {
             return paused;
         }
         fsleep(PAUSE_PERIOD);

@@ -75,7 +75,11 @@ case!(plain_stop);
 /// A guest is only suspended (`virsh suspend`), with what would prevent a migration: the VF stops,
 /// and goes on.
 fn plain_stop() -> Result<()> {
-    for fault in [RAS, WRITE_BACK, "message-pending on"] {
+    for (fault, gone) in [
+        (RAS, "clear"),
+        (WRITE_BACK, "clear"),
+        ("message-pending on", "message-pending off"),
+    ] {
         let mut pair = pair()?;
         pair.work_in_flight()?;
         let twin = &pair.bench.twin;
@@ -84,7 +88,7 @@ fn plain_stop() -> Result<()> {
         let stop = errno(pair.source.set_state(state::STOP));
         let run = errno(pair.source.set_state(state::RUNNING));
         let now = pair.source.state()?;
-        twin.fault("vf1", "clear")?;
+        twin.fault("vf1", gone)?;
         twin.fault("pf", "ras 0")?;
         twin.fault("pf", "clear")?;
         ensure!(

@@ -93,10 +93,13 @@ fn back_and_forth(driver: Driver) -> Result<()> {
             let counts = pair.bench.twin.counts()?;
             let of = |key| counts.get(&format!("vf{}", (n + 1) % 2 + 1), key);
             return Err(format!(
-                "after migration {n}: {e}; the target has done {} jobs and raised {} interrupts, {} for nobody",
+                "after migration {n}: {e}; the target has done {} jobs and raised {} interrupts, {} for \
+                 nobody\n{}{}",
                 of("jobs_done"),
                 of("msi"),
-                of("msi_lost")
+                of("msi_lost"),
+                pair.bench.twin.ask("show vf1")?,
+                pair.bench.twin.ask("show vf2")?
             )
             .into());
         }
