@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The end of a guest: what the debug flavour of the kernel has found out by then. Does nothing
-//! with another kernel.
+//! The end of a guest: what the debug flavour of the kernel has found out by then.
 //!
 //! The harness puts what there is to complain of to the case that ran last.
 
@@ -33,6 +32,7 @@ pub fn complain(lines: Vec<String>) -> Result<()> {
 }
 
 pub fn run() -> Result<()> {
+    self_tests_end()?;
     if !Path::new(KMEMLEAK).exists() {
         return Ok(());
     }
@@ -42,6 +42,30 @@ pub fn run() -> Result<()> {
     leaks(&mut known, &names)?;
     unload()?;
     leaks(&mut known, &names)
+}
+
+/// Waits for the kernel's own tests of the engines. The end of the guest stops the engines, and a
+/// test that runs then fails with a splat.
+fn self_tests_end() -> Result<()> {
+    let runs = || -> Result<bool> {
+        for process in fs::read_dir("/proc")? {
+            // Other entries have no such file, and a process may end meanwhile.
+            let comm = fs::read_to_string(process?.path().join("comm"));
+            if comm.is_ok_and(|comm| comm.trim() == "cryptomgr_test") {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    let mut error = None;
+    host::wait_for("the end of the kernel's own tests", || match runs() {
+        Ok(runs) => !runs,
+        Err(e) => {
+            error = Some(e);
+            true
+        }
+    })?;
+    error.map_or(Ok(()), Err)
 }
 
 /// Where modules have their functions.

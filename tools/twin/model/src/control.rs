@@ -33,12 +33,15 @@
 //!     ends
 //!   - `silent-load on|off`: loading the context of an event queue asks for no interrupt for the
 //!     events that are in the queue already (the alternative of guess G9)
+//! - `at FN COMMAND FN ORDER...`: orders that fault when the first function is next given that
+//!   mailbox command, before it is carried out. `at clear`: forgets those that have not happened
 
 use crate::{
     device::Twin,
-    fault::{Faults, Which},
+    fault::{Faults, Trigger, Which},
     guess::Guesses,
 };
+use hisi_acc_hw::mailbox::Command;
 
 fn number<T: TryFrom<u64>>(word: &str) -> Option<T> {
     let value = match word.strip_prefix("0x") {
@@ -53,6 +56,40 @@ fn switch(word: &str) -> Option<bool> {
         "on" => Some(true),
         "off" => Some(false),
         _ => None,
+    }
+}
+
+impl Faults {
+    /// Takes an order; `None` if it is not understood.
+    fn order(&mut self, words: &[&str]) -> Option<()> {
+        match words {
+            ["clear"] => *self = Self::default(),
+            ["job-delay", ns] => self.job_delay = number(ns)?,
+            ["hold-jobs", "off"] => self.jobs_left = None,
+            ["hold-jobs", n] => self.jobs_left = Some(number(n)?),
+            ["mailbox-busy", on] => self.mailbox_busy = switch(on)?,
+            ["mailbox-late", ns] => self.mailbox_delay = number(ns)?,
+            ["mailbox-hold", "off"] => self.held = None,
+            ["mailbox-hold", which] => self.held = Some(Which::read(which)?),
+            ["mailbox-polls", n] => self.mailbox_polls = number(n)?,
+            ["mailbox-error", "off"] => self.refused = None,
+            ["mailbox-error", which] => self.refused = Some(Which::read(which)?),
+            ["write-back-stuck", on] => self.write_back_stuck = switch(on)?,
+            ["ras-at-pause", bits] => self.ras_at_pause = number(bits)?,
+            ["engine-at-pause", bits] => self.engine_at_pause = number(bits)?,
+            ["lose-msi", n] => self.lost = number(n)?,
+            ["double-msi", n] => self.doubled = number(n)?,
+            ["dma-hole", at, len] => {
+                let at: u64 = number(at)?;
+                self.hole = at..at.saturating_add(number(len)?);
+            }
+            ["gone", on] => self.gone = switch(on)?,
+            ["reset-hold", on] => self.reset_held = switch(on)?,
+            ["reset-ignored", on] => self.reset_ignored = switch(on)?,
+            ["silent-load", on] => self.silent_load = switch(on)?,
+            _ => return None,
+        }
+        Some(())
     }
 }
 
@@ -85,6 +122,13 @@ impl Twin {
                 .number(f)
                 .and_then(|function| self.order(function, order))
                 .map(|()| String::new()),
+            ["at", "clear"] => {
+                self.triggers.clear();
+                Some(String::new())
+            }
+            ["at", f, command, of, order @ ..] => {
+                self.trigger(f, command, of, order).map(|()| String::new())
+            }
             _ => None,
         };
         answer.unwrap_or_else(|| format!("error: not understood: {request}\n"))
@@ -104,32 +148,7 @@ impl Twin {
 
     /// Takes an order for function `f`; `None` if it is not understood.
     fn order(&mut self, f: usize, words: &[&str]) -> Option<()> {
-        let faults = self.faults.get_mut(f)?;
         match words {
-            ["clear"] => *faults = Faults::default(),
-            ["job-delay", ns] => faults.job_delay = number(ns)?,
-            ["hold-jobs", "off"] => faults.jobs_left = None,
-            ["hold-jobs", n] => faults.jobs_left = Some(number(n)?),
-            ["mailbox-busy", on] => faults.mailbox_busy = switch(on)?,
-            ["mailbox-late", ns] => faults.mailbox_delay = number(ns)?,
-            ["mailbox-hold", "off"] => faults.held = None,
-            ["mailbox-hold", which] => faults.held = Some(Which::read(which)?),
-            ["mailbox-polls", n] => faults.mailbox_polls = number(n)?,
-            ["mailbox-error", "off"] => faults.refused = None,
-            ["mailbox-error", which] => faults.refused = Some(Which::read(which)?),
-            ["write-back-stuck", on] => faults.write_back_stuck = switch(on)?,
-            ["ras-at-pause", bits] => faults.ras_at_pause = number(bits)?,
-            ["engine-at-pause", bits] => faults.engine_at_pause = number(bits)?,
-            ["lose-msi", n] => faults.lost = number(n)?,
-            ["double-msi", n] => faults.doubled = number(n)?,
-            ["dma-hole", at, len] => {
-                let at: u64 = number(at)?;
-                faults.hole = at..at.saturating_add(number(len)?);
-            }
-            ["gone", on] => faults.gone = switch(on)?,
-            ["reset-hold", on] => faults.reset_held = switch(on)?,
-            ["reset-ignored", on] => faults.reset_ignored = switch(on)?,
-            ["silent-load", on] => faults.silent_load = switch(on)?,
             // Not kept, and nothing to clear: the state of registers, now.
             ["message-pending", on] => {
                 let on = u32::from(switch(on)?);
@@ -137,9 +156,40 @@ impl Twin {
             }
             ["ras", bits] => self.pf.qm_errors.set(number(bits)?),
             ["engine", bits] => self.pf.engine_errors.set(number(bits)?),
-            _ => return None,
+            _ => self.faults.get_mut(f)?.order(words)?,
         }
         Some(())
+    }
+
+    /// Takes an order for later; `None` if it is not understood.
+    fn trigger(&mut self, f: &str, command: &str, of: &str, words: &[&str]) -> Option<()> {
+        let (f, of) = (self.number(f)?, self.number(of)?);
+        let command = Command::ALL.into_iter().find(|c| c.name() == command)?;
+        match words {
+            ["message-pending", on] => drop(switch(on)?),
+            ["ras" | "engine", bits] => drop(number::<u32>(bits)?),
+            _ => self.faults.get(of)?.clone().order(words)?,
+        }
+        self.triggers.push(Trigger {
+            f,
+            command,
+            of,
+            order: words.join(" "),
+        });
+        Some(())
+    }
+
+    /// Orders what was to be ordered when function `f` is given a command.
+    pub(crate) fn trigger_at(&mut self, f: usize, command: Option<Command>) {
+        let (now, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.triggers)
+            .into_iter()
+            .partition(|trigger| trigger.f == f && Some(trigger.command) == command);
+        self.triggers = later;
+        for trigger in now {
+            let words: Vec<&str> = trigger.order.split(' ').collect();
+            // It was understood when it was given.
+            let _ = self.order(trigger.of, &words);
+        }
     }
 
     /// Shows a function's queues, for a reader who looks for something that was lost.

@@ -6,7 +6,7 @@ use crate::{
     bus::{Bus, Fault},
     caps,
     dfx::{self, Dfx},
-    fault::Faults,
+    fault::{Faults, Trigger},
     function::Function,
     guess::{Alternative, Guesses, GARBAGE, ROWS},
     kind::Kind,
@@ -44,6 +44,8 @@ pub struct Twin {
     pub(crate) functions: Vec<Function>,
     /// What was ordered for each.
     pub(crate) faults: Vec<Faults>,
+    /// What was ordered for later.
+    pub(crate) triggers: Vec<Trigger>,
     /// What only the PF has.
     pub(crate) pf: PfRegs,
     /// Counters that drivers read
@@ -144,6 +146,7 @@ impl Twin {
             kind,
             functions: (0..=vfs).map(|_| Function::new(guesses)).collect(),
             faults: vec![Faults::default(); vfs + 1],
+            triggers: Vec::new(),
             pf: PfRegs::new(kind, guesses),
             dfx: Dfx::default(),
             guesses,

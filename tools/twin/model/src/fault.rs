@@ -31,6 +31,16 @@ impl Which {
     }
 }
 
+/// An order for the moment at which a function is given a mailbox command.
+#[derive(Clone)]
+pub(crate) struct Trigger {
+    pub(crate) f: usize,
+    pub(crate) command: Command,
+    /// The function that the order is for.
+    pub(crate) of: usize,
+    pub(crate) order: String,
+}
+
 /// What was ordered for a function.
 #[derive(Clone, Default)]
 pub struct Faults {

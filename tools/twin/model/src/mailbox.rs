@@ -61,6 +61,8 @@ impl Twin {
         if let Some(command) = command {
             self.ledger.mailbox(f, command.name());
         }
+        self.trigger_at(f, command);
+        self.report_errors(bus);
         if !window && self.refuses(f, message) {
             self.functions[f].mailbox = self.failed(message);
             return;

@@ -74,14 +74,21 @@ impl Pair {
     /// Submits jobs to VF 0 and waits for the first ones. The next one stays in the engine until
     /// the VF is stopped or [`Pair::finish`] is called, however late that is.
     pub fn work_in_flight(&mut self) -> Result<()> {
-        self.bench.twin.mark()?;
         self.bench.twin.job_delay(0, SLOW_NS)?;
-        self.bench.twin.hold_jobs(0, FIRST)?;
+        self.work_at(0, FIRST)
+    }
+
+    /// The same of a VF that may be the other one, after `first` jobs.
+    pub fn work_at(&mut self, vf: usize, first: usize) -> Result<()> {
+        let twin = &self.bench.twin;
+        twin.mark()?;
+        twin.hold_jobs(vf, first)?;
         self.submit(JOBS)?;
         let twin = &self.bench.twin;
+        let name = format!("vf{}", vf + 1);
         host::wait_for("the first jobs", || {
             twin.counts()
-                .is_ok_and(|counts| counts.get("vf1", "jobs_done") == FIRST as u64)
+                .is_ok_and(|counts| counts.get(&name, "jobs_done") == first as u64)
         })
     }
 

@@ -504,3 +504,37 @@ fn what_is_loaded_silently() {
         }
     }
 }
+
+/// An order for later holds from the command on that it waits for, once.
+#[test]
+fn an_order_at_a_command() {
+    let mut machine = Machine::new();
+    let mut twin = device(&mut machine);
+    let at = |twin: &mut Twin, order: &str| twin.control(&format!("at vf1 PAUSE_QM {order}"));
+    assert_eq!(at(&mut twin, "vf2 mailbox-busy on"), "");
+    assert_eq!(at(&mut twin, "vf1 mailbox-error all"), "");
+    for wrong in [
+        "vf1 no-such on",
+        "vf1 gone perhaps",
+        "vf99 gone on",
+        "vf1 ras x",
+    ] {
+        assert!(at(&mut twin, wrong).starts_with("error"), "{wrong}");
+    }
+    let query = Message::request(Command::SqcVftV2, 0, 0, true);
+    assert!(!mailbox(&mut twin, &mut machine, 1, query).has_failed());
+    assert!(!mailbox(&mut twin, &mut machine, 2, query).is_busy());
+    // The command itself finds it.
+    assert!(mailbox(&mut twin, &mut machine, 1, pause()).has_failed());
+    assert!(mailbox(&mut twin, &mut machine, 2, query).is_busy());
+    // It does not come again.
+    order(&mut twin, "clear");
+    assert!(!mailbox(&mut twin, &mut machine, 1, pause()).has_failed());
+    assert_eq!(at(&mut twin, "pf ras 0x4"), "");
+    assert_eq!(twin.control("at clear"), "");
+    mailbox(&mut twin, &mut machine, 1, pause());
+    assert_eq!(twin.pf.qm_errors.source, 0);
+    assert_eq!(at(&mut twin, "pf ras 0x4"), "");
+    mailbox(&mut twin, &mut machine, 1, pause());
+    assert_eq!(twin.pf.qm_errors.source, 4);
+}

@@ -79,8 +79,7 @@ case!(back_and_forth, with: [Rust, C]);
 fn back_and_forth(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
     for n in 0..20 {
-        pair.bench.twin.hold_jobs(n % 2, n)?;
-        pair.submit(JOBS)?;
+        pair.work_at(n % 2, n)?;
         let stream = pair
             .migrate(n % 2 == 0)
             .map_err(|e| format!("migration {n}: {e}"))?;
