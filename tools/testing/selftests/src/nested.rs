@@ -7,7 +7,7 @@ mod outcome;
 mod record;
 
 pub use outcome::{event, Outcome};
-pub use record::{tell, Record};
+pub use record::{tell, tell_as, Record};
 
 use acc_vfio_user::{
     host::{self, Function},
@@ -73,6 +73,16 @@ pub enum Way {
     /// written while the guest's memory is being sent is lost. A guest that is stopped before loses
     /// nothing. The legacy container reports all pages itself.
     Iommufd,
+}
+
+impl Way {
+    /// Its name in results.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Legacy => "legacy",
+            Self::Iommufd => "iommufd",
+        }
+    }
 }
 
 /// What a nested guest is like.
@@ -415,13 +425,19 @@ impl Vm {
         fs::read_to_string(self.file("trace")).unwrap_or_default()
     }
 
-    /// Begins a migration to where another one waits.
-    pub fn migrate(&mut self, to: &str) -> Result<()> {
+    /// Limits bandwidth and downtime as configured, also of a migration that goes on.
+    pub fn limit(&mut self) -> Result<()> {
         let parameters = json!({
             "downtime-limit": self.config.downtime_ms,
             "max-bandwidth": self.config.bandwidth,
         });
         self.qmp("migrate-set-parameters", parameters)?;
+        Ok(())
+    }
+
+    /// Begins a migration to where another one waits.
+    pub fn migrate(&mut self, to: &str) -> Result<()> {
+        self.limit()?;
         self.traced = self.trace().len();
         self.qmp("migrate", json!({ "uri": to }))?;
         Ok(())

@@ -5,7 +5,7 @@
 
 use crate::report;
 use crate::{
-    nested::{Outcome, Vm, Way},
+    nested::{Outcome, Vm},
     twin::{Counts, Register, Twin},
 };
 use acc_case::Message;
@@ -87,11 +87,7 @@ impl Record {
             }));
         }
         let mut run = outcome.to_json();
-        run["way"] = match source.config.way {
-            Way::Legacy => "legacy",
-            Way::Iommufd => "iommufd",
-        }
-        .into();
+        run["way"] = source.config.way.name().into();
         run["memory_mb"] = source.config.memory_mb.into();
         run["vfs"] = vfs.into();
         Ok(run)
@@ -100,8 +96,13 @@ impl Record {
 
 /// Hands a record to the harness.
 pub fn tell(run: &Value) -> Result<()> {
+    tell_as("qemu", run)
+}
+
+/// Hands an entry of `FILE.json` to the harness.
+pub fn tell_as(file: &str, entry: &Value) -> Result<()> {
     report::tell(&Message::Data {
-        file: "qemu".to_owned(),
-        value: run.clone(),
+        file: file.to_owned(),
+        value: entry.clone(),
     })
 }

@@ -21,4 +21,5 @@ pub mod qemu;
 pub mod refused;
 pub mod stops;
 pub mod streams;
+pub mod survive;
 pub mod trace;

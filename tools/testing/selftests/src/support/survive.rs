@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Migrations of QEMU in which something fails: whatever that is, one side runs the guest, and its
+//! VF works there.
+
+use crate::{
+    nested::{tell_as, Config, Vm},
+    support::qemu::{goes_on, start, vfs, waiting, works, SOME},
+    twin::Twin,
+};
+use acc_vfio_user::{
+    ensure,
+    host::{self, Function, ZIP},
+    Driver, Result,
+};
+use serde_json::json;
+use std::mem::replace;
+
+/// A side of a migration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Side {
+    Source,
+    Target,
+}
+
+/// When a fault begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// Before QEMU is told to migrate.
+    Before,
+    /// While the source is in PRE_COPY.
+    PreCopy,
+    /// When the VF of a side is given this mailbox command.
+    At(Side, &'static str),
+}
+
+impl Step {
+    fn name(self) -> String {
+        match self {
+            Self::Before => "before".to_owned(),
+            Self::PreCopy => "PRE_COPY".to_owned(),
+            Self::At(side, command) => format!("{command} of the {side:?}").to_lowercase(),
+        }
+    }
+}
+
+/// The steps of a side. Each command is of one state: PAUSE_QM of RUNNING_P2P, SQC_BT and CQC_BT of
+/// STOP_COPY on the source. On the target, SQC_VFT_V2 is the trial in RESUMING, and SQC_BT and
+/// CQC_BT load. CQC_BT is the last command of the source: the transfer follows.
+pub fn steps(side: Side) -> &'static [Step] {
+    use Side::{Source, Target};
+    match side {
+        Source => &[
+            Step::Before,
+            Step::PreCopy,
+            Step::At(Source, "PAUSE_QM"),
+            Step::At(Source, "SQC_BT"),
+            Step::At(Source, "CQC_BT"),
+        ],
+        Target => &[
+            Step::Before,
+            Step::PreCopy,
+            Step::At(Source, "CQC_BT"),
+            Step::At(Target, "SQC_BT"),
+            Step::At(Target, "CQC_BT"),
+        ],
+    }
+}
+
+/// What fails: an order for the device model.
+pub struct Fault {
+    pub name: &'static str,
+    /// For the PF, not for the VF of the side.
+    pub of_pf: bool,
+    pub order: &'static str,
+    /// How the order ends, beside `clear`.
+    pub end: &'static str,
+}
+
+impl Fault {
+    const fn of_vf(name: &'static str, order: &'static str) -> Self {
+        Self {
+            name,
+            of_pf: false,
+            order,
+            end: "clear",
+        }
+    }
+
+    /// Whether the silicon does not do what only it can do, at this step: a VF that cannot be
+    /// paused, or that has gone. QEMU resets it then, under a guest that runs.
+    pub fn is_of_silicon(&self, side: Side, step: Step) -> bool {
+        let no_pause = matches!(step, Step::Before | Step::PreCopy)
+            || step == Step::At(Side::Source, "PAUSE_QM");
+        match self.name {
+            "gone" => true,
+            "mailbox busy" | "mailbox error" => side == Side::Source && no_pause,
+            _ => false,
+        }
+    }
+}
+
+/// The faults of the device model that a side can meet.
+pub fn faults(side: Side) -> Vec<Fault> {
+    let pf = |name, order, end| Fault {
+        name,
+        of_pf: true,
+        order,
+        end,
+    };
+    let mut faults = vec![
+        Fault::of_vf("mailbox busy", "mailbox-busy on"),
+        Fault::of_vf("mailbox error", "mailbox-error all"),
+        Fault::of_vf("mailbox late", "mailbox-late 20000000"),
+        pf("QM error", "ras 0x4", "ras 0"),
+        pf("engine error", "engine 0x4", "engine 0"),
+        Fault::of_vf("gone", "gone on"),
+    ];
+    if side == Side::Source {
+        faults.extend([
+            Fault::of_vf("write-back stuck", "write-back-stuck on"),
+            Fault {
+                end: "message-pending off",
+                ..Fault::of_vf("message pending", "message-pending on")
+            },
+        ]);
+    }
+    faults
+}
+
+/// A guest that works, and where it has been.
+struct Life {
+    vm: Vm,
+    /// The number of its VF among [`vfs`].
+    at: usize,
+    consoles: Vec<String>,
+}
+
+/// What came of a migration.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fate {
+    /// The target runs the guest.
+    Moved,
+    /// The source runs the guest.
+    Stayed,
+}
+
+/// Migrations of one guest after another.
+pub struct Matrix {
+    driver: Driver,
+    config: Config,
+    vfs: Vec<Function>,
+    twin: Twin,
+    life: Option<Life>,
+    /// How many QEMUs there have been, for their names.
+    count: usize,
+}
+
+impl Matrix {
+    pub fn new(driver: Driver, config: Config) -> Result<Self> {
+        Ok(Self {
+            driver,
+            vfs: vfs(ZIP, driver)?,
+            twin: Twin::open_device(ZIP.name)?,
+            config,
+            life: None,
+            count: 0,
+        })
+    }
+
+    fn name(&mut self) -> String {
+        self.count += 1;
+        format!("f{}", self.count)
+    }
+
+    fn vf(at: usize) -> String {
+        format!("vf{}", at + 1)
+    }
+
+    /// A guest that works: the one that there is, or a new one.
+    fn alive(&mut self) -> Result<Life> {
+        if let Some(life) = self.life.take() {
+            return Ok(life);
+        }
+        let name = self.name();
+        let mut vm = start(&name, &self.config, &[&self.vfs[0]])?;
+        works(&mut vm, self.config.engines, SOME)?;
+        Ok(Life {
+            vm,
+            at: 0,
+            consoles: Vec::new(),
+        })
+    }
+
+    /// Ends all faults.
+    fn clear(&self, fault: Option<&Fault>) -> Result<()> {
+        self.twin.ask("at clear")?;
+        for at in 0..2 {
+            self.twin.fault(&Self::vf(at), "clear")?;
+            if let Some(fault) = fault.filter(|fault| !fault.of_pf) {
+                self.twin.fault(&Self::vf(at), fault.end)?;
+            }
+        }
+        if let Some(fault) = fault.filter(|fault| fault.of_pf) {
+            self.twin.fault("pf", fault.end)?;
+        }
+        self.twin.fault("pf", "clear")
+    }
+
+    /// Migrates a guest, with a fault or not. Says who runs it then. It works there.
+    fn migrate(&mut self, life: &mut Life, fails: Option<(Side, Step, &Fault)>) -> Result<Fate> {
+        let other = 1 - life.at;
+        let of = |side: Side| match side {
+            Side::Source => Self::vf(life.at),
+            Side::Target => Self::vf(other),
+        };
+        let order = |fault: &Fault, side: Side| {
+            let of = if fault.of_pf {
+                "pf".to_owned()
+            } else {
+                of(side)
+            };
+            format!("{of} {}", fault.order)
+        };
+        let name = self.name();
+        let (mut target, socket) = waiting(&name, &self.config, &[&self.vfs[other]])?;
+        // The PF's driver does not get to know: the VF's is the one under test.
+        self.twin.fault("pf", "lose-msi 1000000")?;
+        let mut during = None;
+        match fails {
+            None => {}
+            Some((side, Step::Before, fault)) => {
+                self.twin.ask(&format!("fault {}", order(fault, side)))?;
+            }
+            Some((side, Step::PreCopy, fault)) => during = Some(order(fault, side)),
+            Some((side, Step::At(whose, command), fault)) => {
+                let at = format!("at {} {command} {}", of(whose), order(fault, side));
+                self.twin.ask(&at)?;
+            }
+        }
+        let whole = life.vm.config.clone();
+        if during.is_some() {
+            // So slow that the guest would stand too long.
+            life.vm.config.bandwidth = 100_000;
+            life.vm.config.downtime_ms = 1000;
+        }
+        let begun = life.vm.migrate(&socket);
+        life.vm.config = whole;
+        if let (Ok(()), Some(order)) = (&begun, &during) {
+            works(&mut life.vm, self.config.engines, 1)?;
+            self.twin.ask(&format!("fault {order}"))?;
+            life.vm.limit()?;
+        }
+        let moved = match begun {
+            Ok(()) => life.vm.migrated()?.status == "completed",
+            // QEMU says no at once.
+            Err(_) => false,
+        };
+        if moved {
+            target.came_in()?;
+        }
+        self.clear(fails.map(|(_, _, fault)| fault))?;
+        let runs = |vm: &mut Vm| -> bool {
+            let status = vm.qmp("query-status", json!({}));
+            status.is_ok_and(|status| status["running"] == true)
+        };
+        let both = (runs(&mut life.vm), runs(&mut target));
+        ensure!(
+            both == (!moved, moved),
+            "the source runs: {}, the target: {}\nsource: {}\ntarget: {}",
+            both.0,
+            both.1,
+            life.vm.stderr(),
+            target.stderr()
+        );
+        if moved {
+            let source = replace(&mut life.vm, target);
+            life.consoles.push(source.console());
+            life.at = other;
+            source.quit()?;
+        }
+        goes_on(&life.consoles, &mut life.vm, &self.config)?;
+        Ok(if moved { Fate::Moved } else { Fate::Stayed })
+    }
+
+    /// One fault at one step: the guest lives, and migrates once the fault is gone.
+    fn one(&mut self, side: Side, step: Step, fault: &Fault) -> Result<Fate> {
+        let mut life = self.alive()?;
+        let result = self.migrate(&mut life, Some((side, step, fault)));
+        let fate = match result {
+            Ok(Fate::Moved) => Fate::Moved,
+            Ok(Fate::Stayed) => {
+                let next = self.migrate(&mut life, None);
+                let next = next.map_err(|e| format!("without a fault: {e}"))?;
+                ensure!(next == Fate::Moved, "without a fault: it does not migrate");
+                Fate::Stayed
+            }
+            Err(e) => {
+                self.clear(Some(fault))?;
+                // Whatever happened to the VF, the guest itself is there.
+                if fault.is_of_silicon(side, step) {
+                    life.vm.type_line("echo still: there")?;
+                    life.vm.wait_console("an answer of the guest", |vm| {
+                        vm.console().contains("\nstill: there")
+                    })?;
+                }
+                return Err(e);
+            }
+        };
+        self.life = Some(life);
+        Ok(fate)
+    }
+
+    /// All faults of a side at all steps. Returns how many the guest has survived.
+    pub fn run(&mut self, side: Side) -> Result<String> {
+        let mut dead = Vec::new();
+        let (mut survived, mut all) = (0, 0);
+        for step in steps(side) {
+            for fault in &faults(side) {
+                let what = format!("{side:?}, {}: {}", step.name(), fault.name);
+                host::say(&format!("acc-selftest: {what}"))?;
+                let fate = self.one(side, *step, fault);
+                all += 1;
+                let silicon = fault.is_of_silicon(side, *step);
+                tell_as(
+                    "faults",
+                    &json!({
+                        "driver": self.driver.name(),
+                        "way": self.config.way.name(),
+                        "side": format!("{side:?}").to_lowercase(),
+                        "step": step.name(),
+                        "fault": fault.name,
+                        "silicon": silicon,
+                        "fate": match &fate {
+                            Ok(Fate::Moved) => "moved",
+                            Ok(Fate::Stayed) => "stayed",
+                            Err(_) => "dead",
+                        },
+                        "why": fate.as_ref().err().map(ToString::to_string),
+                    }),
+                )?;
+                match fate {
+                    Ok(_) => survived += 1,
+                    Err(e) if !silicon => dead.push(format!("{what}: {e}")),
+                    Err(_) => {}
+                }
+            }
+        }
+        // With the C driver guests die, which is a fact and no failure.
+        ensure!(
+            dead.is_empty() || self.driver == Driver::C,
+            "{} guests are dead:\n{}",
+            dead.len(),
+            dead.join("\n")
+        );
+        Ok(format!("{survived} of {all} survived"))
+    }
+}
