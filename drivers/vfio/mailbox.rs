@@ -71,7 +71,7 @@ impl Mailbox<'_> {
     fn poll(&self, timeout_us: i64) -> Result<Message> {
         let offset = usize::try_from(regs::QM_MB_CMD_SEND_BASE.offset())?;
         read_poll_timeout(
-            || Ok(Message::from_raw(self.qm.bar2.try_read128(offset)?)),
+            || Ok(Message::from_raw(self.qm.bar2.live()?.try_read128(offset)?)),
             |message| !message.is_busy(),
             Delta::from_micros(mailbox::POLL_PERIOD_US),
             Delta::from_micros(timeout_us),
@@ -102,7 +102,7 @@ impl Mailbox<'_> {
             self.found.get_or_insert(before);
         }
         self.left = None;
-        self.qm.bar2.try_write128(
+        self.qm.bar2.live()?.try_write128(
             request.into_raw(),
             usize::try_from(regs::QM_MB_CMD_SEND_BASE.offset())?,
         )?;

@@ -67,18 +67,18 @@ impl<'a> Qm<'a> {
 
     /// Reads a register.
     pub(crate) fn read(&self, reg: Reg<Function>) -> Result<u32> {
-        self.bar2.try_read32(usize::try_from(reg.offset())?)
+        self.bar2.live()?.try_read32(usize::try_from(reg.offset())?)
     }
 
     /// Writes a register.
     pub(crate) fn write(&self, reg: Reg<Function>, value: u32) -> Result {
-        self.bar2.try_write32(value, usize::try_from(reg.offset())?)
+        self.bar2.live()?.try_write32(value, usize::try_from(reg.offset())?)
     }
 
     /// Rings a doorbell.
     pub(crate) fn ring(&self, doorbell: Doorbell) -> Result {
         let offset = usize::try_from(doorbell.kind.offset())?;
-        self.bar2.try_write64(doorbell.into_raw(), offset)
+        self.bar2.live()?.try_write64(doorbell.into_raw(), offset)
     }
 
     /// Returns whether registers can be reached. The mailbox of a VF that was removed, or that

@@ -15,6 +15,7 @@
 #include <linux/pm_runtime.h>
 #include <linux/poll.h>
 #include <linux/ratelimit.h>
+#include <linux/unaligned.h>
 
 #if IS_BUILTIN(CONFIG_KUNIT)
 #include <kunit/test.h>
@@ -171,6 +172,32 @@ void vfio_rs_read128(const void __iomem *addr, u64 *lo, u64 *hi)
 #endif
 }
 EXPORT_SYMBOL_GPL(vfio_rs_read128);
+
+/*
+ * Begins accesses to the mapped BARs of an open device: -EIO if it takes none, because userspace has
+ * switched its memory off or put it into D3. The core does the same for the accesses of userspace.
+ */
+int vfio_rs_access_begin(struct vfio_pci_core_device *core)
+{
+	struct pci_dev *pdev = core->pdev;
+	u16 command;
+
+	down_read(&core->memory_lock);
+	command = get_unaligned_le16(&core->vconfig[PCI_COMMAND]);
+	/* The command register of a VF has no such bit. */
+	if (pdev->current_state < PCI_D3hot &&
+	    (pdev->no_command_memory || command & PCI_COMMAND_MEMORY))
+		return 0;
+	up_read(&core->memory_lock);
+	return -EIO;
+}
+EXPORT_SYMBOL_GPL(vfio_rs_access_begin);
+
+void vfio_rs_access_end(struct vfio_pci_core_device *core)
+{
+	up_read(&core->memory_lock);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_access_end);
 
 /* False for an I/O-port BAR: its mapping is a cookie, which readl() must not see. */
 bool vfio_rs_is_memory(struct pci_dev *pdev, unsigned int bar)

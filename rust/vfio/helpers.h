@@ -69,6 +69,8 @@ void vfio_rs_ratelimit_exit(struct ratelimit_state *rs);
 bool vfio_rs_ratelimit(struct ratelimit_state *rs);
 void vfio_rs_write128(void __iomem *addr, u64 lo, u64 hi);
 void vfio_rs_read128(const void __iomem *addr, u64 *lo, u64 *hi);
+int vfio_rs_access_begin(struct vfio_pci_core_device *core);
+void vfio_rs_access_end(struct vfio_pci_core_device *core);
 bool vfio_rs_is_memory(struct pci_dev *pdev, unsigned int bar);
 struct pci_dev *vfio_rs_physfn(struct pci_dev *pdev);
 int vfio_rs_vf_index(struct pci_dev *pdev);

@@ -219,7 +219,8 @@ impl State {
     }
 }
 
-/// The registers of an open device.
+/// The registers of an open device. Each method fails with [`EIO`] if userspace has switched the
+/// memory of the device off, or put the device into D3.
 pub(crate) struct Registers<'a>(Bar<'a, END>);
 
 impl<'a> Registers<'a> {
@@ -228,31 +229,31 @@ impl<'a> Registers<'a> {
     }
 
     /// Returns the beginning of streams from and for this device.
-    pub(crate) fn header(&self) -> Header {
+    pub(crate) fn header(&self) -> Result<Header> {
         let mut bytes = [0; Header::SIZE];
         let magic = u32::from_le_bytes(Header::MAGIC);
-        let ident = self.0.read(IDENT).into_raw();
+        let ident = self.0.live()?.read(IDENT).into_raw();
         put_words(&mut bytes, &[magic, Header::VERSION, ident]);
-        Header(bytes)
-    }
-
-    fn pending(&self) -> u32 {
-        self.0.read(IRQ_PENDING).into_raw()
+        Ok(Header(bytes))
     }
 
     /// Waits until the device is idle. [`ETIMEDOUT`] if that takes long.
     pub(crate) fn settle(&self) -> Result {
         // edu first reports that it has computed, and raises its interrupt some time later. This
         // waits for an interrupt that is still to come, or the target would never get it.
-        let now = self.0.read(STATUS);
+        let now = self.0.live()?.read(STATUS);
         let to_come = match now.computing() && now.irq_on_factorial() {
             true => IRQ_FACTORIAL,
             false => 0,
         };
         read_poll_timeout(
-            || Ok((self.0.read(STATUS), self.0.read(DMA_COMMAND))),
-            |(status, dma)| {
-                !status.computing() && !dma.running() && self.pending() & to_come == to_come
+            || {
+                let io = self.0.live()?;
+                let pending = io.read(IRQ_PENDING).into_raw();
+                Ok((io.read(STATUS), io.read(DMA_COMMAND), pending))
+            },
+            |(status, dma, pending)| {
+                !status.computing() && !dma.running() && pending & to_come == to_come
             },
             POLL_PERIOD,
             POLL_TIMEOUT,
@@ -264,12 +265,13 @@ impl<'a> Registers<'a> {
 
     /// Returns the state of a device that has settled. [`EIO`] if no other edu could take it over.
     pub(crate) fn state(&self) -> Result<State> {
-        let factorial = self.0.read(FACTORIAL).into_raw();
+        let io = self.0.live()?;
+        let factorial = io.read(FACTORIAL).into_raw();
         Ok(State {
-            liveness: self.0.read(LIVENESS).into_raw(),
+            liveness: io.read(LIVENESS).into_raw(),
             factorial: factorial.try_into().map_err(|_| EIO)?,
-            irq_on_factorial: self.0.read(STATUS).irq_on_factorial(),
-            pending: self.pending(),
+            irq_on_factorial: io.read(STATUS).irq_on_factorial(),
+            pending: io.read(IRQ_PENDING).into_raw(),
         })
     }
 
@@ -277,20 +279,25 @@ impl<'a> Registers<'a> {
     /// afterwards.
     pub(crate) fn restore(&self, state: &State) -> Result {
         // No interrupt for a factorial that userspace has not asked for.
-        self.0.write_reg(STATUS::zeroed());
-        self.0.write_reg(FACTORIAL::from_raw(state.factorial.of));
+        {
+            let io = self.0.live()?;
+            io.write_reg(STATUS::zeroed());
+            io.write_reg(FACTORIAL::from_raw(state.factorial.of));
+        }
         self.settle()?;
-        self.0
-            .write_reg(STATUS::zeroed().with_irq_on_factorial(state.irq_on_factorial));
-        self.0.write_reg(LIVENESS::from_raw(!state.liveness));
-        self.0.write_reg(IRQ_ACK::from_raw(u32::MAX));
+        let io = self.0.live()?;
+        io.write_reg(STATUS::zeroed().with_irq_on_factorial(state.irq_on_factorial));
+        io.write_reg(LIVENESS::from_raw(!state.liveness));
+        io.write_reg(IRQ_ACK::from_raw(u32::MAX));
         Ok(())
     }
 
     /// Raises interrupts, if there are any.
-    pub(crate) fn raise(&self, interrupts: u32) {
+    pub(crate) fn raise(&self, interrupts: u32) -> Result {
         if interrupts != 0 {
-            self.0.write_reg(IRQ_RAISE::from_raw(interrupts));
+            let io = self.0.live()?;
+            io.write_reg(IRQ_RAISE::from_raw(interrupts));
         }
+        Ok(())
     }
 }

@@ -82,7 +82,8 @@
 //! # Why there is no `unsafe` here
 //!
 //! - Registers are reached through [`OpenDevice`], which exists in callbacks only and cannot be
-//!   kept. While it exists the device is open, and the VFIO core keeps its BARs mapped.
+//!   kept. While it exists the device is open, and the VFIO core keeps its BARs mapped. Each access
+//!   goes through a guard, `live()`, which fails if userspace has switched the device off.
 //! - Their offsets are constants below the length that [`OpenDevice::bar_sized`] has asked for:
 //!   checked once at run time, and for each access when this file is compiled.
 //! - The methods of `Operations` run one at a time, under a lock of the layer. [`Edu`] is shared
@@ -229,7 +230,7 @@ impl Operations<Edu> for Migration {
 
     /// Saves what does not change while the device works: the header.
     fn pre_copy(dev: &OpenDevice<'_, Edu>, stream: &mut Stream) -> Result {
-        stream.append(Edu::registers(dev)?.header().as_bytes())
+        stream.append(Edu::registers(dev)?.header()?.as_bytes())
     }
 
     /// Waits until the device is idle. An edu has no command to stop, but it does only what it was
@@ -243,8 +244,11 @@ impl Operations<Edu> for Migration {
 
     /// Raises what is owed. After a load that may be something, after a stop it is nothing.
     fn start(dev: &OpenDevice<'_, Edu>) -> Result {
-        let registers = Edu::registers(dev)?;
-        registers.raise(core::mem::take(&mut *dev.data().owed.lock()));
+        let data = dev.data();
+        // Not under the lock, which `reset` takes: a reset waits for accesses.
+        let owed = *data.owed.lock();
+        Edu::registers(dev)?.raise(owed)?;
+        *data.owed.lock() = 0;
         Ok(())
     }
 
@@ -255,20 +259,20 @@ impl Operations<Edu> for Migration {
         let mut state = registers.state()?;
         state.pending |= *dev.data().owed.lock();
         if stream.is_empty() {
-            stream.append(registers.header().as_bytes())?;
+            stream.append(registers.header()?.as_bytes())?;
         }
         stream.append(&state.to_bytes())
     }
 
     fn resume(dev: &OpenDevice<'_, Edu>) -> Result<KBox<dyn Check>> {
-        let header = Edu::registers(dev)?.header();
+        let header = Edu::registers(dev)?.header()?;
         Ok(KBox::new(header, GFP_KERNEL_ACCOUNT)?)
     }
 
     fn load(dev: &OpenDevice<'_, Edu>, stream: &[u8]) -> Result {
         let registers = Edu::registers(dev)?;
         // The device is not touched before this has succeeded ...
-        let state = State::parse(stream, &registers.header()).inspect_err(|_| {
+        let state = State::parse(stream, &registers.header()?).inspect_err(|_| {
             dev_warn_ratelimited!(dev, "stream refused: no edu can be in that state\n");
         })?;
         // ... and from here on the stream is known to be valid. (If a load fails half way, a driver

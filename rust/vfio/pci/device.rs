@@ -29,7 +29,10 @@ use core::{
     marker::PhantomData,
     mem::MaybeUninit,
     ops::Deref,
-    ptr, //
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 use kernel::{
     bindings as kbindings,
@@ -248,11 +251,13 @@ unsafe impl<D: Driver> Send for Device<D> {}
 // SAFETY: As for `Send`; `D` is `Sync`.
 unsafe impl<D: Driver> Sync for Device<D> {}
 
-/// A device that userspace has open: its BARs are mapped and its registers can be reached.
+/// A device that userspace has open: its BARs are mapped.
 ///
 /// Callbacks get it; it cannot be kept.
 pub struct OpenDevice<'a, D: Driver> {
     dev: &'a Device<D>,
+    /// This thread resets the device.
+    resets: bool,
     _not_kept: PhantomData<*mut ()>,
 }
 
@@ -264,6 +269,21 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
     pub(crate) unsafe fn new(dev: &'a Device<D>) -> Self {
         Self {
             dev,
+            resets: false,
+            _not_kept: PhantomData,
+        }
+    }
+
+    /// Returns the device as a callback of its reset gets it, which may run under the core's
+    /// `memory_lock`, and a spinlock.
+    ///
+    /// # Safety
+    ///
+    /// As for [`OpenDevice::new`].
+    pub(crate) unsafe fn in_reset(dev: &'a Device<D>) -> Self {
+        Self {
+            dev,
+            resets: true,
             _not_kept: PhantomData,
         }
     }
@@ -304,9 +324,10 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         // `vfio_pci_core_enable()` leaves an ERR_PTR where the mapping failed.
         let addr = from_err_ptr(addr)?;
         let len = usize::try_from(self.dev.bar_len(index)).map_err(|_| EINVAL)?;
+        let core = NonNull::new(self.dev.as_core()).filter(|_| !self.resets);
         // SAFETY: The core keeps the mapping of the whole BAR while the device is open, which it
         // is for as long as `self` lives.
-        unsafe { Bar::from_raw(addr, len) }
+        unsafe { Bar::from_raw(addr, len, core) }
     }
 
     /// Runs `f` under the tracker's lock, see [`migration`](crate::migration), with the log if

@@ -47,7 +47,7 @@ impl<D: Driver> Registered for Device<D> {
 
     unsafe fn shows_reset(&self) -> bool {
         // SAFETY: By the safety requirement.
-        D::shows_reset(&unsafe { OpenDevice::new(self) })
+        D::shows_reset(&unsafe { OpenDevice::in_reset(self) })
     }
 }
 
