@@ -145,8 +145,12 @@ fn moving(pf: &Function) -> Result<()> {
     ensure!(is_half(&pair.source)?, "all of BAR2");
     let file = pair.source.set_state(state::PRE_COPY)?;
     pair.submit(8)?;
-    goes(&pair.source, "without registers", state::STOP_COPY)?;
-    drop(file);
+    pair.source.set_state(state::STOP_COPY)?;
+    let error = errno(file.ok_or("no file")?.read(&mut [0; 8]));
+    ensure!(
+        error == wanted,
+        "without registers: read() has errno {error}"
+    );
     pair.source.set_state(state::RUNNING)?;
     pair.finish()?;
     // They come back, too late for a VF that is open.
