@@ -88,6 +88,8 @@ struct Reset {
     open: bool,
     /// A reset is to be handled: whether it was made.
     pending: Option<bool>,
+    /// The registers did not show the last reset.
+    doubted: bool,
 }
 
 /// An arc that was not taken. The device is in the state of before, unless it is lost.
@@ -139,6 +141,7 @@ impl Machine {
                 Reset {
                     open: false,
                     pending: None,
+                    doubted: false,
                 },
                 "vfio_migration::reset"
             ),
@@ -205,10 +208,27 @@ impl Machine {
             // SAFETY: By the type invariant it is open, and it stays so while the lock is held.
             let made = !reset.open || unsafe { dev.shows_reset() };
             reset.pending = Some(made);
+            reset.doubted = !made;
             made
         };
         if made {
             dev.dma_reset();
+        }
+        if let Some(inner) = self.inner.try_lock() {
+            self.unlock(dev, inner);
+        }
+    }
+
+    /// Handles a reset of which the PCI core says that it was made, after [`Machine::reset_done`]. If
+    /// the registers did not show it, the device is `RUNNING` now, but what was in flight stays so:
+    /// userspace may have accessed the device since.
+    pub(crate) fn reset_succeeded(&self, dev: &impl Registered) {
+        {
+            let mut reset = self.reset.lock();
+            if !core::mem::take(&mut reset.doubted) {
+                return;
+            }
+            reset.pending = Some(true);
         }
         if let Some(inner) = self.inner.try_lock() {
             self.unlock(dev, inner);

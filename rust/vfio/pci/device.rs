@@ -48,7 +48,7 @@ use kernel::{
 };
 
 /// `VFIO_DEVICE_RESET`: `_IO(VFIO_TYPE, VFIO_BASE + 11)`.
-const DEVICE_RESET: u32 = kernel::ioctl::_IO(b';' as u32, 100 + 11);
+pub(super) const DEVICE_RESET: u32 = kernel::ioctl::_IO(b';' as u32, 100 + 11);
 
 /// What follows the core's structure: the data of the layer and of the driver.
 #[pin_data]
@@ -381,7 +381,9 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         // no lock that is held here.
         let ret = unsafe { bindings::vfio_pci_core_ioctl(self.as_vfio(), DEVICE_RESET, 0) };
         // CAST: An error number, or 0.
-        to_result(ret as c_int).inspect_err(|_| self.lose())
+        to_result(ret as c_int).inspect_err(|_| self.lose())?;
+        self.machine().reset_succeeded(self.dev);
+        Ok(())
     }
 }
 

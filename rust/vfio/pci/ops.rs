@@ -17,7 +17,8 @@ use super::{
     },
     device::{
         Device,
-        OpenDevice, //
+        OpenDevice,
+        DEVICE_RESET, //
     },
     driver::Driver,
     parts, //
@@ -191,7 +192,11 @@ impl<D: Driver> Table<D> {
             }
         }
         // SAFETY: By the safety requirement.
-        unsafe { bindings::vfio_pci_core_ioctl(vdev, cmd, arg) }
+        let ret = unsafe { bindings::vfio_pci_core_ioctl(vdev, cmd, arg) };
+        if cmd == DEVICE_RESET && ret == 0 {
+            dev.machine().reset_succeeded(&*dev);
+        }
+        ret
     }
 
     /// Refuses `VFIO_DEVICE_IOEVENTFD` on a device that hides, mediates or watches part of a BAR:

@@ -139,6 +139,30 @@ mod cases {
         Ok(())
     }
 
+    /// The registers of some device may not show a reset. The result of the reset counts then.
+    #[test]
+    fn a_reset_that_succeeds_is_believed() -> Result {
+        let device = Device::new(ALL)?;
+        device.open();
+        device.go(StopCopy)?;
+        device.machine().reset_succeeded(&device);
+        assert!(device.called(&[]));
+        assert_eq!(device.state(), StopCopy);
+        device.reset_fails.set(true);
+        device.machine().reset_done(&device);
+        assert_eq!(device.state(), State::Error);
+        device.called(&[DmaOn]);
+        device.machine().reset_succeeded(&device);
+        // What is in flight stays so.
+        assert!(device.called(&[DmaOn, Reset]));
+        assert_eq!(device.state(), Running);
+        // It is believed once.
+        device.go(StopCopy)?;
+        device.machine().reset_succeeded(&device);
+        assert_eq!(device.state(), StopCopy);
+        Ok(())
+    }
+
     #[test]
     fn a_reset_of_a_closed_device_is_not_judged() -> Result {
         let device = Device::new(ALL)?;
