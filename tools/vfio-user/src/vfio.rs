@@ -269,6 +269,18 @@ impl Device {
         Ok(())
     }
 
+    /// Has the device decode its memory BARs, as a driver does, or no more.
+    pub fn set_memory(&self, on: bool) -> Result<()> {
+        const MEMORY: u16 = 1 << 1;
+        let config = self.region(abi::VFIO_PCI_CONFIG_REGION_INDEX)?;
+        let mut command = [0; 2];
+        self.read_at(&config, 4, &mut command)?;
+        let command = u16::from_le_bytes(command) & !MEMORY;
+        let command = command | if on { MEMORY } else { 0 };
+        self.write_at(&config, 4, &command.to_le_bytes())?;
+        Ok(())
+    }
+
     /// Connects the MSI vectors, from the first on, with eventfds.
     pub fn set_msi(&self, eventfds: &[RawFd]) -> Result<()> {
         self.set_irqs(abi::VFIO_PCI_MSI_IRQ_INDEX, eventfds)

@@ -88,6 +88,39 @@ fn edu_migrates() -> Result<()> {
     Ok(())
 }
 
+case!(edu_memory_off);
+/// Userspace has switched the memory of the device off: no arc that needs registers is taken, no
+/// register is touched, and with memory all goes on.
+fn edu_memory_off() -> Result<()> {
+    let iommufd = Iommufd::new()?;
+    let (source, target) = pair(&iommufd)?;
+    let seen = source.set_up(7)?;
+    let stream = source.save()?;
+    source.set_state(state::RUNNING)?;
+    for edu in [&source, &target] {
+        edu.device.set_memory(false)?;
+    }
+    for to in [state::STOP, state::STOP_COPY, state::RESUMING] {
+        let error = errno(source.device.set_state(to));
+        ensure!(error == libc::EIO, "to {}: errno {error}", state::name(to));
+        source.expect_state("memory is off", state::RUNNING)?;
+    }
+    source.device.set_memory(true)?;
+    source.expect("memory is on", seen, state::RUNNING)?;
+
+    // It goes off when the stream is on its way.
+    target.device.set_memory(true)?;
+    let mut file = target.device.set_state(state::RESUMING)?.ok_or("no file")?;
+    target.device.set_memory(false)?;
+    let error = errno(file.write_all(&stream));
+    ensure!(error == libc::EIO, "write(): errno {error}");
+    target.device.set_memory(true)?;
+    file.write_all(&stream)?;
+    target.set_state(state::STOP)?;
+    target.set_state(state::RUNNING)?;
+    target.expect("loaded", seen, state::RUNNING)
+}
+
 case!(edu_states);
 /// The arcs, single and combined; what there is no way to; a stop that does not come about.
 fn edu_states() -> Result<()> {
