@@ -8,9 +8,12 @@
 //!
 //! C header: [`include/linux/anon_inodes.h`](srctree/include/linux/anon_inodes.h)
 
+mod fops;
 #[cfg(CONFIG_KUNIT = "y")]
 mod tests;
+mod wait;
 
+use self::wait::WaitQueue;
 use super::{
     gate::Gate,
     lifeline::Lifeline,
@@ -35,10 +38,7 @@ use kernel::{
         ArcBorrow,
         Mutex, //
     },
-    types::{
-        ForeignOwnable,
-        Opaque, //
-    },
+    types::ForeignOwnable,
     uaccess::{
         UserPtr,
         UserSlice, //
@@ -84,38 +84,6 @@ impl Content {
             return Err(ENODEV);
         }
         Ok(content)
-    }
-}
-
-/// The processes that wait in `poll()`. Unlike the kernel crate's `PollCondVar` it needs no grace
-/// period when it is dropped, because it lives as long as the file.
-///
-/// # Invariants
-///
-/// The queue is initialized and pinned.
-#[pin_data]
-struct WaitQueue {
-    #[pin]
-    queue: Opaque<kbindings::wait_queue_head>,
-}
-
-// SAFETY: A queue has its own lock, and belongs to no thread.
-unsafe impl Send for WaitQueue {}
-// SAFETY: As for `Send`.
-unsafe impl Sync for WaitQueue {}
-
-impl WaitQueue {
-    fn new() -> impl PinInit<Self> {
-        // INVARIANT: `vfio_rs_wait_init` initializes the queue where it will stay.
-        pin_init!(Self {
-            // SAFETY: `slot` is valid for writing and will be pinned.
-            queue <- Opaque::ffi_init(|slot| unsafe { bindings::vfio_rs_wait_init(slot) }),
-        })
-    }
-
-    fn wake(&self) {
-        // SAFETY: By the type invariant.
-        unsafe { bindings::vfio_rs_wait_wake(self.queue.get()) };
     }
 }
 
@@ -491,12 +459,7 @@ impl Shared {
         raw[16..24].copy_from_slice(&0u64.to_ne_bytes());
         user().writer().write_slice(&raw)
     }
-}
 
-/// `EPOLLIN | EPOLLRDNORM`: `read()` does not return `ENOMSG`.
-const READABLE: u32 = 0x1 | 0x40;
-
-impl Shared {
     /// Returns whether `read()` has an answer other than `ENOMSG`: data, the end or an error.
     fn is_readable(&self) -> bool {
         let mut guard = self.content.lock();
@@ -514,120 +477,8 @@ impl Shared {
     }
 }
 
-/// `vfio_rs_saving_fops.poll`
-///
-/// # Safety
-///
-/// To be called by the VFS for a file of that table.
-#[no_mangle]
-unsafe extern "C" fn vfio_rs_saving_poll(
-    file: *mut kbindings::file,
-    table: *mut kbindings::poll_table_struct,
-) -> u32 {
-    // SAFETY: By the safety requirement. The queue lives as long as the file: the VFS takes its
-    // waiters away before it releases the file.
-    let shared = unsafe {
-        let shared = Shared::of(file);
-        bindings::vfio_rs_wait_poll(file, shared.changed.queue.get(), table);
-        shared
-    };
-    match shared.is_readable() {
-        true => READABLE,
-        false => 0,
-    }
-}
-
 /// `ENOMSG`, which the kernel crate has no name for: the end of the data so far.
 fn no_message() -> Error {
     // CAST: Error numbers are small.
     Error::from_errno(-(kbindings::ENOMSG as c_int))
-}
-
-/// Converts the result of a read or write for C.
-fn from_length(result: Result<usize>) -> isize {
-    match result {
-        // CAST: At most `MAX_RW_COUNT`.
-        Ok(n) => n as isize,
-        Err(e) => e.to_errno() as isize,
-    }
-}
-
-/// `vfio_rs_saving_fops.read`
-///
-/// # Safety
-///
-/// To be called by the VFS for a file of that table.
-#[no_mangle]
-unsafe extern "C" fn vfio_rs_saving_read(
-    file: *mut kbindings::file,
-    buf: *mut c_char,
-    len: usize,
-    pos: *mut kbindings::loff_t,
-) -> isize {
-    if !pos.is_null() {
-        return ESPIPE.to_errno() as isize;
-    }
-    // SAFETY: By the safety requirement.
-    let shared = unsafe { Shared::of(file) };
-    from_length(shared.read(UserPtr::from_ptr(buf.cast()), len))
-}
-
-/// `vfio_rs_saving_fops.unlocked_ioctl`
-///
-/// # Safety
-///
-/// To be called by the VFS for a file of that table.
-#[no_mangle]
-unsafe extern "C" fn vfio_rs_saving_ioctl(
-    file: *mut kbindings::file,
-    cmd: c_uint,
-    arg: c_ulong,
-) -> c_long {
-    // SAFETY: By the safety requirement.
-    let shared = unsafe { Shared::of(file) };
-    let result = match cmd {
-        PRECOPY_INFO => shared.precopy_info(arg),
-        _ => Err(ENOTTY),
-    };
-    // CAST: Widens; `c_long` is an `isize` here, which `From<i32>` is not there for.
-    result.map_or_else(|e| e.to_errno() as c_long, |()| 0)
-}
-
-/// `VFIO_MIG_GET_PRECOPY_INFO`: `_IO(VFIO_TYPE, VFIO_BASE + 21)`.
-const PRECOPY_INFO: u32 = kernel::ioctl::_IO(b';' as u32, 100 + 21);
-
-/// `vfio_rs_resuming_fops.write`
-///
-/// # Safety
-///
-/// To be called by the VFS for a file of that table.
-#[no_mangle]
-unsafe extern "C" fn vfio_rs_resuming_write(
-    file: *mut kbindings::file,
-    buf: *const c_char,
-    len: usize,
-    pos: *mut kbindings::loff_t,
-) -> isize {
-    if !pos.is_null() {
-        return ESPIPE.to_errno() as isize;
-    }
-    // SAFETY: By the safety requirement.
-    let shared = unsafe { Shared::of(file) };
-    from_length(shared.write(UserPtr::from_ptr(buf.cast_mut().cast()), len))
-}
-
-/// `release` of both tables.
-///
-/// # Safety
-///
-/// To be called by the VFS for a file of these tables, once.
-#[no_mangle]
-unsafe extern "C" fn vfio_rs_release(
-    _inode: *mut kbindings::inode,
-    file: *mut kbindings::file,
-) -> c_int {
-    // SAFETY: The private data comes from `into_foreign`; the VFS calls this once, when nobody
-    // uses the file any more.
-    drop(unsafe { Arc::<Shared>::from_foreign((*file).private_data) });
-    0
 }

@@ -15,6 +15,7 @@ mod cases {
                 Thread, //
             },
         },
+        fops::PRECOPY_INFO,
         *, //
     };
 
