@@ -82,14 +82,27 @@ pub(crate) struct View<'a> {
     pub(crate) last: Option<&'a [u8]>,
 }
 
+/// What happened to the device.
+#[derive(Clone, Copy)]
+enum Pending {
+    /// It was reset, at the request of its user or of an administrator.
+    Made,
+    /// It is in no known state.
+    Lost,
+    /// It was reset for a reason of the bus.
+    ByBus,
+}
+
 /// What a reset left to do, and whether it can be judged.
 struct Reset {
     /// Whether registers can be reached: userspace has the device open.
     open: bool,
-    /// A reset is to be handled: whether it was made.
-    pending: Option<bool>,
+    /// A reset is to be handled.
+    pending: Option<Pending>,
     /// The registers did not show the last reset.
     doubted: bool,
+    /// An error has frozen the bus: it is going to be reset.
+    frozen: bool,
 }
 
 /// The state machine of a device. The lock order is in [`super`].
@@ -130,6 +143,7 @@ impl Machine {
                     open: false,
                     pending: None,
                     doubted: false,
+                    frozen: false,
                 },
                 "vfio_migration::reset"
             ),
@@ -138,10 +152,13 @@ impl Machine {
 
     /// Handles a cut lifeline. Returns whether the device is lost.
     fn after_cut(dev: &impl Registered, inner: &mut Inner) -> bool {
-        if !inner.is_cut() {
-            return false;
-        }
-        let lost = inner.state != State::PreCopy;
+        inner.is_cut() && Self::cut(dev, inner)
+    }
+
+    /// Handles the loss of what the device was in, by no doing of its user. Returns whether the
+    /// device is lost.
+    fn cut(dev: &impl Registered, inner: &mut Inner) -> bool {
+        let lost = !matches!(inner.state, State::Running | State::PreCopy);
         if lost {
             inner.end_files();
             inner.state = State::Error;
@@ -165,20 +182,28 @@ impl Machine {
     fn unlock(&self, dev: &impl Registered, mut inner: Locked<'_>) {
         loop {
             let mut reset = self.reset.lock();
-            let Some(made) = reset.pending.take() else {
+            let Some(pending) = reset.pending.take() else {
                 drop(inner);
                 return;
             };
             drop(reset);
-            Self::after_reset(dev, &mut inner, made);
+            Self::after_reset(dev, &mut inner, pending);
         }
     }
 
-    fn after_reset(dev: &impl Registered, inner: &mut Inner, made: bool) {
+    fn after_reset(dev: &impl Registered, inner: &mut Inner, pending: Pending) {
+        let state = match pending {
+            Pending::Made => State::Running,
+            Pending::Lost => State::Error,
+            Pending::ByBus => {
+                Self::cut(dev, inner);
+                return;
+            }
+        };
         inner.end_files();
-        inner.state = if made { State::Running } else { State::Error };
+        inner.state = state;
         dev.dma_possible();
-        if made {
+        if state == State::Running {
             dev.reset();
         }
     }
@@ -195,7 +220,7 @@ impl Machine {
             let mut reset = self.reset.lock();
             // SAFETY: By the type invariant it is open, and it stays so while the lock is held.
             let made = !reset.open || unsafe { dev.shows_reset() };
-            reset.pending = Some(made);
+            reset.pending = Some(if made { Pending::Made } else { Pending::Lost });
             reset.doubted = !made;
             made
         };
@@ -216,7 +241,30 @@ impl Machine {
             if !core::mem::take(&mut reset.doubted) {
                 return;
             }
-            reset.pending = Some(true);
+            reset.pending = Some(Pending::Made);
+        }
+        if let Some(inner) = self.inner.try_lock() {
+            self.unlock(dev, inner);
+        }
+    }
+
+    /// Handles an error of the bus (`pci_error_handlers.error_detected`).
+    pub(crate) fn bus_error(&self, frozen: bool) {
+        self.reset.lock().frozen = frozen;
+    }
+
+    /// Handles the end of a reset of the bus (`pci_error_handlers.slot_reset`). A device that is
+    /// quiesced or stopped is in `ERROR`. One that works goes on to, from the state after a reset,
+    /// and its transfer has failed.
+    ///
+    /// PCI calls this without a reset, too, if another driver wants one and the bus is not frozen.
+    pub(crate) fn slot_reset(&self, dev: &impl Registered) {
+        {
+            let mut reset = self.reset.lock();
+            if !core::mem::take(&mut reset.frozen) {
+                return;
+            }
+            reset.pending.get_or_insert(Pending::ByBus);
         }
         if let Some(inner) = self.inner.try_lock() {
             self.unlock(dev, inner);
@@ -226,7 +274,7 @@ impl Machine {
     /// Handles a device of which the driver says that it is in no known state: `ERROR`.
     pub(crate) fn lose(&self, dev: &impl Registered) {
         // A reset that was made meanwhile, by someone else, counts.
-        self.reset.lock().pending.get_or_insert(false);
+        self.reset.lock().pending.get_or_insert(Pending::Lost);
         if let Some(inner) = self.inner.try_lock() {
             self.unlock(dev, inner);
         }

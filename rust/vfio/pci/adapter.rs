@@ -91,9 +91,13 @@ unsafe impl<D: Driver> driver::RegistrationOps for Adapter<D> {
     }
 }
 
+/// The bus takes no accesses, and is going to be reset.
+const FROZEN: kbindings::pci_channel_state_t = kbindings::pci_channel_io_frozen;
+
 impl<D: Driver> Adapter<D> {
     const ERROR_HANDLERS: kbindings::pci_error_handlers = kbindings::pci_error_handlers {
-        error_detected: Some(bindings::vfio_pci_core_aer_err_detected),
+        error_detected: Some(Self::error_detected_callback),
+        slot_reset: Some(Self::slot_reset_callback),
         reset_prepare: Some(Self::reset_prepare_callback),
         reset_done: Some(Self::reset_done_callback),
         ..pin_init::zeroed()
@@ -145,5 +149,33 @@ impl<D: Driver> Adapter<D> {
         let dev = unsafe { Device::<D>::from_pci(pdev) };
         D::reset_done(dev.data());
         dev.machine().reset_done(dev);
+    }
+
+    /// # Safety
+    ///
+    /// To be called by the PCI core for a device bound to this driver.
+    unsafe extern "C" fn error_detected_callback(
+        pdev: *mut kbindings::pci_dev,
+        state: kbindings::pci_channel_state_t,
+    ) -> kbindings::pci_ers_result_t {
+        // SAFETY: As for `reset_prepare_callback`.
+        let dev = unsafe { Device::<D>::from_pci(pdev) };
+        dev.machine().bus_error(state == FROZEN);
+        // SAFETY: By the safety requirement.
+        unsafe { bindings::vfio_pci_core_aer_err_detected(pdev, state) }
+    }
+
+    /// Called when a fatal error has had the bus reset. The other callbacks of a reset are not.
+    ///
+    /// # Safety
+    ///
+    /// To be called by the PCI core for a device bound to this driver.
+    unsafe extern "C" fn slot_reset_callback(
+        pdev: *mut kbindings::pci_dev,
+    ) -> kbindings::pci_ers_result_t {
+        // SAFETY: As for `reset_prepare_callback`.
+        let dev = unsafe { Device::<D>::from_pci(pdev) };
+        dev.machine().slot_reset(dev);
+        kbindings::pci_ers_result_PCI_ERS_RESULT_RECOVERED
     }
 }

@@ -164,6 +164,35 @@ mod cases {
     }
 
     #[test]
+    fn a_reset_of_the_bus_loses_what_is_stopped() -> Result {
+        for state in STATES {
+            let device = Device::new(ALL)?;
+            device.open();
+            let file = device.go(state)?;
+            // Without a reset: somebody else on the bus wants one.
+            device.machine().bus_error(false);
+            device.machine().slot_reset(&device);
+            assert!(device.called(&[]));
+            device.machine().bus_error(true);
+            device.machine().slot_reset(&device);
+            let works = matches!(state, Running | State::PreCopy);
+            let calls: &[Call] = match works {
+                true => &[Reset, DmaReset],
+                false => &[DmaOn, Reset, DmaReset],
+            };
+            assert!(device.called(calls));
+            let after = if works { state } else { State::Error };
+            assert_eq!(device.state(), after);
+            if let Some(file) = file {
+                assert_eq!(file.reads(b"").err(), Some(ENODEV));
+            }
+            device.machine().reset_done(&device);
+            assert_eq!(device.state(), Running);
+        }
+        Ok(())
+    }
+
+    #[test]
     fn a_reset_of_a_closed_device_is_not_judged() -> Result {
         let device = Device::new(ALL)?;
         device.reset_fails.set(true);
