@@ -94,7 +94,7 @@ pub trait Operations<D: Handles> {
     /// is nothing to drop. The device may be closed.
     ///
     /// The core may hold its `memory_lock` for writing. So a lock that the driver takes here must not
-    /// be held over an access to user memory, or over a fault in a BAR.
+    /// be held over an access to user memory or to a register, or over a fault in a BAR.
     fn reset(_data: Pin<&D>) {}
 }
 

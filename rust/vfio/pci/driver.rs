@@ -185,7 +185,8 @@ pub trait Driver: Send + Sync + Sized + 'static {
 
     /// The device is about to be reset (`pci_error_handlers.reset_prepare`). May sleep, but the core
     /// may hold its `memory_lock` for writing: a lock that the driver takes here or in
-    /// [`Driver::reset_done`] must not be held over an access to user memory.
+    /// [`Driver::reset_done`] must not be held over an access to user memory or to a register
+    /// ([`Bar::live`](crate::io::Bar::live)).
     fn reset_prepare(self: Pin<&Self>) {}
 
     /// The attempt to reset the device is over (`pci_error_handlers.reset_done`). The PCI core calls
