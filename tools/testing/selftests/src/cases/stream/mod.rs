@@ -5,6 +5,7 @@
 mod ends;
 mod fuzz;
 mod limit;
+mod no_memory;
 mod transfer;
 
 use crate::registry::{Generations, Spec};
