@@ -5,9 +5,6 @@
 use crate::{memory::Memory, work::random::Random, Result};
 use hisi_acc_hw::sgl::{Sge, SglHead, SGE_SIZE, SGL_HEAD};
 
-/// Entries of a list.
-const ROOM: u16 = 10;
-
 /// What stands behind each destination and must stay there.
 pub(super) const CANARY: u8 = 0xa5;
 pub(super) const CANARY_LEN: usize = 64;
@@ -113,12 +110,11 @@ impl Desk<'_> {
                 next,
                 in_chain: pieces.len() as u16,
                 in_sgl: part.len() as u16,
-                room: ROOM,
+                // No list but the last has room for more, or an engine that goes by the room or by
+                // the sum of the chain would read another list than one that goes by `in_sgl`.
+                room: part.len() as u16,
             };
             memory.write(sgl, &head.to_bytes());
-            // As the in-tree drivers leave them (`clear_hw_sgl_sge()`): the engine may read all that
-            // there is room for.
-            memory.write(sgl + SGL_HEAD as u64, &[0; ROOM as usize * SGE_SIZE]);
             for (n, (address, len)) in part.iter().enumerate() {
                 let sge = Sge {
                     address: *address,
