@@ -120,6 +120,11 @@ void acc_link_qm_reset_unlock(struct hisi_qm *qm)
 	clear_bit(QM_RESETTING, &qm->misc_ctl);
 }
 
+bool acc_link_qm_is_resetting(const struct hisi_qm *qm)
+{
+	return test_bit(QM_RESETTING, &qm->misc_ctl);
+}
+
 /* Not while it is being reset: hisi_qm_reset_prepare() and qm_soft_reset_prepare() stop it. */
 bool acc_link_qm_works(const struct hisi_qm *qm)
 {

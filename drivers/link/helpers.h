@@ -25,6 +25,7 @@ u32 acc_link_qm_readl(const struct hisi_qm *qm, u32 offset);
 void acc_link_qm_writel(const struct hisi_qm *qm, u32 offset, u32 value);
 bool acc_link_qm_reset_trylock(struct hisi_qm *qm);
 void acc_link_qm_reset_unlock(struct hisi_qm *qm);
+bool acc_link_qm_is_resetting(const struct hisi_qm *qm);
 bool acc_link_qm_works(const struct hisi_qm *qm);
 
 /* @look is called with @owner, and returns whether to call it again. */

@@ -55,23 +55,72 @@ struct Bound {
     qm: RawQm,
     /// Whether a reset of a VF holds the interlock.
     resetting: bool,
+    /// Whether a reset of a VF has waited for the interlock in vain, and nobody has given it back
+    /// since.
+    stuck: bool,
     /// Whether the queue manager worked when it was last looked at.
     works: bool,
     /// How often it was seen not to work any more.
-    resets: u32,
+    stops: u32,
+    /// Entries of the VFT, each read once.
+    vfts: KVec<Known>,
     /// How many [`Watch`]es there are.
     watches: usize,
     /// Looks while there are some. It has a reference of the [`PfQm`]: [`PfQm::revoke`] ends that.
     poll: Option<Poll<PfQm>>,
 }
 
+/// An entry of the VFT, as it was read.
+struct Known {
+    function: u32,
+    /// [`Bound::stops`] at that time: a reset of the PF may write another entry.
+    stops: u32,
+    vft: Vft,
+}
+
 impl Bound {
     fn look(&mut self) {
         let works = self.qm.works();
         if self.works && !works {
-            self.resets = self.resets.wrapping_add(1);
+            self.stops = self.stops.wrapping_add(1);
         }
         self.works = works;
+        if self.stuck && !self.qm.is_resetting() {
+            self.stuck = false;
+        }
+    }
+
+    /// Returns the queue manager for accesses of registers: [`EIO`] if it does not work. While the
+    /// PF is reset, its memory decoding may be off.
+    fn working(&mut self) -> Result<&RawQm> {
+        self.look();
+        match self.works {
+            true => Ok(&self.qm),
+            false => Err(EIO),
+        }
+    }
+
+    /// Checks that the PF works and that no reset of it has begun: [`EBUSY`] if not. The in-tree
+    /// drivers take the interlock up to 20 s before they stop the queue manager
+    /// (`qm_ping_all_vfs()`). A reset of a VF, which holds it too, does no harm.
+    fn check_available(&mut self) -> Result {
+        self.look();
+        let reset_begun = !self.resetting && self.qm.is_resetting();
+        if !self.works || reset_begun {
+            return Err(EBUSY);
+        }
+        Ok(())
+    }
+
+    /// Returns what is known of the VFT's entry of a function.
+    fn known_vft(&self, function: u32) -> Option<Vft> {
+        let mut all = self.vfts.iter();
+        let known = all.find(|known| known.function == function)?;
+        (known.stops == self.stops).then_some(known.vft)
+    }
+
+    fn forget_vft(&mut self, function: u32) {
+        self.vfts.retain(|known| known.function != function);
     }
 
     /// Returns the migration window of this generation, selected or not.
@@ -113,8 +162,10 @@ impl PfQm {
                     Some(Bound {
                         qm,
                         resetting: false,
+                        stuck: false,
                         works: true,
-                        resets: 0,
+                        stops: 0,
+                        vfts: KVec::new(),
                         watches: 0,
                         poll: None,
                     }),
@@ -146,14 +197,16 @@ impl PfQm {
         }
     }
 
-    /// Begins to watch for resets of the PF: [`EBUSY`] where it is being reset now, or a reset has
-    /// failed and left it stopped.
+    /// Checks that the PF works and is not being reset: [`EBUSY`] if a reset has begun, or has failed
+    /// and left the PF stopped.
+    pub fn available(&self) -> Result {
+        self.with(Bound::check_available)
+    }
+
+    /// Begins to watch for resets of the PF: [`EBUSY`] as [`PfQm::available`].
     pub fn watch(this: &Arc<Self>) -> Result<Watch> {
         let since = this.with(|bound| {
-            bound.look();
-            if !bound.works {
-                return Err(EBUSY);
-            }
+            bound.check_available()?;
             let poll = match bound.poll.take() {
                 Some(poll) => poll,
                 None => Poll::new(this.clone())?,
@@ -161,7 +214,7 @@ impl PfQm {
             poll.start();
             bound.poll = Some(poll);
             bound.watches += 1;
-            Ok(bound.resets)
+            Ok(bound.stops)
         })?;
         Ok(Watch {
             pf: this.clone(),
@@ -180,49 +233,72 @@ impl PfQm {
         self.with(|bound| Ok(bound.qm.version()))
     }
 
-    /// Reads a register of the PF's BAR2: [`EINVAL`] if the BAR does not have it.
+    /// Reads a register of the PF's BAR2: [`EINVAL`] if the BAR does not have it, [`EIO`] if the PF
+    /// does not work.
     pub fn read(&self, reg: impl Into<Reg<Pf>>) -> Result<u32> {
         self.read_pf(reg.into())
     }
 
     // Not generic, so that no other module calls C.
     fn read_pf(&self, reg: Reg<Pf>) -> Result<u32> {
-        self.with(|bound| bound.qm.read(reg))
+        self.with(|bound| bound.working()?.read(reg))
     }
 
     /// Returns whether the migration registers of VFs are in the PF's BAR2, see
-    /// [`PfQm::window_read`].
+    /// [`PfQm::window_read`]: [`EIO`] if a register says so, and the PF does not work.
     pub fn has_window(&self) -> Result<bool> {
         self.with(|bound| {
             // As `hisi_acc_vf_qm_init()` has it: on V3 the register is another one.
             let Some(window) = bound.window() else {
                 return Ok(false);
             };
-            let selected = MigRegionSel(bound.qm.read(window.select)?);
+            let selected = MigRegionSel(bound.working()?.read(window.select)?);
             Ok(selected.is_window())
         })
     }
 
     /// Reads a register of function `function` through the migration window in the PF's BAR2
-    /// (`HW_ACC_MIG_PF_CTRL` of hisi_acc_vfio_pci.h): [`EINVAL`] if the window does not have it.
+    /// (`HW_ACC_MIG_PF_CTRL` of hisi_acc_vfio_pci.h): [`EINVAL`] if the window does not have it,
+    /// [`EIO`] if the PF does not work.
     pub fn window_read(&self, function: u32, reg: Reg<MigrationWindow>) -> Result<u32> {
-        self.with(|bound| bound.qm.read(bound.window_at(function, reg)?))
+        self.with(|bound| {
+            let at = bound.window_at(function, reg)?;
+            bound.working()?.read(at)
+        })
     }
 
     /// Writes such a register.
     pub fn window_write(&self, function: u32, reg: Reg<MigrationWindow>, value: u32) -> Result {
-        self.with(|bound| bound.qm.write(bound.window_at(function, reg)?, value))
+        self.with(|bound| {
+            let at = bound.window_at(function, reg)?;
+            bound.working()?.write(at, value)
+        })
     }
 
-    /// Asks the virtual function table (VFT) for the queues of function `function`, 0 being the PF
-    /// and 1 its first VF: [`ETIMEDOUT`] where the table does not answer, [`EIO`] where it has no
-    /// queues for the function.
+    /// Forgets what is known of the queues of a function: [`PfQm::vft`] asks anew.
+    pub fn forget_vft(&self, function: u32) {
+        // The error says that the PF is gone, and what was known with it.
+        let _ = self.with(|bound| {
+            bound.forget_vft(function);
+            Ok(())
+        });
+    }
+
+    /// Returns the queues of function `function`, 0 being the PF and 1 its first VF, from the virtual
+    /// function table (VFT): [`ETIMEDOUT`] where the table does not answer, [`EIO`] where it has no
+    /// queues for the function, or the PF does not work.
     ///
-    /// The sequence is that of `pf_qm_get_qp_num()` in hisi_acc_vfio_pci.c. The PF's driver uses
-    /// the same registers when SR-IOV is switched on or off and when the PF is reset.
+    /// The sequence is that of `pf_qm_get_qp_num()` in hisi_acc_vfio_pci.c. The PF's driver uses the
+    /// same registers without a common lock, when SR-IOV is switched on or off, when the PF is reset,
+    /// and for the QoS of each function. So the table is asked once, and again after
+    /// [`PfQm::forget_vft`] or when the PF was stopped.
     pub fn vft(&self, function: u32) -> Result<Vft> {
         self.with(|bound| {
-            let qm = &bound.qm;
+            bound.look();
+            if let Some(vft) = bound.known_vft(function) {
+                return Ok(vft);
+            }
+            let qm = bound.working()?;
             let ready = || {
                 read_poll_timeout(
                     || qm.read(regs::QM_VFT_CFG_RDY).map(VftReady),
@@ -245,24 +321,50 @@ impl PfQm {
                 return Err(EIO);
             }
             let entry = VftEntry::from_sqc_vft(raw);
-            Ok(Vft {
+            let vft = Vft {
                 base: entry.base,
                 num: entry.num,
-            })
+            };
+            let stops = bound.stops;
+            bound.forget_vft(function);
+            let known = Known {
+                function,
+                stops,
+                vft,
+            };
+            // Without memory, the table is asked again next time.
+            let _ = bound.vfts.push(known, GFP_KERNEL);
+            Ok(vft)
         })
     }
 
     /// Waits its turn to reset a function of this device, as the in-tree drivers do among
     /// themselves: [`ETIMEDOUT`] after a minute. To be ended by [`PfQm::reset_end`].
+    ///
+    /// A reset of the bridge above the functions prepares the PF, which takes the interlock until
+    /// the reset is done, and then each VF, one after another. So if one VF has waited in vain, the
+    /// others do not wait until the interlock was free again.
     pub fn reset_begin(&self) -> Result {
         let take = || {
             self.with(|bound| {
+                bound.look();
+                if bound.stuck {
+                    return Err(ETIMEDOUT);
+                }
                 let begun = bound.qm.reset_trylock();
                 bound.resetting |= begun;
                 Ok(begun)
             })
         };
-        read_poll_timeout(take, |begun| *begun, RESET_PERIOD, RESET_TIMEOUT).map(|_| ())
+        let begun = read_poll_timeout(take, |begun| *begun, RESET_PERIOD, RESET_TIMEOUT);
+        if begun.is_err_and(|e| e == ETIMEDOUT) {
+            // The error says that the PF is gone.
+            let _ = self.with(|bound| {
+                bound.stuck = true;
+                Ok(())
+            });
+        }
+        begun.map(|_| ())
     }
 
     /// Ends what [`PfQm::reset_begin`] began; nothing where it has not, or the PF is gone.
@@ -288,22 +390,41 @@ impl Look for PfQm {
     }
 }
 
-/// Tells whether the PF was reset since it was made. A reset of the PF takes the state of its VFs
-/// with it; hisi_qm tells nobody, so that it is looked for every 10 ms while there is one of these.
+/// Tells whether the PF was stopped since it was made. hisi_qm stops a PF when it resets the PF,
+/// which takes the state of its VFs with it; and when it restarts the PF's own queues only
+/// (`qm_reset_function()`), which changes nothing of the VFs. It tells nobody of either, so that the
+/// PF is looked at every 50 ms while there is one of these.
 pub struct Watch {
     pf: Arc<PfQm>,
     since: u32,
 }
 
+/// How often and how long a PF is waited for that is stopped. It restarts its own queues in less
+/// time.
+const RESTART_PERIOD: Delta = Delta::from_millis(10);
+const RESTART_TIMEOUT: Delta = Delta::from_secs(1);
+
 impl Watch {
-    /// Whether the PF was reset, or is being reset. It is not where the PF is being unbound.
-    pub fn was_reset(&self) -> bool {
+    /// Returns whether the PF was stopped, or is stopped. Not if the PF is being unbound.
+    pub fn was_stopped(&self) -> bool {
         self.pf
             .with(|bound| {
                 bound.look();
-                Ok(bound.resets != self.since)
+                Ok(bound.stops != self.since)
             })
             .unwrap_or(false)
+    }
+
+    /// Waits a moment for the PF to work again. Returns whether it does: if it was reset, the VFs
+    /// were reset by now.
+    pub fn works_again(&self) -> bool {
+        let works = || {
+            self.pf.with(|bound| {
+                bound.look();
+                Ok(bound.works)
+            })
+        };
+        read_poll_timeout(works, |works| *works, RESTART_PERIOD, RESTART_TIMEOUT).is_ok()
     }
 }
 

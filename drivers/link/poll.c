@@ -12,7 +12,7 @@
  * reset, and for as long as ACPI takes to reset its controller, of which nothing is known. What is
  * missed is for the guest to find out, as it is without us: the PF tells its driver.
  */
-#define ACC_LINK_POLL_MS 10
+#define ACC_LINK_POLL_MS 50
 
 struct acc_link_poll {
 	struct delayed_work work;

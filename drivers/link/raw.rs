@@ -79,6 +79,12 @@ impl RawQm {
         unsafe { bindings::acc_link_qm_works(self.qm.as_ptr().cast()) }
     }
 
+    /// Returns whether somebody holds the reset interlock.
+    pub(crate) fn is_resetting(&self) -> bool {
+        // SAFETY: By the type invariant.
+        unsafe { bindings::acc_link_qm_is_resetting(self.qm.as_ptr().cast()) }
+    }
+
     /// Whether the reset interlock was free, and is ours now.
     pub(crate) fn reset_trylock(&self) -> bool {
         // SAFETY: By the type invariant.

@@ -33,6 +33,11 @@ use kernel::{
     }, //
 };
 
+/// Why a VF does not migrate.
+pub(crate) const STOPPED: &str = "its PF is stopped, or being reset";
+pub(crate) const UNBOUND: &str = "its PF is being unbound";
+const MOVED: &str = "its migration registers moved since it was opened: close it, and open it again";
+
 /// Where the migration registers of a VF are (`enum hw_drv_mode` of hisi_acc_vfio_pci.h).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Control {
@@ -134,16 +139,31 @@ impl MigRegs {
         }
     }
 
-    /// Decides anew where they are. The VF must not be open yet, since what userspace sees of BAR2
-    /// depends on it.
+    /// Returns why the VF cannot migrate now.
+    pub(crate) fn blocker(&self, is_open: bool) -> Option<&'static str> {
+        match self.pf.available().and_then(|()| Control::of(&self.pf)) {
+            // Decided when it is opened.
+            Ok(_) if !is_open => None,
+            Ok(control) if control == self.control() => None,
+            Ok(_) => Some(MOVED),
+            Err(e) if e == ENODEV => Some(UNBOUND),
+            Err(_) => Some(STOPPED),
+        }
+    }
+
+    /// Decides anew where they are, and how many queues the VF has. The VF must not be open yet,
+    /// since what userspace sees of BAR2 depends on it.
     pub(crate) fn decide(&self) {
         // If the PF is being unbound, the VF is removed too, and stays as it is until then.
         if let Ok(control) = Control::of(&self.pf) {
             self.in_pf.store(control == Control::Pf, Relaxed);
         }
+        self.pf.forget_vft(self.function);
+        // If that fails, whoever needs it asks again.
+        let _ = self.vft();
     }
 
-    /// Asks the PF for the queues of the VF.
+    /// Returns the queues of the VF, of which the PF was asked when the VF was opened.
     pub(crate) fn vft(&self) -> Result<Vft> {
         self.pf.vft(self.function)
     }

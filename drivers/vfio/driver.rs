@@ -17,9 +17,11 @@ use crate::{
         Mode, //
     },
     qm::{
+        Qm,
         BAR2,
         BAR4, //
     },
+    refusal::Refusal,
     vf::AccVf, //
 };
 use core::ops::Range;
@@ -31,6 +33,7 @@ use hisi_acc_hw::{
 use kernel::{
     device::Core,
     fmt::Write,
+    page::PAGE_SIZE,
     pci,
     prelude::*, //
 };
@@ -44,7 +47,6 @@ use vfio::{
         IdTable,
         Isolation,
         OpenDevice,
-        Others,
         VirtualFunction, //
     },
     region::{
@@ -56,48 +58,6 @@ use vfio::{
         Text, //
     },
 };
-
-/// Why a VF does not migrate.
-enum Refusal {
-    NotVirtual,
-    UnknownId,
-    NoGroup,
-    SharedGroup(Others),
-    NoLink,
-    LinkLost,
-    Version(u32),
-}
-
-impl kernel::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut kernel::fmt::Formatter<'_>) -> kernel::fmt::Result {
-        match self {
-            Self::NotVirtual => f.write_str("it is no virtual function"),
-            Self::UnknownId => f.write_str("its ID is not that of an accelerator's VF"),
-            Self::NoGroup => f.write_str("it has no IOMMU group, nothing limits its DMA"),
-            Self::SharedGroup(others) => {
-                f.write_str("it shares its IOMMU group with ")?;
-                kernel::fmt::Display::fmt(others, f)?;
-                f.write_str(", whose DMA may reach it past the IOMMU (no ACS above them?); ")?;
-                f.write_str("it cannot be opened while a host driver uses one of them")
-            }
-            Self::NoLink => f.write_str("hisi_acc_link publishes no queue manager of its PF"),
-            Self::LinkLost => f.write_str("its PF is being unbound"),
-            Self::Version(v) => write!(f, "hardware version {v:#x} has no migration registers"),
-        }
-    }
-}
-
-impl Refusal {
-    /// Logs it in one line: a warning if a change of the host could make the VF migrate.
-    fn report(&self, pdev: &pci::Device) {
-        match self {
-            Self::NoGroup | Self::SharedGroup(_) => {
-                dev_warn!(pdev, "no migration, plain vfio-pci: {}\n", self);
-            }
-            _ => dev_info!(pdev, "no migration, plain vfio-pci: {}\n", self),
-        }
-    }
-}
 
 /// Returns the migration registers of a VF, or why it does not migrate. The driver's table has its
 /// ID if it is `known`.
@@ -115,7 +75,18 @@ fn migratable(pdev: &pci::Device<Core<'_>>, known: bool) -> Result<MigRegs, Refu
     let version = pf.version().map_err(|_| Refusal::LinkLost)?;
     let layout = Generation::of_version(version).and_then(|row| row.layout().migration.as_ref());
     let layout = layout.ok_or(Refusal::Version(version))?;
-    MigRegs::new(pf, vf.index.saturating_add(1), layout).map_err(|_| Refusal::LinkLost)
+    let mig = MigRegs::new(pf, vf.index.saturating_add(1), layout).map_err(|e| {
+        if e == EIO {
+            Refusal::Stopped
+        } else {
+            Refusal::LinkLost
+        }
+    })?;
+    match mig.hidden_from() {
+        // CAST: Widens.
+        Some(shown) if shown < PAGE_SIZE as u64 => Err(Refusal::PageSize(shown)),
+        _ => Ok(mig),
+    }
 }
 
 /// Decides whether the doorbells of a VF are mediated while it is open now.
@@ -206,19 +177,26 @@ impl vfio::pci::Driver for AccVf {
         pdev: &'a pci::Device<Core<'_>>,
         info: Option<&'a Self::IdInfo>,
     ) -> impl PinInit<Self, Error> + 'a {
-        let mig = match migratable(pdev, info.is_some()) {
-            Ok(mig) => Some(mig),
-            Err(why) => {
-                why.report(pdev);
-                None
-            }
-        };
+        let mig = migratable(pdev, info.is_some()).inspect_err(|why| why.report(pdev));
         AccVf::new(pdev.device_id(), mig)
+    }
+
+    fn migration_blocker(dev: &Device<Self>, text: &mut Text<'_>) -> Result {
+        let data = dev.data();
+        let written = match (data.refusal(), data.mig()) {
+            (Some(why), _) => text.write_fmt(fmt!("{why}")),
+            (None, Ok(mig)) => {
+                let open = data.policy.lock().open;
+                text.write_str(mig.blocker(open).unwrap_or(""))
+            }
+            (None, Err(e)) => return Err(e),
+        };
+        written.map_err(|_| EIO)
     }
 
     fn open(dev: &OpenDevice<'_, Self>) -> Result {
         let data = dev.data();
-        data.known.lock().loaded(false);
+        data.known.lock().reset();
         if let Ok(mig) = data.mig() {
             mig.decide();
         }
@@ -288,14 +266,19 @@ impl vfio::pci::Driver for AccVf {
         }
     }
 
-    /// Returns whether `QM_VF_STATE` shows a reset. A guest driver writes `QM_READY` there when it
-    /// has set the VF up, and a reset clears that. A VF that was not set up has nothing to lose. One
-    /// whose registers cannot be reached was not reset.
+    /// Returns whether `QM_VF_STATE` or the mailbox shows a reset. A guest driver writes `QM_READY` to
+    /// the first when it has set the VF up, by commands that stay in the second. It is a guess that a
+    /// reset clears the first (G4 of `Documentation/selftests/twin-guesses.rst`). A VF that was not
+    /// set up has nothing to lose. One whose registers cannot be reached was not reset.
     fn shows_reset(dev: &OpenDevice<'_, Self>) -> bool {
         if !dev.data().migrates() {
             return true;
         }
-        let state = AccVf::qm(dev).and_then(|qm| qm.read(regs::QM_VF_STATE));
-        state.is_ok_and(|state| state != u32::MAX && !regs::VfState(state).is_ready())
+        let shows = |qm: Qm<'_>| -> Result<bool> {
+            let state = qm.read(regs::QM_VF_STATE)?;
+            let lacks_driver = state != u32::MAX && !regs::VfState(state).is_ready();
+            Ok(lacks_driver || qm.is_unused()?)
+        };
+        AccVf::qm(dev).and_then(shows).unwrap_or(false)
     }
 }

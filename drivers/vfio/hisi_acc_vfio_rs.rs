@@ -8,8 +8,9 @@
 //! - [`mailbox`]: its mailbox, which is the guest driver's too;
 //! - [`context`]: its migration registers, and its PF;
 //! - [`policy`]: whether what it writes is tracked, by the parameter ([`param`]) and the attribute;
-//! - [`vf`]: the data of one VF;
+//! - [`refusal`]: why a VF does not migrate;
 //! - [`state`]: the state of a VF, from its registers and into them;
+//! - [`vf`]: the data of one VF;
 //! - [`migration`]: what the migration states mean for it;
 //! - [`dirty`]: what it writes, for hosts whose IOMMU has no dirty bits;
 //! - [`debug`]: its files in debugfs;
@@ -29,6 +30,7 @@ mod migration;
 mod param;
 mod policy;
 mod qm;
+mod refusal;
 mod state;
 mod vf;
 

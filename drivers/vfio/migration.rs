@@ -14,8 +14,8 @@ use crate::{
     },
     state::{
         read_state,
-        ring_events,
-        write_state, //
+        write_state,
+        EventHeads, //
     },
     vf::{
         AccVf,
@@ -54,6 +54,7 @@ use kernel::{
     }, //
 };
 use vfio::{
+    dev_info_ratelimited,
     dev_warn_ratelimited,
     migration::{
         self,
@@ -89,12 +90,17 @@ impl Check for MatchCheck {
     }
 }
 
-/// Is cut when the PF is reset.
+/// Is cut when the PF is stopped. The PF stops for a reset, and also to restart its own queues, of
+/// which the VF notices nothing.
 struct PfLifeline(Watch);
 
 impl Lifeline for PfLifeline {
     fn is_cut(&self) -> bool {
-        self.0.was_reset()
+        self.0.was_stopped()
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.works_again()
     }
 }
 
@@ -162,19 +168,24 @@ const PAUSE_TIMEOUT: Delta = Delta::from_micros(mailbox::WAIT_TIMEOUT_US);
 const PAUSE_PERIOD: Delta = Delta::from_millis(10);
 
 /// Gives the command PAUSE until it succeeds. Userspace resets a VF that cannot be paused, under a
-/// guest that goes on. [`EIO`] if no register can be reached.
-fn pause(qm: &Qm<'_>) -> Result {
+/// guest that goes on. If an error is pending, the command is not given again: [`EIO`] if no register
+/// can be reached.
+fn pause(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
+    // Also if it fails: the QM may be paused nevertheless.
+    dev.data().known.lock().paused = true;
     let begin = Instant::<Monotonic>::now();
     loop {
-        let paused = qm.mailbox().command(Command::PauseQm, 0);
-        if paused.is_ok() {
-            return paused;
-        }
+        let Err(e) = qm.mailbox().command(Command::PauseQm, 0) else {
+            return Ok(());
+        };
         if !qm.is_there()? {
             return Err(EIO);
         }
-        if begin.elapsed() >= PAUSE_TIMEOUT {
-            return paused;
+        let hopeless = check_qm_error(dev)
+            .and_then(|()| check_engine_error(dev))
+            .is_err();
+        if hopeless || begin.elapsed() >= PAUSE_TIMEOUT {
+            return Err(e);
         }
         fsleep(PAUSE_PERIOD);
     }
@@ -185,6 +196,10 @@ fn pause(qm: &Qm<'_>) -> Result {
 fn settle(dev: &Vf<'_>) -> Result<bool> {
     let qm = AccVf::qm(dev)?;
     let ready = is_ready(dev, &qm)?;
+    if ready && !dev.data().known.lock().paused {
+        // The guest driver has set it up since it was quiesced.
+        pause(dev, &qm)?;
+    }
     check_pending(dev, &qm)?;
     qm.write_back().inspect_err(|_| {
         dev_warn_ratelimited!(dev, "cannot save: the caches are not written back\n");
@@ -225,13 +240,19 @@ impl Operations<AccVf> for Migration {
     }
 
     /// PAUSE: the engine completes what it works on, and fetches nothing more.
+    ///
+    /// A VF that no guest driver has set up has no queues to pause. A PAUSE may outlast the set-up
+    /// that comes later (G17 of `Documentation/selftests/twin-guesses.rst`), and the doorbells that
+    /// end it are those of queues.
     fn quiesce(dev: &Vf<'_>) -> Result {
         let qm = AccVf::qm(dev)?;
         let ready = is_ready(dev, &qm)?;
         dev.data().known.lock().ready = ready;
-        pause(&qm).or_else(|e| {
+        if !ready {
+            return Ok(());
+        }
+        pause(dev, &qm).or_else(|e| {
             dev_warn_ratelimited!(dev, "cannot stop: the QM does not pause ({:?})\n", e);
-            // The QM may be paused nevertheless.
             if Self::unquiesce(dev).is_err() {
                 dev.lose();
             }
@@ -263,7 +284,11 @@ impl Operations<AccVf> for Migration {
 
     fn unquiesce(dev: &Vf<'_>) -> Result {
         let data = dev.data();
-        if !data.known.lock().ready {
+        let (paused, unrung) = {
+            let known = data.known.lock();
+            (known.paused, known.unrung)
+        };
+        if !paused {
             return Ok(());
         }
         let queues = data.mig()?.vft()?.num;
@@ -272,7 +297,17 @@ impl Operations<AccVf> for Migration {
         reach(dev, &qm)?;
         // Not `open_messages()`, which `load` calls: the guest must get a message that came
         // meanwhile. The C driver does it here, too, and forgets the message.
-        kick(&qm, queues)
+        kick(&qm, queues)?;
+        if let Some(heads) = unrung {
+            // A loaded context may raise no interrupt until its doorbell is rung, and the guest
+            // driver rings it only after an interrupt. Not when it is loaded: QEMU restores the
+            // configuration of MSI after that, and an interrupt without it is lost.
+            heads.ring(&qm)?;
+        }
+        let mut known = data.known.lock();
+        known.paused = false;
+        known.unrung = None;
+        Ok(())
     }
 
     /// Asks for what would prevent a save: registers that cannot be reached, pending errors, a VFT
@@ -286,6 +321,12 @@ impl Operations<AccVf> for Migration {
 
     fn save(dev: &Vf<'_>, stream: &mut migration::Stream) -> Result {
         let data = dev.data();
+        let mig = data.mig()?;
+        mig.pf.available().inspect_err(|e| {
+            if *e == EBUSY {
+                dev_warn_ratelimited!(dev, "cannot save: the PF is stopped, or being reset\n");
+            }
+        })?;
         let (ready, unsaved) = {
             let known = data.known.lock();
             (known.ready, known.unsaved)
@@ -306,7 +347,7 @@ impl Operations<AccVf> for Migration {
         }
         let qm = AccVf::qm(dev)?;
         reach(dev, &qm)?;
-        let state = read_state(data.mig()?, &qm).inspect_err(|e| {
+        let state = read_state(mig, &qm).inspect_err(|e| {
             dev_warn_ratelimited!(dev, "cannot save: the state cannot be read ({:?})\n", e);
         })?;
         if !state.has_queues() {
@@ -319,7 +360,7 @@ impl Operations<AccVf> for Migration {
             return Err(EIO);
         }
         stream.append(&Stream::state_bytes(&state))?;
-        ring_events(&qm, &state)
+        EventHeads::of(&state).ring(&qm)
     }
 
     /// Tries what [`Self::load`] needs: registers, mailbox and PF. An error here ends a migration
@@ -337,10 +378,14 @@ impl Operations<AccVf> for Migration {
 
     fn load(dev: &Vf<'_>, bytes: &[u8]) -> Result {
         let data = dev.data();
+        let nothing = || {
+            dev_info_ratelimited!(dev, "nothing to load: no guest driver had set the VF up\n");
+            data.known.lock().loaded(None);
+            Ok(())
+        };
         if bytes.len() == stream::MATCH_SIZE {
-            // `MatchCheck` has taken them. No guest driver had set the VF up.
-            data.known.lock().loaded(false);
-            return Ok(());
+            // `MatchCheck` has taken them.
+            return nothing();
         }
         let own = data.match_data()?;
         let stream = Stream::parse(bytes, &own).map_err(|why| {
@@ -348,15 +393,20 @@ impl Operations<AccVf> for Migration {
             EINVAL
         })?;
         let Some(state) = stream.state else {
-            data.known.lock().loaded(false);
-            return Ok(());
+            return nothing();
         };
+        if state.page_size > stream::PAGE_SIZE_MAX {
+            // Nobody knows what hardware shows whose QM_PAGE_SIZE no driver has written.
+            dev_warn_ratelimited!(dev, "page size {:#x} is unknown\n", state.page_size);
+        }
         let qm = AccVf::qm(dev)?;
         reach(dev, &qm)?;
         let mig = data.mig()?;
         mig.check(&**dev)?;
         data.queues.lock().lose();
-        if let Err(e) = write_state(mig, &qm, &stream.head, &state) {
+        // A source may be paused by its stop; a target that nobody had set up is not.
+        let paused = core::mem::replace(&mut data.known.lock().paused, true);
+        if let Err(e) = write_state(mig, &qm, &stream.head, &state, paused) {
             dev_warn_ratelimited!(dev, "the state cannot be loaded ({:?}): reset\n", e);
             // A state that is loaded in part cannot work: a reset is better than a mixture.
             // If the reset fails, the layer puts the VF into ERROR.
@@ -365,7 +415,7 @@ impl Operations<AccVf> for Migration {
             });
             return Err(e);
         }
-        data.known.lock().loaded(true);
+        data.known.lock().loaded(Some(EventHeads::of(&state)));
         Ok(())
     }
 
@@ -384,6 +434,6 @@ impl Operations<AccVf> for Migration {
     }
 
     fn reset(data: Pin<&AccVf>) {
-        data.known.lock().loaded(false);
+        data.known.lock().reset();
     }
 }

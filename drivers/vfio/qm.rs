@@ -87,6 +87,17 @@ impl<'a> Qm<'a> {
         Ok(self.read(regs::QM_MB_CMD_SEND_BASE)? != u32::MAX)
     }
 
+    /// Returns whether no command was given since the last reset. No command is all zeroes: if its
+    /// number is 0, it has an address.
+    pub(crate) fn is_unused(&self) -> Result<bool> {
+        for n in 0..4 {
+            if self.read(regs::QM_MB_CMD_SEND_BASE.word(n))? != 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Returns whether the guest driver has set the VF up, which gets a moment to do so, as in
     /// `qm_wait_dev_not_ready()`: [`EIO`] if no register can be reached.
     pub(crate) fn is_ready(&self) -> Result<bool> {

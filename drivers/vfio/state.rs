@@ -59,12 +59,22 @@ pub(crate) fn read_state(mig: &MigRegs, qm: &Qm<'_>) -> Result<State> {
     Ok(state)
 }
 
-/// Writes the state of a VF. On error, part of it may be written.
-pub(crate) fn write_state(mig: &MigRegs, qm: &Qm<'_>, head: &Match, state: &State) -> Result {
+/// Writes the state of a VF, which is `paused` or becomes so: it must raise no interrupt and fetch
+/// nothing until it is started. On error, part of the state may be written.
+pub(crate) fn write_state(
+    mig: &MigRegs,
+    qm: &Qm<'_>,
+    head: &Match,
+    state: &State,
+    paused: bool,
+) -> Result {
     qm.write(regs::QM_VF_STATE, head.vf_qm_state)?;
     let mut mailbox = qm.mailbox();
     mailbox.replace();
     mailbox.wait()?;
+    if !paused {
+        mailbox.command(Command::PauseQm, 0)?;
+    }
     qm.write(regs::QM_VF_AEQ_INT_MASK, state.aeq_int_mask)?;
     qm.write(regs::QM_VF_EQ_INT_MASK, state.eq_int_mask)?;
     qm.write(regs::QM_IFC_INT_SOURCE_V, state.ifc_int_source)?;
@@ -76,24 +86,39 @@ pub(crate) fn write_state(mig: &MigRegs, qm: &Qm<'_>, head: &Match, state: &Stat
     mig.write(qm, Context::Aeq, &state.aeqc)?;
     mailbox.command(Command::SqcBt, state.sqc_dma)?;
     mailbox.command(Command::CqcBt, state.cqc_dma)?;
-    qm.open_messages()?;
-    // A loaded context may raise no interrupt until its doorbell is rung. The guest driver rings it
-    // only after an interrupt.
-    ring_events(qm, state)
+    qm.open_messages()
 }
 
-/// Requests the interrupts of pending and of later events: a doorbell that leaves the head of an
-/// event queue where it is does so (`vf_qm_xeqc_save()`).
-pub(crate) fn ring_events(qm: &Qm<'_>, state: &State) -> Result {
-    for (kind, context) in [(Kind::Eq, &state.eqc), (Kind::Aeq, &state.aeqc)] {
-        let [head, ..] = context;
-        qm.ring(Doorbell {
-            queue: 0,
-            kind,
-            // CAST: The low half of the word is the head.
-            index: *head as u16,
-            priority: 0,
-        })?;
+/// The heads of the event queues.
+#[derive(Clone, Copy)]
+pub(crate) struct EventHeads {
+    eq: u16,
+    aeq: u16,
+}
+
+impl EventHeads {
+    /// Returns those of a state.
+    pub(crate) fn of(state: &State) -> Self {
+        let ([eq, ..], [aeq, ..]) = (state.eqc, state.aeqc);
+        Self {
+            // CAST: The low half of the first word is the head.
+            eq: eq as u16,
+            // CAST: As above.
+            aeq: aeq as u16,
+        }
     }
-    Ok(())
+
+    /// Requests the interrupts of pending and of later events: a doorbell that leaves the head of an
+    /// event queue where it is does so (`vf_qm_xeqc_save()`).
+    pub(crate) fn ring(self, qm: &Qm<'_>) -> Result {
+        for (kind, index) in [(Kind::Eq, self.eq), (Kind::Aeq, self.aeq)] {
+            qm.ring(Doorbell {
+                queue: 0,
+                kind,
+                index,
+                priority: 0,
+            })?;
+        }
+        Ok(())
+    }
 }

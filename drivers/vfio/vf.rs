@@ -13,6 +13,8 @@ use crate::{
         Qm,
         BAR2, //
     },
+    refusal::Refusal,
+    state::EventHeads, //
 };
 use hisi_acc_hw::{
     regs,
@@ -41,9 +43,12 @@ pub(crate) type Vf<'a> = OpenDevice<'a, AccVf>;
 /// What is known of a VF while it is used.
 #[derive(Default)]
 pub(crate) struct Known {
-    /// The guest driver had set the VF up when it was stopped, or the stream says so. Then the VF
-    /// must be restarted explicitly.
+    /// The guest driver had set the VF up when it was quiesced or stopped, or the stream says so.
     pub(crate) ready: bool,
+    /// The VF was paused: it must be restarted explicitly.
+    pub(crate) paused: bool,
+    /// The VF was loaded, and did not run since: the event queues are to be rung when it does.
+    pub(crate) unrung: Option<EventHeads>,
     /// Why the state of the stopped VF cannot be saved.
     pub(crate) unsaved: Option<Error>,
     /// A reset of the VF holds the PF's interlock.
@@ -51,10 +56,17 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// The VF got another state: whether a guest driver has set it up.
-    pub(crate) fn loaded(&mut self, ready: bool) {
-        self.ready = ready;
+    /// The VF got another state, with event queues if a guest driver has set it up.
+    pub(crate) fn loaded(&mut self, events: Option<EventHeads>) {
+        self.ready = events.is_some();
+        self.unrung = events;
         self.unsaved = None;
+    }
+
+    /// The VF was reset.
+    pub(crate) fn reset(&mut self) {
+        self.loaded(None);
+        self.paused = false;
     }
 }
 
@@ -63,7 +75,8 @@ impl Known {
 pub(crate) struct AccVf {
     /// Its PCI device ID, which says which engine it is of.
     pub(crate) device_id: u16,
-    mig: Option<MigRegs>,
+    /// Its migration registers, or why it does not migrate.
+    mig: Result<MigRegs, Refusal>,
     #[pin]
     pub(crate) known: Mutex<Known>,
     /// Held over each series of commands that the driver gives to the VF's mailbox.
@@ -80,8 +93,11 @@ pub(crate) struct AccVf {
 }
 
 impl AccVf {
-    /// Returns the data of a VF. `mig` is `None` if the VF does not migrate.
-    pub(crate) fn new(device_id: u16, mig: Option<MigRegs>) -> impl PinInit<Self, Error> {
+    /// Returns the data of a VF.
+    pub(crate) fn new(
+        device_id: u16,
+        mig: Result<MigRegs, Refusal>,
+    ) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             device_id,
             mig,
@@ -105,12 +121,17 @@ impl AccVf {
 
     /// Returns whether the VF can migrate.
     pub(crate) fn migrates(&self) -> bool {
-        self.mig.is_some()
+        self.mig.is_ok()
+    }
+
+    /// Returns why the VF does not migrate, as it was found when the VF was bound.
+    pub(crate) fn refusal(&self) -> Option<&Refusal> {
+        self.mig.as_ref().err()
     }
 
     /// Returns the migration registers: [`ENOTTY`] if the VF does not migrate.
     pub(crate) fn mig(&self) -> Result<&MigRegs> {
-        self.mig.as_ref().ok_or(ENOTTY)
+        self.mig.as_ref().map_err(|_| ENOTTY)
     }
 
     /// Returns the match data of the VF as it is now. The PF says how many queues the VF has, since

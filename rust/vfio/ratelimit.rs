@@ -65,3 +65,15 @@ macro_rules! dev_warn_ratelimited {
         }
     };
 }
+
+/// `dev_info!` with the same limit.
+///
+/// The first argument is a [`pci::Device`](crate::pci::Device).
+#[macro_export]
+macro_rules! dev_info_ratelimited {
+    ($dev:expr, $($arg:tt)+) => {
+        if $dev.ratelimit().allow() {
+            ::kernel::dev_info!($dev.as_device(), $($arg)+);
+        }
+    };
+}

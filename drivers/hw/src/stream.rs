@@ -28,7 +28,8 @@ pub const MATCH_SIZE: usize = 40;
 /// The length of a whole stream, in bytes: `sizeof(struct acc_vf_data)`.
 pub const STREAM_SIZE: usize = 176;
 
-/// The page sizes that `QM_PAGE_SIZE` knows: 4, 16 and 64 KiB (what `qm.c` writes there).
+/// The page sizes that `QM_PAGE_SIZE` is known to take: 4, 16 and 64 KiB (what `qm.c` writes there).
+/// Hardware without SVA prefetch shows what it had after its reset, which nobody knows.
 pub const PAGE_SIZE_MAX: u32 = 2;
 
 /// Why a stream cannot be loaded.
@@ -48,8 +49,6 @@ pub enum Error {
     QueueIsolation(u32),
     /// The state of the source's driver is neither ready nor not
     VfState(u32),
-    /// No page size of the QM
-    PageSize(u32),
     /// An address of a ready device is null or not aligned
     Address(&'static str, u64),
     /// An address in a context differs from the same address elsewhere in the stream
@@ -70,7 +69,6 @@ impl core::fmt::Display for Error {
             Self::QueueNumber(n) => write!(f, "the source has {n} queues"),
             Self::QueueIsolation(v) => write!(f, "the source's queue isolation is {v:#x}"),
             Self::VfState(v) => write!(f, "VF state {v:#x} is unknown"),
-            Self::PageSize(v) => write!(f, "page size {v:#x} is unknown"),
             Self::Address(name, v) => write!(f, "{name} address {v:#x} is null or not aligned"),
             Self::Contradiction(name) => write!(f, "{name} address contradicts the context"),
             Self::Register(name, v) => write!(f, "{name} is {v:#x}"),
@@ -312,9 +310,6 @@ impl State {
 
     /// Whether hardware can have been in this state: nothing of it is written before.
     fn check(&self) -> Result<(), Error> {
-        if self.page_size > PAGE_SIZE_MAX {
-            return Err(Error::PageSize(self.page_size));
-        }
         // `QMC_ALIGN`: the queues of a function begin at multiples of 32 bytes. DMA addresses have
         // 64 bits (`hisi_qm_pci_init()`), so none is too wide.
         for (name, address) in [

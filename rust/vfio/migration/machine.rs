@@ -46,6 +46,8 @@ struct Inner {
     resuming: Option<MigrationFile>,
     /// What ends the transfer from outside. `None` in `RUNNING`, and if the device has no lifeline.
     lifeline: Option<sync::Arc<dyn Lifeline>>,
+    /// The last lifeline was cut, and the device was not reset: it needs another one.
+    severed: bool,
     /// Whether userspace has the device open.
     open: bool,
     /// The last complete stream, for debugfs.
@@ -57,6 +59,7 @@ impl Inner {
         self.saving = None;
         self.resuming = None;
         self.lifeline = None;
+        self.severed = false;
     }
 
     fn is_cut(&self) -> bool {
@@ -133,6 +136,7 @@ impl Machine {
                     saving: None,
                     resuming: None,
                     lifeline: None,
+                    severed: false,
                     open: false,
                     last: None,
                 },
@@ -150,9 +154,28 @@ impl Machine {
         }? Error)
     }
 
+    /// Returns whether the device has its state although its lifeline was cut.
+    fn survives(dev: &impl Registered, inner: &Inner) -> bool {
+        let over = inner.lifeline.as_ref().is_some_and(|l| l.is_over());
+        // SAFETY: It is open as long as the state lock is held, which `close` takes.
+        inner.open && over && !unsafe { dev.shows_reset() }
+    }
+
     /// Handles a cut lifeline. Returns whether the device is lost.
     fn after_cut(dev: &impl Registered, inner: &mut Inner) -> bool {
-        inner.is_cut() && Self::cut(dev, inner)
+        if !inner.is_cut() {
+            return false;
+        }
+        if inner.state != State::PreCopy && Self::survives(dev, inner) {
+            // A file to write to has the lifeline, and fails by itself.
+            if let Some(file) = &inner.saving {
+                file.fail(ENODEV);
+            }
+            inner.lifeline = None;
+            inner.severed = true;
+            return false;
+        }
+        Self::cut(dev, inner)
     }
 
     /// Handles the loss of what the device was in, by no doing of its user. Returns whether the
@@ -349,6 +372,7 @@ impl Machine {
         };
         if inner.state == State::Running {
             inner.lifeline = None;
+            inner.severed = false;
         }
         self.unlock(dev, inner);
         result

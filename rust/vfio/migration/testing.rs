@@ -21,21 +21,37 @@ use kernel::{
 };
 
 /// A lifeline that a test cuts.
-pub(super) struct Thread(Atomic<bool>);
+pub(super) struct Thread {
+    cut: Atomic<bool>,
+    over: Atomic<bool>,
+}
 
 impl Thread {
     pub(super) fn new() -> Self {
-        Self(Atomic::new(false))
+        Self {
+            cut: Atomic::new(false),
+            over: Atomic::new(false),
+        }
     }
 
     pub(super) fn cut(&self) {
-        self.0.store(true, Relaxed);
+        self.cut.store(true, Relaxed);
+    }
+
+    /// Cuts it by something that is over.
+    pub(super) fn cut_and_over(&self) {
+        self.over.store(true, Relaxed);
+        self.cut();
     }
 }
 
 impl Lifeline for Thread {
     fn is_cut(&self) -> bool {
-        self.0.load(Relaxed)
+        self.cut.load(Relaxed)
+    }
+
+    fn is_over(&self) -> bool {
+        self.over.load(Relaxed)
     }
 }
 

@@ -2,7 +2,10 @@
 
 //! The trait of a variant driver, and its device IDs.
 
-use super::device::OpenDevice;
+use super::device::{
+    Device,
+    OpenDevice, //
+};
 use crate::{
     debug,
     dirty,
@@ -128,6 +131,13 @@ pub trait Driver: Send + Sync + Sized + 'static {
         pdev: &'a pci::Device<Core<'_>>,
         info: Option<&'a Self::IdInfo>,
     ) -> impl PinInit<Self, Error> + 'a;
+
+    /// Writes why the device does not migrate now, as a line without its end; nothing if it
+    /// migrates. The attribute `migration_blocker` of the device in sysfs shows it. The device may
+    /// be closed.
+    fn migration_blocker(_dev: &Device<Self>, _text: &mut sysfs::Text<'_>) -> Result {
+        Ok(())
+    }
 
     /// Userspace opens the device. It is enabled, and its BARs are mapped.
     fn open(_dev: &OpenDevice<'_, Self>) -> Result {

@@ -284,6 +284,16 @@ impl Function {
         }
     }
 
+    /// Why it does not migrate, as vfio_rs says it in sysfs; empty if it does. The line has its end.
+    pub fn migration_blocker(&self) -> Result<String> {
+        let path = self.path().join("migration_blocker");
+        let line = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+        match line.strip_suffix('\n') {
+            Some(why) if !why.contains('\n') => Ok(why.to_owned()),
+            _ => Err(format!("{}: not one line: {line:?}", path.display()).into()),
+        }
+    }
+
     /// Writes an attribute of it in sysfs.
     pub fn set_attribute(&self, name: &str, value: &str) -> Result<()> {
         write(self.path().join(name), value)

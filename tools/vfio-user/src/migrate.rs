@@ -85,6 +85,16 @@ pub fn save(source: &Device, precopy: bool, watch: &mut dyn Watch) -> Result<Vec
 
 /// Loads a stream and lets the device run.
 pub fn load(target: &Device, stream: &[u8], watch: &mut dyn Watch) -> Result<()> {
+    load_then(target, stream, watch, || Ok(()))
+}
+
+/// Loads a stream, does something, and lets the device run.
+pub fn load_then(
+    target: &Device,
+    stream: &[u8],
+    watch: &mut dyn Watch,
+    then: impl FnOnce() -> Result<()>,
+) -> Result<()> {
     let mut file = target
         .set_state(state::RESUMING)?
         .ok_or("RESUMING gave no file")?;
@@ -94,6 +104,7 @@ pub fn load(target: &Device, stream: &[u8], watch: &mut dyn Watch) -> Result<()>
             .map_err(|e| format!("write of the migration data: {e}"))?;
     }
     watch.entered("target", state::RESUMING, stream.len())?;
+    then()?;
     target.set_state(state::STOP)?;
     watch.entered("target", state::STOP, 0)?;
     target.set_state(state::RUNNING)?;

@@ -62,10 +62,11 @@ impl Machine {
             State::Running => true,
             // The first lifeline was cut.
             State::PreCopy => inner.saving.as_ref().is_some_and(MigrationFile::has_failed),
-            _ => false,
+            _ => inner.severed,
         };
         if inner.lifeline.is_none() && starts && target != State::Running {
             inner.lifeline = dev.lifeline()?;
+            inner.severed = false;
         }
         while inner.state != target {
             let next = dev.next_state(inner.state, target)?;

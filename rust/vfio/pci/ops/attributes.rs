@@ -13,6 +13,7 @@ use crate::{
         MAX, //
     },
 };
+use core::fmt::Write;
 use core::marker::PhantomData;
 use kernel::{
     bindings as kbindings,
@@ -23,23 +24,41 @@ use kernel::{
 /// The C structures of one driver's attributes.
 pub(in crate::pci) struct Table<D: Driver>(PhantomData<D>);
 
+/// How many attributes a device has at most: those of its driver, and one of the layer.
+const ALL: usize = MAX + 1;
+
 impl<D: Driver> Table<D> {
-    const ATTRIBUTES: &'static [kbindings::device_attribute; MAX] = &Self::attributes();
-    const POINTERS: &'static [*mut kbindings::attribute; MAX + 1] = &Self::pointers();
+    /// The layer's own.
+    const BLOCKER: &'static Attribute<D> = &Attribute {
+        name: c"migration_blocker",
+        show: Self::show_blocker,
+        store: None,
+    };
+
+    const ATTRIBUTES: &'static [kbindings::device_attribute; ALL] = &Self::attributes();
+    const POINTERS: &'static [*mut kbindings::attribute; ALL + 1] = &Self::pointers();
     const GROUP: &'static kbindings::attribute_group = &Self::group();
 
     /// The groups for `device_driver.dev_groups`.
     pub(in crate::pci) const GROUPS: &'static [*const kbindings::attribute_group; 2] =
         &[core::ptr::from_ref(Self::GROUP), core::ptr::null()];
 
-    const fn attributes() -> [kbindings::device_attribute; MAX] {
+    /// Returns an attribute: the layer's is the first.
+    const fn attribute(i: usize) -> &'static Attribute<D> {
+        match i {
+            0 => Self::BLOCKER,
+            i => &D::ATTRIBUTES[i - 1],
+        }
+    }
+
+    const fn attributes() -> [kbindings::device_attribute; ALL] {
         const NONE: kbindings::device_attribute = pin_init::zeroed();
 
         assert!(D::ATTRIBUTES.len() <= MAX);
-        let mut all = [NONE; MAX];
+        let mut all = [NONE; ALL];
         let mut i = 0;
-        while i < D::ATTRIBUTES.len() {
-            let attribute = &D::ATTRIBUTES[i];
+        while i <= D::ATTRIBUTES.len() {
+            let attribute = Self::attribute(i);
             all[i].attr.name = kernel::str::as_char_ptr_in_const_context(attribute.name);
             all[i].attr.mode = match attribute.store {
                 Some(_) => 0o644,
@@ -52,10 +71,10 @@ impl<D: Driver> Table<D> {
         all
     }
 
-    const fn pointers() -> [*mut kbindings::attribute; MAX + 1] {
-        let mut all = [core::ptr::null_mut(); MAX + 1];
+    const fn pointers() -> [*mut kbindings::attribute; ALL + 1] {
+        let mut all = [core::ptr::null_mut(); ALL + 1];
         let mut i = 0;
-        while i < D::ATTRIBUTES.len() {
+        while i <= D::ATTRIBUTES.len() {
             all[i] = (&raw const Self::ATTRIBUTES[i].attr).cast_mut();
             i += 1;
         }
@@ -76,10 +95,16 @@ impl<D: Driver> Table<D> {
     unsafe fn find(attr: *const kbindings::device_attribute) -> Result<&'static Attribute<D>> {
         // SAFETY: By the safety requirement.
         let name = unsafe { (*attr).attr.name };
-        D::ATTRIBUTES
-            .iter()
+        (0..=D::ATTRIBUTES.len())
+            .map(Self::attribute)
             .find(|attribute| attribute.name.as_char_ptr() == name)
             .ok_or(EIO)
+    }
+
+    /// Shows why the device does not migrate: a line, which is empty if it does.
+    fn show_blocker(dev: &Device<D>, text: &mut Text<'_>) -> Result {
+        D::migration_blocker(dev, text)?;
+        text.write_str("\n").map_err(|_| EIO)
     }
 
     /// # Safety

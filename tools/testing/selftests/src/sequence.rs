@@ -102,7 +102,12 @@ fn ways(set_up: &SetUp, steps: &[Step<'_>], seen: &mut BTreeSet<&'static str>) -
 pub fn to_be_seen(has_window: bool) -> BTreeSet<&'static str> {
     let listed = ALL.iter().filter(|difference| match difference.when {
         When::DriverV5 | When::LeavesRunningV5 => has_window,
-        When::Always | When::Driver | When::NoDriver | When::Answer => true,
+        When::Always
+        | When::Driver
+        | When::NoDriver
+        | When::NotSetUp
+        | When::Begins
+        | When::Answer => true,
     });
     let way = has_window.then_some(WAY);
     listed.map(|difference| difference.id).chain(way).collect()

@@ -24,6 +24,8 @@
 //!   - `write-back-stuck on|off`
 //!   - `ras BITS`, `engine BITS`: what errors of the QM and of the engine there are, now
 //!   - `ras-at-pause BITS`, `engine-at-pause BITS`: the same when this function is paused
+//!   - `eq-overflow`: its AEQ gets the event that its EQ has no room, now
+//!   - `vft-invalid on|off`: the VFT shows its entry without the valid bit
 //!   - `message-pending on|off`: its message interrupt is pending, with no message
 //!   - `lose-msi N`, `double-msi N`
 //!   - `dma-hole ADDRESS LENGTH`: DMA to there fails
@@ -64,6 +66,7 @@ impl Faults {
     fn order(&mut self, words: &[&str]) -> Option<()> {
         match words {
             ["clear"] => *self = Self::default(),
+            ["eq-overflow"] => self.eq_overflow = true,
             ["job-delay", ns] => self.job_delay = number(ns)?,
             ["hold-jobs", "off"] => self.jobs_left = None,
             ["hold-jobs", n] => self.jobs_left = Some(number(n)?),
@@ -156,6 +159,11 @@ impl Twin {
             }
             ["ras", bits] => self.pf.qm_errors.set(number(bits)?),
             ["engine", bits] => self.pf.engine_errors.set(number(bits)?),
+            ["vft-invalid", on] => self.pf.set_invalid(f, switch(on)?),
+            ["clear"] => {
+                self.pf.set_invalid(f, false);
+                self.faults.get_mut(f)?.order(words)?;
+            }
             _ => self.faults.get_mut(f)?.order(words)?,
         }
         Some(())

@@ -182,7 +182,7 @@ impl Twin {
         for function in &mut self.functions {
             *function = Function::new(guesses);
         }
-        self.pf = PfRegs::new(self.kind, guesses);
+        self.pf = self.pf.chosen(guesses);
         self.dfx = Dfx::default();
     }
 

@@ -13,7 +13,9 @@ use hisi_acc_hw::{
     doorbell::{Doorbell, Kind},
 };
 
-/// AEQE type: a queue cannot go on (`QM_CQE_ERROR`), shifted by `QM_AEQE_TYPE_SHIFT`
+/// AEQE type: the EQ has no room (`QM_EQ_OVERFLOW`), shifted by `QM_AEQE_TYPE_SHIFT`
+pub(crate) const AEQE_EQ_OVERFLOW: u32 = 1;
+/// AEQE type: a queue cannot go on (`QM_CQE_ERROR`)
 pub(crate) const AEQE_CQE_ERROR: u32 = 2;
 /// `QM_AEQE_TYPE_SHIFT`
 pub(crate) const AEQE_TYPE_SHIFT: u32 = 17;

@@ -65,6 +65,8 @@ pub struct Faults {
     pub ras_at_pause: u32,
     /// The same of the engine
     pub engine_at_pause: u32,
+    /// The AEQ is about to get the event that the EQ has no room, though it has
+    pub eq_overflow: bool,
     /// So many interrupts are not sent
     pub lost: u32,
     /// So many interrupts are sent twice

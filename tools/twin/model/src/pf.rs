@@ -14,7 +14,10 @@ use hisi_acc_hw::{
     reg::{Pf, Reg},
     regs,
 };
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 /// Which functions a PF message goes to (`QM_IFC_SEND_ALL_VFS`).
 const ALL_VFS: u32 = 0x7f;
@@ -200,6 +203,8 @@ pub struct PfRegs {
     guesses: Guesses,
     /// Queues by type and function, as they were written to the VFT
     vft: BTreeMap<(u32, u32), u64>,
+    /// Functions whose entries are shown without the valid bit, by an order (`vft-invalid`)
+    invalid: BTreeSet<usize>,
     /// `QM_ABNORMAL_INT_*`
     pub qm_errors: Errors,
     /// `HZIP_CORE_INT_*` and the like
@@ -214,14 +219,31 @@ impl PfRegs {
             kind,
             guesses,
             vft: BTreeMap::new(),
+            invalid: BTreeSet::new(),
             qm_errors: Errors::default(),
             engine_errors: Errors::default(),
         }
     }
 
+    /// Shows the entry of a function without the valid bit, or no more.
+    pub(crate) fn set_invalid(&mut self, f: usize, invalid: bool) {
+        match invalid {
+            true => self.invalid.insert(f),
+            false => self.invalid.remove(&f),
+        };
+    }
+
+    /// Returns the state at first, with other guesses. Orders stay.
+    pub(crate) fn chosen(&self, guesses: Guesses) -> Self {
+        Self {
+            invalid: self.invalid.clone(),
+            ..Self::new(self.kind, guesses)
+        }
+    }
+
     /// Returns the state after a reset of the PF that was `self`.
     pub fn after_reset(&self) -> Self {
-        let mut new = Self::new(self.kind, self.guesses);
+        let mut new = self.chosen(self.guesses);
         if self.guesses.has(Alternative::VftKept) {
             new.vft.clone_from(&self.vft);
         }
@@ -341,7 +363,10 @@ impl PfRegs {
             plain(functions, regs::QM_VFT_CFG),
         );
         if plain(functions, regs::QM_VFT_CFG_OP_WR) == regs::QM_VFT_CFG_OP_READ {
-            let raw = self.vft.get(&key).copied().unwrap_or(0);
+            let mut raw = self.vft.get(&key).copied().unwrap_or(0);
+            if self.invalid.contains(&(key.1 as usize)) {
+                raw &= !VFT_VALID;
+            }
             if let Some(pf) = functions.first_mut() {
                 pf.plain
                     .insert(regs::QM_VFT_CFG_DATA_L.offset(), raw as u32);

@@ -6,7 +6,7 @@ use crate::{
     bus::Bus,
     device::Twin,
     dfx, engine,
-    event::{AEQE_CQE_ERROR, AEQE_TYPE_SHIFT},
+    event::{AEQE_CQE_ERROR, AEQE_EQ_OVERFLOW, AEQE_TYPE_SHIFT},
     function::{Job, Wait},
     guess::Alternative,
     queue::{is_full, next, Table, CQ_PHASE, TAIL_PHASE},
@@ -50,6 +50,9 @@ impl Twin {
 
     /// Carries out what is due at `now`; says when to come again.
     pub(crate) fn run_function(&mut self, bus: &mut dyn Bus, f: usize, now: u64) -> Option<u64> {
+        if core::mem::take(&mut self.faults.get_mut(f)?.eq_overflow) {
+            self.event(bus, f, Kind::Aeq, AEQE_EQ_OVERFLOW << AEQE_TYPE_SHIFT);
+        }
         for _ in 0..STEPS {
             self.settle_write_back(bus, f);
             let command_due = self.settle_mailbox(bus, f, now);

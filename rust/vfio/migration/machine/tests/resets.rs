@@ -242,6 +242,51 @@ mod cases {
     }
 
     #[test]
+    fn a_device_that_was_not_reset_survives_a_cut() -> Result {
+        for state in STATES {
+            if matches!(state, Running | State::PreCopy) {
+                continue;
+            }
+            let (device, thread) = with_lifeline()?;
+            device.open();
+            let file = device.go(state)?;
+            device.reset_fails.set(true);
+            thread.cut_and_over();
+            assert_eq!(device.state(), state);
+            assert!(device.called(&[]));
+            // The transfer has failed nevertheless.
+            if let Some(file) = file {
+                assert_eq!(file.reads(b"").err(), Some(ENODEV));
+            }
+            // Another transfer has another lifeline.
+            if state == State::Stop {
+                *device.lifeline.borrow_mut() = None;
+                device.set(StopCopy)?;
+                assert!(device.called(&[Lifeline, Save]));
+            }
+            if state != Resuming {
+                device.go(Running)?;
+            }
+            device.machine().close(&device);
+        }
+        // It was reset, or what cut the lifeline goes on.
+        for over in [true, false] {
+            let (device, thread) = with_lifeline()?;
+            device.open();
+            device.go(State::Stop)?;
+            if over {
+                thread.cut_and_over();
+            } else {
+                device.reset_fails.set(true);
+                thread.cut();
+            }
+            assert_eq!(device.state(), State::Error);
+            device.machine().close(&device);
+        }
+        Ok(())
+    }
+
+    #[test]
     fn a_change_after_a_cut_fails() -> Result {
         for target in [Running, StopCopy] {
             let (device, thread) = with_lifeline()?;

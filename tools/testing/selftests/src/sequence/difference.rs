@@ -114,6 +114,10 @@ pub enum When {
     Driver,
     /// No driver has set the source up
     NoDriver,
+    /// No driver has set the VF up: the source, or any target before it is loaded
+    NotSetUp,
+    /// The migration begins with the arc
+    Begins,
     /// A driver has set the source up, and it is a V5
     DriverV5,
     /// The mailbox holds an answer to the guest
@@ -128,6 +132,8 @@ impl When {
             Self::Always => true,
             Self::Driver => set_up.has_driver(),
             Self::NoDriver => !set_up.has_driver(),
+            Self::NotSetUp => arc.is_target() || !set_up.has_driver(),
+            Self::Begins => arc == Arc::PreCopy || !set_up.precopy,
             Self::DriverV5 => set_up.has_driver() && set_up.has_window,
             Self::Answer => set_up.work == Work::Answer,
             Self::LeavesRunningV5 => set_up.has_window && (arc != Arc::StopCopy || !set_up.precopy),
@@ -139,6 +145,8 @@ impl When {
             Self::Always => "always",
             Self::Driver => "if the source has a driver",
             Self::NoDriver => "if the source has no driver",
+            Self::NotSetUp => "if no driver has set the VF up",
+            Self::Begins => "if the migration begins with the arc",
             Self::DriverV5 => "V5, if the source has a driver",
             Self::Answer => "if the mailbox holds an answer to the guest",
             Self::LeavesRunningV5 => "V5, from RUNNING",

@@ -5,27 +5,12 @@
 
 use crate::sequence::difference::{Arc, Count, Difference, When};
 
-/// The accesses that get the match data of the target: `pf_qm_get_qp_num()`, and the isolation of
-/// queues.
-const MATCH_DATA: &[&str] = &[
-    "pf read QM_VFT_CFG_RDY",
-    "pf write QM_VFT_CFG_OP_WR 0x1",
-    "pf write QM_VFT_CFG_TYPE 0x0",
-    "pf write QM_VFT_CFG 0x2",
-    "pf write QM_VFT_CFG_RDY 0x0",
-    "pf write QM_VFT_CFG_OP_ENABLE 0x1",
-    "pf read QM_VFT_CFG_RDY",
-    "pf read QM_VFT_CFG_DATA_L",
-    "pf read QM_VFT_CFG_DATA_H",
-    "pf read QM_QUE_ISO_CFG_V",
-];
-
-/// The same but for the last one, for a target that has got all of a stream.
+/// The accesses that get the number of queues from the PF (`pf_qm_get_qp_num()`).
 const VFT: &[&str] = &[
     "pf read QM_VFT_CFG_RDY",
     "pf write QM_VFT_CFG_OP_WR 0x1",
     "pf write QM_VFT_CFG_TYPE 0x0",
-    "pf write QM_VFT_CFG 0x2",
+    "pf write QM_VFT_CFG 0x1",
     "pf write QM_VFT_CFG_RDY 0x0",
     "pf write QM_VFT_CFG_OP_ENABLE 0x1",
     "pf read QM_VFT_CFG_RDY",
@@ -56,15 +41,14 @@ const DEVICE_ERROR: &[&str] = &["pf read QM_ABNORMAL_INT_STATUS", "pf read {engi
 pub const ALL: &[Difference] = &[
     Difference {
         id: "S1",
-        arcs: &[Arc::StopCopy, Arc::Resuming],
-        when: When::Always,
+        arcs: &[Arc::StopCopy],
+        when: When::Driver,
         c: DEVICE_ERROR,
         ours: &["vf read QM_VF_STATE"],
         before: &["vf read mailbox"],
         why: "C gives its commands through hisi_qm_mb(), which first reads the error status of QM and \
               engine from the PF. This driver reads both after PAUSE, which C does as well. Before \
-              PAUSE it reads whether the guest has a driver: if PAUSE fails, only a VF with a \
-              driver is started again.",
+              PAUSE it reads whether the guest has a driver (S23).",
     },
     Difference {
         id: "S2",
@@ -79,8 +63,8 @@ pub const ALL: &[Difference] = &[
     },
     Difference {
         id: "S3",
-        arcs: &[Arc::StopCopy, Arc::Resuming],
-        when: When::Always,
+        arcs: &[Arc::StopCopy],
+        when: When::Driver,
         c: &[],
         ours: &["vf read QM_VF_STATE"],
         before: &["pf read QM_ABNORMAL_INT_STATUS"],
@@ -144,10 +128,10 @@ pub const ALL: &[Difference] = &[
         arcs: &[Arc::Resuming],
         when: When::Always,
         c: &[],
-        ours: MATCH_DATA,
+        ours: &["pf read QM_QUE_ISO_CFG_V"],
         before: &[""],
-        why: "This driver reads the match data of the target when it makes the file, so that write() \
-              compares them without a register. C reads them when the match data of the source have \
+        why: "This driver gets the match data of the target when it makes the file, so that write() \
+              compares them without a register. C gets them when the match data of the source have \
               come (S10, S11).",
     },
     Difference {
@@ -162,19 +146,19 @@ pub const ALL: &[Difference] = &[
         ],
         ours: &[],
         before: &[""],
-        why: "As S9. C asks the VF for the number of its queues, this driver asks the PF.",
+        why: "As S9. C asks the VF for the number of its queues, this driver has asked the PF (S24).",
     },
     Difference {
         id: "S11",
         arcs: &[Arc::Load],
         when: When::Driver,
         c: VFT_OF_VF,
-        ours: VFT,
+        ours: &[],
         before: &["pf read QM_QUE_ISO_CFG_V"],
         why: "C compares the match data in write(), and loads in RESUMING -> STOP. This driver judges \
               the whole stream once more when its last byte is written, and loads it then: an error \
               of write() still ends the migration, an error of RESUMING -> STOP comes too late. C \
-              asks the VF for the number of its queues, this driver asks the PF.",
+              asks the VF for the number of its queues, this driver has asked the PF (S24).",
     },
     Difference {
         id: "S12",
@@ -195,10 +179,15 @@ pub const ALL: &[Difference] = &[
         id: "S13",
         arcs: &[Arc::Load],
         when: When::Driver,
-        c: DEVICE_ERROR,
-        ours: &[],
-        before: &["vf read mailbox"],
-        why: "As S1, for the command SQC_BT.",
+        c: &[
+            "pf read QM_ABNORMAL_INT_STATUS",
+            "pf read {engine}",
+            "vf read mailbox",
+        ],
+        ours: &["vf read mailbox"],
+        before: &["vf write mailbox SQC_BT *"],
+        why: "As S1, for the command SQC_BT. Both read the mailbox, but the last command in it \
+              differs: that of this driver was PAUSE (S25).",
     },
     Difference {
         id: "S14",
@@ -214,23 +203,11 @@ pub const ALL: &[Difference] = &[
         arcs: &[Arc::Run],
         when: When::Driver,
         c: &["vf write QM_IFC_INT_SOURCE_V 0x1", "vf write QM_IFC_INT_MASK 0x0"],
-        ours: &[
-            "pf read QM_VFT_CFG_RDY",
-            "pf write QM_VFT_CFG_OP_WR 0x1",
-            "pf write QM_VFT_CFG_TYPE 0x0",
-            "pf write QM_VFT_CFG 0x2",
-            "pf write QM_VFT_CFG_RDY 0x0",
-            "pf write QM_VFT_CFG_OP_ENABLE 0x1",
-            "pf read QM_VFT_CFG_RDY",
-            "pf read QM_VFT_CFG_DATA_L",
-            "pf read QM_VFT_CFG_DATA_H",
-            "vf read mailbox of 4 bytes",
-        ],
+        ours: &["vf read mailbox of 4 bytes"],
         before: &["vf write doorbell SQ 0 index 0 priority 1"],
         why: "C lets messages of the PF in, as it did when it loaded the state, and discards one that \
-              came since. This driver does so only when it loads. It reads from the PF how many \
-              queues there are to ring, which C takes from the stream, and it reads the mailbox to \
-              learn whether the VF can be reached.",
+              came since. This driver does so only when it loads. It reads the mailbox to learn \
+              whether the VF can be reached.",
     },
     Difference {
         id: "S16",
@@ -238,7 +215,11 @@ pub const ALL: &[Difference] = &[
         when: When::LeavesRunningV5,
         c: &[],
         ours: WINDOW,
-        before: &["pf read QM_VFT_CFG_RDY", "vf read mailbox"],
+        before: &[
+            "pf read QM_QUE_ISO_CFG_V",
+            "vf read mailbox",
+            "pf read QM_ABNORMAL_INT_STATUS",
+        ],
         why: "A reset of the PF may have closed the window. C reads whether it is open only when \
               userspace opens the VF.",
     },
@@ -289,33 +270,75 @@ pub const ALL: &[Difference] = &[
             "pf read QM_ABNORMAL_INT_STATUS",
             "pf read {engine}",
         ],
-        before: &["pf read QM_VFT_CFG_RDY"],
+        before: &["pf read QM_QUE_ISO_CFG_V"],
         why: "This driver refuses to begin if the VF sleeps or an error is pending. A refusal harms \
               nobody here. Later the guest may lose its VF.",
     },
     Difference {
         id: "S22",
-        arcs: &[Arc::Load],
+        arcs: &[Arc::Run],
         when: When::Driver,
         c: &[],
         ours: &["vf write doorbell EQ *", "vf write doorbell AEQ *"],
         before: &[""],
         why: "Nobody knows whether an event queue that was loaded raises an interrupt before its \
               doorbell is rung (G9). This driver rings both doorbells on the target too, with the \
-              heads of the stream.",
+              heads of the stream. It does so when the VF is started: QEMU restores the MSI \
+              configuration of the target after the load, and an interrupt without it is lost.",
+    },
+    Difference {
+        id: "S23",
+        arcs: &[Arc::StopCopy, Arc::Resuming],
+        when: When::NotSetUp,
+        c: &[
+            "pf read QM_ABNORMAL_INT_STATUS",
+            "pf read {engine}",
+            "vf read mailbox",
+            "vf write mailbox PAUSE_QM 0x0 0",
+            "vf read mailbox",
+        ],
+        ours: &["vf read QM_VF_STATE"],
+        before: &["pf read QM_ABNORMAL_INT_STATUS"],
+        why: "C pauses a VF that no guest driver has set up, and never starts it again. That works \
+              only if the set-up by a later guest driver ends the pause (G17). This driver does not \
+              pause such a VF.",
+    },
+    Difference {
+        id: "S24",
+        arcs: &[Arc::PreCopy, Arc::StopCopy],
+        when: When::Begins,
+        c: VFT,
+        ours: &[],
+        before: &["pf read QM_QUE_ISO_CFG_V"],
+        why: "The driver of the PF uses the same registers without a common lock. This driver reads \
+              the VFT when userspace opens the VF, and again after the PF was stopped.",
+    },
+    Difference {
+        id: "S25",
+        arcs: &[Arc::Load],
+        when: When::Driver,
+        c: &[],
+        ours: &[
+            "vf read mailbox",
+            "vf write mailbox PAUSE_QM 0x0 0",
+            "vf read mailbox",
+        ],
+        before: &["vf write QM_VF_AEQ_INT_MASK *"],
+        why: "C has paused the target before RESUMING (S23). This driver does so when there is a state \
+              to load.",
     },
 ];
 
 /// The way to the VF's registers on V5, see [`super::line::Way`].
-pub const WAY: &str = "S23";
+pub const WAY: &str = "S26";
 const WAY_WHY: &str =
     "On V5 C reaches all registers of the VF through the window in BAR2 of the PF. This driver uses \
      the window only for the contexts of EQ and AEQ, which the VF itself does not show.";
 
 /// The accesses for an idle VF of the ZIP on V3, through PRE_COPY: to save it, and to make the
 /// target run from RESUMING on (without S9 and S12). First those of C, then those of this driver.
-pub const SAVE: [Count; 2] = [Count { pf: 14, vf: 36 }, Count { pf: 14, vf: 40 }];
-pub const RESUME: [Count; 2] = [Count { pf: 5, vf: 36 }, Count { pf: 19, vf: 35 }];
+pub const SAVE: [Count; 2] = [Count { pf: 14, vf: 36 }, Count { pf: 5, vf: 40 }];
+pub const RESUME: [Count; 2] = [Count { pf: 5, vf: 36 }, Count { pf: 1, vf: 38 }];
 
 /// How wide the documentation is.
 const WIDTH: usize = 98;

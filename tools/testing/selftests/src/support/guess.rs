@@ -196,9 +196,26 @@ pub fn basics(expected: Expected) -> Result<()> {
     Ok(())
 }
 
+/// A VF is migrated with events that the guest has not looked into. The target has MSI only after its
+/// state is loaded: an interrupt before that is lost.
+pub fn interrupts_late() -> Result<()> {
+    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    pair.bench.twin.mark()?;
+    pair.submit(JOBS)?;
+    let twin = &pair.bench.twin;
+    host::wait_for("all jobs", || {
+        twin.counts()
+            .is_ok_and(|counts| counts.get("vf1", "jobs_done") == JOBS as u64)
+    })?;
+    let stream = migrate::save(&pair.source, true, &mut Quiet)?;
+    pair.arrive_as_in_qemu(&stream)?;
+    pair.finish()?;
+    pair.round()
+}
+
 /// The PF is reset while one VF works and another one is stopped: both can be set up again, and
-/// migrate.
-pub fn pf_reset() -> Result<()> {
+/// migrate. One that was stopped has lost its state, unless it `keeps` all.
+pub fn pf_reset(keeps: bool) -> Result<()> {
     let bench = Bench::new(&[Driver::Rust; VFS])?;
     // All of them, since all are to answer.
     let all: Vec<Device> = (0..VFS).map(|n| bench.open(n)).collect::<Result<_>>()?;
@@ -210,7 +227,12 @@ pub fn pf_reset() -> Result<()> {
         }
         answered(&all, || host::pf()?.set_attribute("reset", "1"))?;
         let now = pair.source.state()?;
-        ensure!(now == state::RUNNING, "the state is {}", state::name(now));
+        let wanted = match (stopped, keeps) {
+            (false, _) => state::RUNNING,
+            (true, false) => state::ERROR,
+            (true, true) => state::STOP,
+        };
+        ensure!(now == wanted, "the state is {}", state::name(now));
         pair.source.reset()?;
         pair.target.reset()?;
         pair.set_up()?;

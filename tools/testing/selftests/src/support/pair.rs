@@ -106,10 +106,17 @@ impl Pair {
         Ok(stream)
     }
 
-    /// The target is made ready for its interrupts before it runs, as QEMU does it.
+    /// The target is made ready for its interrupts before it is loaded.
     pub fn arrive(&mut self, stream: &[u8]) -> Result<()> {
         self.qm.move_to(&self.target)?;
         migrate::load(&self.target, stream, &mut Quiet)
+    }
+
+    /// The target is made ready for its interrupts after the stream is loaded, as QEMU does it: what
+    /// it has of the configuration follows the state in its stream.
+    pub fn arrive_as_in_qemu(&mut self, stream: &[u8]) -> Result<()> {
+        let (qm, target) = (&mut self.qm, &self.target);
+        migrate::load_then(target, stream, &mut Quiet, || qm.move_to(target))
     }
 
     pub fn finish(&mut self) -> Result<()> {

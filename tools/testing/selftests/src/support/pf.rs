@@ -28,6 +28,38 @@ pub fn answer(device: &Device) -> Result<()> {
     Ok(())
 }
 
+/// Whether a message of the PF waits for an answer of a VF.
+fn has_message(device: &Device) -> Result<bool> {
+    let bar = device.region(2)?;
+    let mut source = [0; 4];
+    device.read_at(&bar, regs::QM_IFC_INT_SOURCE_V.into(), &mut source)?;
+    Ok(u32::from_ne_bytes(source) == 1)
+}
+
+/// Resets the PF. Its VFs answer after `first` is done: until then the reset has begun, and the PF
+/// works.
+pub fn reset_answered_late(devices: &[Device], first: impl FnOnce() -> Result<()>) -> Result<()> {
+    thread::scope(|scope| {
+        let reset = scope.spawn(|| {
+            let reset = || host::pf()?.set_attribute("reset", "1");
+            reset().map_err(|e| e.to_string())
+        });
+        let device = devices.first().ok_or("no VF")?;
+        let begun = host::wait_for("the PF's message", || {
+            has_message(device).is_ok_and(|has| has)
+        });
+        let done = begun.and_then(|()| first());
+        while !reset.is_finished() {
+            for device in devices {
+                answer(device)?;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        reset.join().map_err(|_| "panicked")??;
+        done
+    })
+}
+
 /// Does something to the PF, of which it tells its VFs.
 pub fn answered(devices: &[Device], f: impl FnOnce() -> Result<()>) -> Result<()> {
     let over = AtomicBool::new(false);

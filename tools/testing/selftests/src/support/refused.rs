@@ -79,8 +79,16 @@ pub fn refused<Opened: Deref<Target = Device>>(
         works(&device, bench)?;
     }
     no_migration_in_debugfs(function)?;
+    let said = reason(function, &mark)?;
+    if driver == Driver::Rust {
+        let why = function.migration_blocker()?;
+        ensure!(
+            why == said,
+            "migration_blocker is '{why}', the log says '{said}'"
+        );
+    }
     function.unbind()?;
-    reason(function, &mark)
+    Ok(said)
 }
 
 /// Opens a function by its character device.

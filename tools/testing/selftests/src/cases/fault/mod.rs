@@ -7,6 +7,7 @@ mod device;
 mod errors;
 mod load;
 mod pause;
+mod vft;
 
 use crate::registry::{Generations, Spec};
 

@@ -37,9 +37,9 @@ under! {
     silent_load = "G9:silent-load" => || basics(WORKS);
     unarmed = "G9:unarmed" => || basics(WORKS);
     masked_errors = "G11:masked-shown" => || basics(WORKS);
-    vft_kept = "G12:vft-kept" => || basics(WORKS).and_then(|()| pf_reset());
-    vfs_kept = "G12:vfs-kept" => || basics(WORKS).and_then(|()| pf_reset());
-    old_number = "G13:old-number" => || basics(WORKS).and_then(|()| pf_reset());
+    vft_kept = "G12:vft-kept" => || basics(WORKS).and_then(|()| pf_reset(false));
+    vfs_kept = "G12:vfs-kept" => || basics(WORKS).and_then(|()| pf_reset(true));
+    old_number = "G13:old-number" => || basics(WORKS).and_then(|()| pf_reset(false));
     read_fetches = "G16:fetches" => || basics(WORKS);
     cache_kept = "G16:cache-kept" => || basics(WORKS);
     stays_paused = "G17:stays-paused" => || basics(WORKS);

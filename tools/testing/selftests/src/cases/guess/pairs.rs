@@ -2,11 +2,12 @@
 
 //! `guess.*`: alternatives that meet.
 
-use crate::support::guess::{basics, pf_reset, Expected, WORKS};
+use crate::support::guess::{basics, interrupts_late, pf_reset, Expected, WORKS};
 
 under! {
     // Nothing but the doorbells of EQ and AEQ raises an interrupt on the target.
     silent_and_unarmed = "G8:silent-kick,G9:unarmed" => || basics(WORKS);
+    silent_late = "G8:silent-kick,G9:unarmed" => interrupts_late;
     silent_both = "G8:silent-kick,G9:silent-load" => || basics(WORKS);
     // A queue whose context is in no cache is to be resumed.
     each_queue_fetched = "G8:each-queue,CACHE:few" => || basics(WORKS);
@@ -24,9 +25,9 @@ under! {
         without_driver: libc::EIO,
         ..WORKS
     });
-    pf_keeps_all = "G12:vft-kept,G12:vfs-kept" => || basics(WORKS).and_then(|()| pf_reset());
+    pf_keeps_all = "G12:vft-kept,G12:vfs-kept" => || basics(WORKS).and_then(|()| pf_reset(true));
     // A VF that the PF's reset leaves paused is set up again, and stays paused.
-    kept_and_paused = "G12:vfs-kept,G17:stays-paused" => || pf_reset();
+    kept_and_paused = "G12:vfs-kept,G17:stays-paused" => || pf_reset(true);
     replaced_messages = "G7:replaces,MSG:read-once" => || basics(WORKS);
     // What is in the cache differs from both tables.
     caches = "G16:cache-kept,CACHE:few" => || basics(WORKS);

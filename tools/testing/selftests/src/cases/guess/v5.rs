@@ -11,7 +11,7 @@ use acc_vfio_user::{ensure, host, Driver, Result};
 use hisi_acc_hw::{regs, Generation};
 
 under! {
-    sel_kept = "G12:sel-kept", generations: One(V5) => || basics(WORKS).and_then(|()| pf_reset());
+    sel_kept = "G12:sel-kept", generations: One(V5) => || basics(WORKS).and_then(|()| pf_reset(false));
     window_garbage = "G14:garbage", generations: One(V5) => || not_selected(libc::EIO);
     own_bar = "G14:own-bar", generations: One(V5) => || not_selected(0);
     window_mailbox = "MB:window-only", generations: One(V5) => || basics(Expected {

@@ -2,6 +2,7 @@
 
 //! `reset.*`: resets in whatever state.
 
+mod begins;
 mod function;
 mod pf;
 mod races;

@@ -163,7 +163,14 @@ fn pf_controller(driver: Driver) -> Result<()> {
             host::log_after(mark).is_ok_and(|log| log.contains("Controller reset failed"))
         })
     })
-    .and_then(|(_, vfs)| {
+    .and_then(|(pair, vfs)| {
+        if driver == Driver::Rust {
+            let why = pair.bench.vfs[1].migration_blocker()?;
+            ensure!(
+                why == "its PF is stopped, or being reset",
+                "the blocker: '{why}'"
+            );
+        }
         for vf in &vfs {
             let after = after_pf_reset(vf.state);
             let (wanted, then) = match after {

@@ -12,11 +12,11 @@ use acc_case::Topology;
 use acc_vfio_user::{
     ensure,
     host::{self, Function},
-    vfio::Device,
+    vfio::{state, Device},
     Driver, Result,
 };
 use hisi_acc_hw::regs;
-use std::fs;
+use std::{fs, os::unix::fs::PermissionsExt};
 
 /// Types of functions (`PCI_EXP_TYPE_ENDPOINT`, `PCI_EXP_TYPE_RC_END`).
 const ENDPOINT: u32 = 0;
@@ -119,4 +119,35 @@ fn pf(driver: Driver) -> Result<()> {
     let checked = refused_for(driver, &pf, &mut bench, why, works);
     pf.bind(host::ZIP.module)?;
     checked
+}
+
+case!(blocker);
+/// `migration_blocker` of a VF that migrates is an empty line, open or not. It is read-only, and goes
+/// with the driver. Other cases of this suite compare the reasons with those of the log;
+/// `reset.pf_begins` has a PF that is reset, `topology.window` registers that moved.
+fn blocker() -> Result<()> {
+    let bench = Bench::new(&[Driver::Rust])?;
+    let vf = bench.vfs[0].clone();
+    let path = vf.path().join("migration_blocker");
+    let mode = fs::metadata(&path)?.permissions().mode() & 0o777;
+    ensure!(mode == 0o444, "its mode is {mode:o}");
+    let empty = |when: &str| -> Result<()> {
+        let why = vf.migration_blocker()?;
+        ensure!(why.is_empty(), "{when}: '{why}'");
+        Ok(())
+    };
+    empty("bound")?;
+    let device = bench.open(0)?;
+    empty("open")?;
+    device.set_state(state::STOP)?;
+    empty("stopped")?;
+    device.set_state(state::RUNNING)?;
+    drop(device);
+    vf.unbind()?;
+    ensure!(
+        !path.exists(),
+        "without a driver there is {}",
+        path.display()
+    );
+    Ok(())
 }

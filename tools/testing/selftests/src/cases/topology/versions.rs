@@ -6,7 +6,7 @@ use crate::support::{bench::Bench, pair::Pair, refused};
 use acc_vfio_user::{
     ensure, errno,
     host::{self, Function},
-    migrate::{save, Quiet},
+    migrate::{save, Quiet, MATCH},
     vfio::{state, Device},
     Driver, Result,
 };
@@ -95,6 +95,12 @@ fn moving(pf: &Function) -> Result<()> {
     std::mem::swap(&mut pair.source, &mut pair.target);
 
     select(pf, false)?;
+    let why = pair.bench.vfs[1].migration_blocker()?;
+    let moved = why.starts_with("its migration registers moved");
+    ensure!(
+        moved == v5 && why.is_empty() != v5,
+        "migration_blocker: '{why}'"
+    );
     goes(&pair.source, "in RUNNING", state::PRE_COPY)?;
     pair.source.set_state(state::RUNNING)?;
     pair.round()?;
@@ -143,14 +149,13 @@ fn moving(pf: &Function) -> Result<()> {
     select(pf, false)?;
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     ensure!(is_half(&pair.source)?, "all of BAR2");
-    let file = pair.source.set_state(state::PRE_COPY)?;
+    let mut file = pair.source.set_state(state::PRE_COPY)?.ok_or("no file")?;
+    file.read_exact(&mut [0; MATCH])?;
     pair.submit(8)?;
     pair.source.set_state(state::STOP_COPY)?;
-    let error = errno(file.ok_or("no file")?.read(&mut [0; 8]));
-    ensure!(
-        error == wanted,
-        "without registers: read() has errno {error}"
-    );
+    let error = errno(file.read(&mut [0; 8]));
+    ensure!(error == wanted, "without registers: errno {error}");
+    drop(file);
     pair.source.set_state(state::RUNNING)?;
     pair.finish()?;
     // They come back, too late for a VF that is open.
