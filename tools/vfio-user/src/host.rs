@@ -12,6 +12,7 @@ use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::Command,
+    sync::OnceLock,
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -155,6 +156,20 @@ pub fn log_after(line: &str) -> Result<String> {
     }
 }
 
+/// The VFs that may be used, if not all functions of the machine may.
+static NAMED: OnceLock<Vec<Function>> = OnceLock::new();
+
+/// From now on nothing but these VFs is changed: no other function, and no PF. To be called once,
+/// at the beginning.
+pub fn use_only(vfs: Vec<Function>) -> Result<()> {
+    for vf in &vfs {
+        if !vf.path().join("physfn").exists() {
+            return Err(format!("{} is no VF", vf.address).into());
+        }
+    }
+    NAMED.set(vfs).map_err(|_| "VFs were named before".into())
+}
+
 /// A PCI function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
@@ -162,6 +177,16 @@ pub struct Function {
 }
 
 impl Function {
+    /// Fails if this function must not be changed.
+    fn change(&self) -> Result<()> {
+        match NAMED.get() {
+            Some(vfs) if !vfs.contains(self) => {
+                Err(format!("{} was not named, and stays as it is", self.address).into())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// All of an ID, in the order of their addresses.
     pub fn all(vendor: u16, device: u16) -> Result<Vec<Self>> {
         let mut found = Vec::new();
@@ -264,6 +289,7 @@ impl Function {
     }
 
     pub fn unbind(&self) -> Result<()> {
+        self.change()?;
         if self.driver().is_some() {
             write(self.path().join("driver/unbind"), &self.address)?;
         }
@@ -272,6 +298,7 @@ impl Function {
 
     /// Binds by `driver_override`, as libvirt and driverctl do.
     pub fn bind(&self, driver: &str) -> Result<()> {
+        self.change()?;
         if self.driver().as_deref() == Some(driver) {
             return Ok(());
         }
@@ -296,6 +323,7 @@ impl Function {
 
     /// Writes an attribute of it in sysfs.
     pub fn set_attribute(&self, name: &str, value: &str) -> Result<()> {
+        self.change()?;
         write(self.path().join(name), value)
     }
 
@@ -315,6 +343,7 @@ impl Function {
 
     /// Writes a register of a BAR, past its driver.
     pub fn set_register(&self, bar: u8, at: u64, value: u32) -> Result<()> {
+        self.change()?;
         const PAGE: u64 = 4096;
         let file = OpenOptions::new()
             .read(true)
@@ -354,6 +383,7 @@ impl Function {
     }
 
     fn write_config(&self, at: u64, raw: &[u8]) -> Result<()> {
+        self.change()?;
         let file = OpenOptions::new()
             .write(true)
             .open(self.path().join("config"))?;
@@ -396,8 +426,26 @@ impl Deref for Accelerator {
 }
 
 impl Accelerator {
-    /// The PF of the machine.
+    /// The VFs that may be used, if they were named.
+    pub fn named(&self) -> Option<Vec<Function>> {
+        let of_this = |vf: &&Function| vf.device_id().is_ok_and(|id| id == self.vf);
+        Some(NAMED.get()?.iter().filter(of_this).cloned().collect())
+    }
+
+    /// The PF of the machine, or of the VFs that were named.
     pub fn pf(&self) -> Result<Function> {
+        if let Some(vfs) = self.named() {
+            let vf = vfs
+                .first()
+                .ok_or_else(|| format!("no VF of {} was named", self.name))?;
+            let pf = fs::canonicalize(vf.path().join("physfn"))?;
+            let address = pf
+                .file_name()
+                .ok_or("no name")?
+                .to_string_lossy()
+                .into_owned();
+            return Ok(Function { address });
+        }
         Function::all(ids::VENDOR_HUAWEI, self.pf)?
             .into_iter()
             .next()
@@ -406,8 +454,9 @@ impl Accelerator {
 
     /// The PF bound to the in-tree driver.
     pub fn bound_pf(&self) -> Result<Function> {
-        modprobe(self.module)?;
         let pf = self.pf()?;
+        pf.change()?;
+        modprobe(self.module)?;
         if pf.driver().is_none() {
             pf.bind(self.module)?;
         }
@@ -423,8 +472,12 @@ impl Accelerator {
         Ok(())
     }
 
-    /// So many VFs; those that the in-tree driver had are let go.
+    /// So many VFs; those that the in-tree driver had are let go. If VFs were named: these, however
+    /// many there are.
     pub fn vfs(&self, count: usize) -> Result<Vec<Function>> {
+        if let Some(vfs) = self.named() {
+            return Ok(vfs);
+        }
         let pf = self.bound_pf()?;
         let current = read(pf.path().join("sriov_numvfs"))?;
         if current != count.to_string() {

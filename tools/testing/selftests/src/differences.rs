@@ -281,6 +281,30 @@ pub const ALL: &[Difference] = &[
             ),
         ],
     },
+    Difference {
+        id: "D25",
+        what: "A reset of the PF that has begun, while the PF still waits for its VFs",
+        c: "begins migrations, and saves VFs with the PF's message: on the target no PF says that \
+            the reset is done",
+        here: "EBUSY; a save fails the file",
+        shown: &[("reset.pf_begins", Ours)],
+    },
+    Difference {
+        id: "D26",
+        what: "The queues of a VF, which the PF's table has",
+        c: "takes an entry without its valid bit for one queue. Reads the table for each save, \
+            without a lock against the PF's driver",
+        here: "refuses such an entry (EIO). Reads the table when the VF is opened",
+        shown: &[("fault.vft", Ours)],
+    },
+    Difference {
+        id: "D27",
+        what: "A VF that no guest driver has set up",
+        c: "pauses it and never starts it: a later guest driver works only if its set-up ends the \
+            pause",
+        here: "does not pause it",
+        shown: &[("guess.stays_paused", Ours)],
+    },
 ];
 
 /// A number in which they differ.

@@ -74,6 +74,9 @@ pub struct Spec {
     pub splat: Option<&'static str>,
     pub known: &'static [Known],
     pub allowed: &'static [&'static str],
+    /// How many VFs of the ZIP the case uses, if it needs nothing but these: it runs on hardware,
+    /// too. `None` if it needs the device model.
+    pub hardware: Option<usize>,
 }
 
 impl Spec {
@@ -93,6 +96,7 @@ impl Spec {
         splat: None,
         known: &[],
         allowed: &[],
+        hardware: None,
     };
 }
 
@@ -201,6 +205,8 @@ pub struct Entry {
     /// The driver to run it with.
     driver: Option<Driver>,
     generation: Generation,
+    /// See [`Spec::hardware`].
+    hardware: Option<usize>,
 }
 
 impl Entry {
@@ -275,7 +281,27 @@ impl Entry {
             run: registered.run,
             driver,
             generation,
+            hardware: registered.spec.hardware,
         }
+    }
+
+    /// Returns why the case cannot run on the VFs that were named, with `driver`.
+    pub fn skipped(&self, driver: Driver) -> Result<Option<String>> {
+        let here = host::generation()?;
+        let named = host::ZIP.named().unwrap_or_default().len();
+        // V4 is as V3, as far as cases can tell.
+        let of_others = is_later(self.generation) != is_later(here);
+        Ok(match self.hardware {
+            None => Some("needs the device model".to_owned()),
+            Some(_) if of_others => Some(format!("this is not {}", self.generation.layout().name)),
+            Some(_) if self.driver.is_some_and(|own| own != driver) => {
+                Some("is for another driver".to_owned())
+            }
+            Some(wanted) if wanted > named => {
+                Some(format!("needs {wanted} VFs of the ZIP, named are {named}"))
+            }
+            Some(_) => None,
+        })
     }
 
     /// Runs the case. If it passes, it may have a remark.

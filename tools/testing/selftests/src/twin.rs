@@ -8,7 +8,7 @@ use acc_vfio_user::{
     Result,
 };
 use hisi_acc_hw::regs;
-use std::{collections::BTreeMap, fs::OpenOptions, os::fd::AsRawFd, ptr};
+use std::{cell::OnceCell, collections::BTreeMap, fs::OpenOptions, os::fd::AsRawFd, ptr};
 
 const LEN: usize = 0x10000;
 /// Room for a request
@@ -20,7 +20,8 @@ const MAGIC: u32 = 0x4e49_5754;
 
 /// The control device, and of which accelerator it is asked.
 pub struct Twin {
-    base: *mut u8,
+    /// Where it is mapped, once it is asked.
+    base: OnceCell<*mut u8>,
     device: &'static str,
 }
 
@@ -117,6 +118,24 @@ impl Access {
 impl Twin {
     /// To ask of `zip`, `sec` or `hpre`: the `id=` of its PF in QEMU.
     pub fn open_device(device: &'static str) -> Result<Self> {
+        let twin = Self::of(device);
+        twin.base()?;
+        Ok(twin)
+    }
+
+    /// The same, on a machine that may have real accelerators. There each question fails.
+    pub fn of(device: &'static str) -> Self {
+        Self {
+            base: OnceCell::new(),
+            device,
+        }
+    }
+
+    /// Returns where the control device is mapped.
+    fn base(&self) -> Result<*mut u8> {
+        if let Some(base) = self.base.get() {
+            return Ok(*base);
+        }
         let function = Function::all(0x1234, 0x11ac)?
             .into_iter()
             .next()
@@ -141,46 +160,44 @@ impl Twin {
         if base == libc::MAP_FAILED {
             return Err(std::io::Error::last_os_error().into());
         }
-        let twin = Self {
-            base: base.cast(),
-            device,
-        };
-        if twin.read32(0) != MAGIC {
+        let base = *self.base.get_or_init(|| base.cast());
+        if self.read32(base, 0) != MAGIC {
             return Err("acc-twin-ctl does not answer".into());
         }
-        Ok(twin)
+        Ok(base)
     }
 
-    fn read32(&self, at: usize) -> u32 {
+    fn read32(&self, base: *mut u8, at: usize) -> u32 {
         // SAFETY: Within the mapping.
-        unsafe { self.base.add(at).cast::<u32>().read_volatile() }
+        unsafe { base.add(at).cast::<u32>().read_volatile() }
     }
 
-    fn write32(&self, at: usize, value: u32) {
+    fn write32(&self, base: *mut u8, at: usize, value: u32) {
         // SAFETY: Within the mapping.
-        unsafe { self.base.add(at).cast::<u32>().write_volatile(value) };
+        unsafe { base.add(at).cast::<u32>().write_volatile(value) };
     }
 
     /// Asks; see `tools/twin/model/src/control.rs` for what.
     pub fn ask(&self, request: &str) -> Result<String> {
+        let base = self.base()?;
         let request = format!("{} {request}", self.device);
         if request.len() > WINDOW - REQUEST {
             return Err("a request as long as that".into());
         }
         for (n, byte) in request.bytes().enumerate() {
             // SAFETY: Within the mapping, by the check above.
-            unsafe { self.base.add(REQUEST + n).write_volatile(byte) };
+            unsafe { base.add(REQUEST + n).write_volatile(byte) };
         }
-        self.write32(8, request.len() as u32);
-        let len = self.read32(12) as usize;
+        self.write32(base, 8, request.len() as u32);
+        let len = self.read32(base, 12) as usize;
         let mut answer = Vec::with_capacity(len + 8);
         while answer.len() < len {
             let at = answer.len() % (LEN - WINDOW);
             if at == 0 {
-                self.write32(16, answer.len() as u32);
+                self.write32(base, 16, answer.len() as u32);
             }
             // SAFETY: Within the mapping, `at` being a multiple of 8.
-            let eight = unsafe { self.base.add(WINDOW + at).cast::<u64>().read_volatile() };
+            let eight = unsafe { base.add(WINDOW + at).cast::<u64>().read_volatile() };
             answer.extend(eight.to_le_bytes());
         }
         answer.truncate(len);
@@ -303,7 +320,9 @@ impl Twin {
 
 impl Drop for Twin {
     fn drop(&mut self) {
-        // SAFETY: Mapped in `open`.
-        unsafe { libc::munmap(self.base.cast(), LEN) };
+        if let Some(base) = self.base.get() {
+            // SAFETY: Mapped in `base`.
+            unsafe { libc::munmap(base.cast(), LEN) };
+        }
     }
 }

@@ -9,6 +9,7 @@ mod debugfs;
 pub mod dirty;
 mod fault;
 mod guess;
+mod hardware;
 mod hidden;
 mod iommufd;
 mod kunit;

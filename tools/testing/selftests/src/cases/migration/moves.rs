@@ -40,7 +40,7 @@ fn hpre(driver: Driver) -> Result<()> {
     busy(host::HPRE, driver, driver, true)
 }
 
-case!(without_precopy, with: [Rust, C]);
+case!(without_precopy, with: [Rust, C], hardware: Some(2));
 fn without_precopy(driver: Driver) -> Result<()> {
     busy(host::ZIP, driver, driver, false)
 }
@@ -55,7 +55,7 @@ fn cross_rust_to_c() -> Result<()> {
     busy(host::ZIP, Driver::Rust, Driver::C, true)
 }
 
-case!(no_guest_driver, with: [Rust, C]);
+case!(no_guest_driver, with: [Rust, C], hardware: Some(2));
 /// No driver has set the VF up: the match data are all there is, and the target works afterwards.
 fn no_guest_driver(driver: Driver) -> Result<()> {
     let mut bench = Bench::new(&[driver, driver])?;
@@ -73,7 +73,7 @@ fn no_guest_driver(driver: Driver) -> Result<()> {
     work.round(&mut qm, &bench.memory, JOBS)
 }
 
-case!(back_and_forth, with: [Rust, C]);
+case!(back_and_forth, with: [Rust, C], hardware: Some(2));
 /// Twenty times, the VFs reused, work in flight each time: the engine has done one more each time,
 /// and is at the next one when the source is stopped.
 fn back_and_forth(driver: Driver) -> Result<()> {
@@ -161,7 +161,7 @@ fn wrong_device(driver: Driver) -> Result<()> {
     work.round(&mut qm, &pair.bench.memory, JOBS)
 }
 
-case!(v1_stream, with: [Rust, C]);
+case!(v1_stream, with: [Rust, C], hardware: Some(2));
 /// A stream of the C driver's old format, with its wrong addresses (H1).
 fn v1_stream(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
@@ -176,7 +176,7 @@ fn v1_stream(driver: Driver) -> Result<()> {
     pair.round()
 }
 
-case!(newer_minor, with: [Rust, C]);
+case!(newer_minor, with: [Rust, C], hardware: Some(2));
 /// A stream of a driver with a newer minor version is taken (H7); of another major one it is not,
 /// see [`refused_stream`].
 fn newer_minor(driver: Driver) -> Result<()> {
@@ -298,7 +298,7 @@ fn bad_stream(driver: Driver) -> Result<()> {
     pair.round()
 }
 
-case!(second_resume, with: [Rust, C]);
+case!(second_resume, with: [Rust, C], hardware: Some(2));
 /// D3: the second stream of one open is judged like the first.
 fn second_resume(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
@@ -315,7 +315,7 @@ fn second_resume(driver: Driver) -> Result<()> {
     Ok(())
 }
 
-case!(precopy_cancel, with: [Rust, C]);
+case!(precopy_cancel, with: [Rust, C], hardware: Some(2));
 /// PRE_COPY and back: the VF works all the while, and the file has ended.
 fn precopy_cancel(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
@@ -395,7 +395,7 @@ fn reset_in_precopy(driver: Driver) -> Result<()> {
     work.round(&mut qm, &pair.bench.memory, JOBS)
 }
 
-case!(source_goes_on, with: [Rust, C]);
+case!(source_goes_on, with: [Rust, C], hardware: Some(2));
 /// D19: a source whose migration came to nothing works on, by way of PRE_COPY or not. The C driver
 /// rings as many doorbells as the stream said that it has last loaded, of which a source has none
 /// (`vf_qm_fun_reset()`), so a stopped one stays stopped.
@@ -418,7 +418,7 @@ fn source_goes_on(driver: Driver) -> Result<()> {
     pair.finish()
 }
 
-case!(idle, with: [Rust, C]);
+case!(idle, with: [Rust, C], hardware: Some(2));
 fn idle(driver: Driver) -> Result<()> {
     moves::idle(driver)
 }

@@ -22,7 +22,7 @@ use std::{
     os::{fd::AsRawFd, unix::fs::FileExt},
 };
 
-case!(not_a_file, with: [Rust, C]);
+case!(not_a_file, with: [Rust, C], hardware: Some(2));
 /// No positions, no other direction, no other ioctls.
 fn not_a_file(driver: Driver) -> Result<()> {
     let pair = Pair::new(driver, driver)?;
@@ -68,7 +68,7 @@ fn odd_ioctl(file: &File) -> i32 {
     }
 }
 
-case!(precopy_info, with: [Rust, C]);
+case!(precopy_info, with: [Rust, C], hardware: Some(2));
 /// `VFIO_MIG_GET_PRECOPY_INFO` as include/uapi/linux/vfio.h has it, with v2 and without.
 fn precopy_info(driver: Driver) -> Result<()> {
     const SIZE: u32 = 24;
@@ -128,7 +128,7 @@ fn precopy_info(driver: Driver) -> Result<()> {
     Ok(())
 }
 
-case!(precopy_end, with: [Rust, C]);
+case!(precopy_end, with: [Rust, C], hardware: Some(2));
 /// What is read where all has been read, in PRE_COPY and at the end of all.
 fn precopy_end(driver: Driver) -> Result<()> {
     let pair = Pair::new(driver, driver)?;
@@ -145,7 +145,7 @@ fn precopy_end(driver: Driver) -> Result<()> {
     Ok(())
 }
 
-case!(closed, with: [Rust, C]);
+case!(closed, with: [Rust, C], hardware: Some(2));
 /// The user closes the file early, in each phase: the device goes on.
 fn closed(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
@@ -173,7 +173,7 @@ fn closed(driver: Driver) -> Result<()> {
     pair.round()
 }
 
-case!(duplicated, with: [Rust, C]);
+case!(duplicated, with: [Rust, C], hardware: Some(2));
 /// One of two descriptors of a file is closed while the other is read; the state is left meanwhile.
 fn duplicated(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;

@@ -49,7 +49,7 @@ const SIZES: [usize; 13] = [
     1 << 20,
 ];
 
-case!(reads, with: [Rust, C]);
+case!(reads, with: [Rust, C], hardware: Some(2));
 /// Reads of any size give the same; of none, nothing.
 fn reads(driver: Driver) -> Result<()> {
     let (pair, whole) = source(driver)?;
@@ -74,7 +74,7 @@ fn reads(driver: Driver) -> Result<()> {
     Ok(())
 }
 
-case!(writes, with: [Rust, C]);
+case!(writes, with: [Rust, C], hardware: Some(2));
 /// Writes of any size load the same; what is too much is not taken.
 fn writes(driver: Driver) -> Result<()> {
     let (pair, whole) = source(driver)?;
@@ -126,7 +126,7 @@ impl Meeting {
     }
 }
 
-case!(two_readers, with: [Rust, C]);
+case!(two_readers, with: [Rust, C], hardware: Some(2));
 /// Two readers at once, by descriptors of the same file. In each round each of them reads once, at
 /// the same time: so long as there is something for both, each gets a piece, and the two pieces are
 /// what comes next, in one order or the other.
@@ -214,7 +214,7 @@ fn contended<R>(nothing: impl Fn() + Sync, transfer: impl FnOnce() -> R) -> R {
     })
 }
 
-case!(signals, with: [Rust, C]);
+case!(signals, with: [Rust, C], hardware: Some(2));
 /// Signals at any time, with a handler that restarts nothing, while another thread has the file's
 /// lock now and then: each read gives all that it was asked for, or EINTR and then nothing has
 /// moved; each write the same. So many of each were hit.
@@ -358,7 +358,7 @@ fn count(n: isize) -> std::io::Result<usize> {
     usize::try_from(n).map_err(|_| std::io::Error::last_os_error())
 }
 
-case!(user_fault, with: [Rust, C]);
+case!(user_fault, with: [Rust, C], hardware: Some(2));
 /// A fault in the middle of the user's memory: EFAULT, and nothing is lost or taken.
 fn user_fault(driver: Driver) -> Result<()> {
     let (pair, whole) = source(driver)?;
