@@ -14,7 +14,14 @@ use acc_vfio_user::{
     Driver, Result,
 };
 use serde_json::json;
-use std::mem::replace;
+use std::{
+    mem::replace,
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+/// How long a migration may take before its user loses patience.
+const CONVERGES: Duration = Duration::from_secs(60);
 
 /// A side of a migration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -252,7 +259,7 @@ impl Matrix {
             life.vm.limit()?;
         }
         let moved = match begun {
-            Ok(()) => life.vm.migrated()?.status == "completed",
+            Ok(()) => Self::ended(&mut life.vm)?,
             // QEMU says no at once.
             Err(_) => false,
         };
@@ -281,6 +288,29 @@ impl Matrix {
         }
         goes_on(&life.consoles, &mut life.vm, &self.config)?;
         Ok(if moved { Fate::Moved } else { Fate::Stayed })
+    }
+
+    /// Waits until a migration has ended. One that does not converge is canceled, as its user would:
+    /// nobody can say which pages a VF writes whose mailbox does not answer. Returns whether the
+    /// guest has moved.
+    fn ended(source: &mut Vm) -> Result<bool> {
+        let begin = Instant::now();
+        let mut canceled = false;
+        loop {
+            let info = source.qmp("query-migrate", json!({}))?;
+            match info["status"].as_str().unwrap_or("none") {
+                "completed" => return Ok(true),
+                "failed" | "cancelled" => return Ok(false),
+                _ if begin.elapsed() < CONVERGES => {}
+                _ if !canceled => {
+                    source.qmp("migrate_cancel", json!({}))?;
+                    canceled = true;
+                }
+                _ if begin.elapsed() < 2 * CONVERGES => {}
+                _ => return Err(format!("the migration does not end: {info}").into()),
+            }
+            sleep(Duration::from_millis(50));
+        }
     }
 
     /// One fault at one step: the guest lives, and migrates once the fault is gone.
