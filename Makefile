@@ -10,7 +10,7 @@ TIME ?= 60
 export FLAVOUR V
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo check check-qemu soak list slices shell modules hw-report lint htmldocs fuzz mutants clean distclean
+.PHONY: help run demo check check-qemu bench soak list slices shell modules hw-report lint htmldocs fuzz mutants clean distclean
 
 help:
 	@echo 'make run                 shows a VF with requests in flight that migrates to another VF'
@@ -22,6 +22,7 @@ help:
 	@echo '                           FLAVOUR=debug    in a kernel with KASAN, lockdep, kmemleak'
 	@echo '                           SLICE=n          one part of the other cases, as CI runs it'
 	@echo 'make check-qemu          runs all cases in which QEMU migrates a guest'
+	@echo 'make bench               measures this driver beside the C driver: accesses and times'
 	@echo 'make soak                runs random jobs and compares what they write with what is'
 	@echo '                         reported as dirty; TIME=seconds for each engine'
 	@echo 'make list                lists all cases'
@@ -57,6 +58,9 @@ endif
 
 check-qemu:
 	@$(ENTER) tools/acc.sh check --driver $(DRIVER) 'qemu.* *.qemu_*'
+
+bench:
+	@$(ENTER) tools/acc.sh check --all 'benchmark.*'
 
 soak: export ACC_SOAK := $(TIME)
 soak:

@@ -201,7 +201,8 @@ impl Report {
             return Err(format!("{missing} cases have no result").into());
         }
         let migrations = self.data.get("qemu").map(|runs| table::migrations(runs));
-        for line in migrations.unwrap_or_default() {
+        let bench = self.data.get("bench").map(|sides| table::bench(sides));
+        for line in [migrations, bench].into_iter().flatten().flatten() {
             self.say(&format!("# {line}"));
         }
         if self.left_out != 0 {

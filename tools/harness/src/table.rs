@@ -79,6 +79,33 @@ pub fn migrations(runs: &[Value]) -> Vec<String> {
     lines
 }
 
+/// What operations cost, a row for each operation and driver, those of an operation beside each
+/// other.
+pub fn bench(sides: &[Value]) -> Vec<String> {
+    let title = "operations";
+    let mut lines = vec![format!(
+        "{title:12} {:>4} {:>6} {:>8} {:>8} {:>8} {:>6} {:>10} {:>17}",
+        "", "driver", "VF", "PF", "commands", "polls", "median us", "p10 .. p90"
+    )];
+    for operation in ["save", "cancel", "resume", "open", "close"] {
+        for side in sides {
+            let cost = &side["operations"][operation];
+            let range = format!("{} .. {}", number(cost, "/us/p10"), number(cost, "/us/p90"));
+            lines.push(format!(
+                "{operation:12} {:>4} {:>6} {:>8} {:>8} {:>8} {:>6} {:>10} {range:>17}",
+                side["generation"].as_str().unwrap_or("-"),
+                side["driver"].as_str().unwrap_or("-"),
+                number(cost, "/accesses/vf"),
+                number(cost, "/accesses/pf"),
+                number(cost, "/mailbox/commands"),
+                number(cost, "/mailbox/polls"),
+                number(cost, "/us/median"),
+            ));
+        }
+    }
+    lines
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 //! The cases, a folder for each suite. A case is a function that `case!` registers under its name.
 //! It sets up all that it needs, and leaves nothing behind. What cases share is in `support`.
 
+mod benchmark;
 mod beside_c;
 mod debug;
 mod debugfs;
