@@ -169,6 +169,12 @@ impl Message {
         self.w0 & BUSY != 0
     }
 
+    /// Returns whether the guest driver can be given back what it can tell apart of this, after a
+    /// command of the host's. A failure cannot be brought back for sure.
+    pub fn is_restorable(&self) -> bool {
+        !self.has_failed() && self.answer() != Answer::Unknown
+    }
+
     /// Whether it failed.
     pub const fn has_failed(self) -> bool {
         self.w0 & STATUS_MASK != 0

@@ -47,8 +47,12 @@ pub struct Ring {
     pub depth: u16,
     /// Bytes of each
     pub sqe_size: usize,
+    /// Whether the SQEs have the engine's format. If not, `sq_base` and `sqe_size` mean nothing
+    pub decodes: bool,
     /// Where the CQ is
     pub cq_base: u64,
+    /// The SQC's head: where the engine fetches the next entry
+    pub sq_head: u16,
     /// The SQC's tail: where the next entry is submitted
     pub sq_tail: u16,
     /// The CQC's tail: where the next completion goes
@@ -65,9 +69,10 @@ impl Ring {
         }
         // CAST: masked to four bits.
         let alg_type = ((sqc.w13() >> 8) & 0xf) as u8;
-        if sqc.w13() & UNKNOWN != 0 || !engine.takes_queue_type(alg_type) {
+        if sqc.w13() & UNKNOWN != 0 {
             return Err(Why::QueueType);
         }
+        let decodes = engine.takes_queue_type(alg_type);
         if sqc.w13() & ORDERS == 0 {
             return Err(Why::QueueOrders);
         }
@@ -78,8 +83,12 @@ impl Ring {
             return Err(Why::QueuePasid);
         }
         let sqe_size = engine.sqe_size();
-        // CAST: less than 64.
-        let sq_depth = ring(sqc, sqe_size.trailing_zeros() as u8)?;
+        let entry_shift = match decodes {
+            // CAST: less than 64.
+            true => sqe_size.trailing_zeros() as u8,
+            false => SqcDw3::from_raw(sqc.dw3()).entry_shift,
+        };
+        let sq_depth = ring(sqc, entry_shift)?;
         let cq_depth = ring(cqc, CQE_SHIFT)?;
         // Else it could not be said where the completion of a request goes.
         if sq_depth != cq_depth {
@@ -89,7 +98,9 @@ impl Ring {
             sq_base: sqc.base(),
             depth: sq_depth,
             sqe_size,
+            decodes,
             cq_base: cqc.base(),
+            sq_head: sqc.head(),
             sq_tail: sqc.tail(),
             cq_tail: cqc.tail(),
             in_phase: (sqc.w11() ^ cqc.w11()) & TAIL_PHASE == 0,
@@ -120,12 +131,62 @@ impl Ring {
         self.depth as u64 * CQE_SIZE as u64
     }
 
-    /// Whether all that was submitted is complete, as `qm_wait_qp_empty()` tells it: both tails
-    /// have come as far.
+    /// Returns whether all that was submitted is complete, as `qm_wait_qp_empty()` tells it: both
+    /// tails have come as far. The engine has fetched all of it, too.
     ///
     /// Whether the driver has seen the completions is another question.
     pub const fn is_idle(&self) -> bool {
-        self.sq_tail == self.cq_tail && self.in_phase
+        self.sq_tail == self.cq_tail && self.in_phase && self.sq_head == self.sq_tail
+    }
+
+    /// Returns how many entries before the tail the engine may still work on: from the SQ's head or
+    /// from the CQ's tail on, whichever is further from the SQ's tail. `None` if the phases
+    /// contradict the tails, as those of a ring without a free entry do.
+    pub const fn in_flight(&self) -> Option<u16> {
+        // A tail that has wrapped once more than the other is before it in the ring.
+        if self.in_phase != (self.sq_tail >= self.cq_tail) {
+            return None;
+        }
+        Some(self.in_flight_to(self.sq_tail))
+    }
+
+    /// The same, if the last doorbell had the index `tail` of the ring, whatever the SQ's tail is:
+    /// the hardware may not have handled the doorbell yet.
+    pub const fn in_flight_to(&self, tail: u16) -> u16 {
+        let fetched = self.distance(self.sq_head, tail);
+        let done = self.distance(self.cq_tail, tail);
+        if fetched > done {
+            fetched
+        } else {
+            done
+        }
+    }
+
+    /// Returns how many entries there are from `first` to before `end`.
+    pub const fn distance(&self, first: u16, end: u16) -> u16 {
+        if end >= first {
+            end - first
+        } else {
+            // Both are in the ring.
+            end + (self.depth - first)
+        }
+    }
+
+    /// Returns the index that is `count` entries before `end`; both at most the depth.
+    pub const fn back(&self, end: u16, count: u16) -> u16 {
+        if end >= count {
+            end - count
+        } else {
+            self.depth - (count - end)
+        }
+    }
+
+    /// Returns whether the two have their entries in the same places.
+    pub const fn is_at(&self, other: &Self) -> bool {
+        self.sq_base == other.sq_base
+            && self.cq_base == other.cq_base
+            && self.depth == other.depth
+            && self.decodes == other.decodes
     }
 }
 
@@ -145,14 +206,16 @@ pub enum Rest {
 }
 
 impl Rest {
-    /// Of queue `queue`, by its contexts.
+    /// Of queue `queue`, by its contexts. A disabled queue is none: the hardware takes no doorbell
+    /// of it, and what it had was flushed (`qm_invalid_queues()`).
     pub fn of(queue: u16, sqc: &Xqc, cqc: &Xqc) -> Self {
-        if *sqc == Xqc::zeroed() {
+        if *sqc == Xqc::zeroed() || sqc.w13() & DISABLE != 0 {
             return Self::Blank;
         }
         let same = |what: fn(&Xqc) -> u32| what(sqc) == what(cqc);
         let idle = sqc.cq_num() == queue
             && same(|c| u32::from(c.tail()))
+            && sqc.head() == sqc.tail()
             && same(|c| u32::from(c.w11() & TAIL_PHASE))
             && same(|c| u32::from(SqcDw3::from_raw(c.dw3()).depth));
         if idle {
@@ -288,12 +351,35 @@ mod tests {
             let busy = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
             assert!(!busy.is_idle());
             assert_eq!((busy.sq_tail, busy.cq_tail), (7, 0));
+            assert_eq!((busy.in_flight(), busy.back(7, 7)), (Some(7), 0));
+            // All is fetched; then all is complete.
+            sqc.set_head(7);
+            let fetched = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
+            assert_eq!(fetched.in_flight(), Some(7));
+            assert_eq!((fetched.in_flight_to(9), fetched.in_flight_to(0)), (9, 1017));
             cqc.set_tail(7);
             let done = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
             assert!(done.is_idle());
+            assert_eq!(done.in_flight(), Some(0));
+            assert!(busy.is_at(&done));
+            // A head that a guest has put back: the engine will fetch from there.
+            sqc.set_head(5);
+            let again = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
+            assert!(!again.is_idle());
+            assert_eq!(again.in_flight(), Some(2));
+            sqc.set_head(7);
             sqc.set_w11(1 << 6);
             let full = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
             assert!(!full.is_idle());
+            assert_eq!(full.in_flight(), None);
+            // The SQ's tail has wrapped, the CQ's has not.
+            cqc.set_tail(1000);
+            sqc.set_head(1023);
+            let wraps = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
+            assert_eq!(wraps.in_flight(), Some(31));
+            assert_eq!(wraps.back(7, 31), 1000);
+            cqc.set_tail(7);
+            sqc.set_head(7);
             cqc.set_w11(1 << 6);
             let wrapped = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
             assert!(wrapped.is_idle());
@@ -319,7 +405,6 @@ mod tests {
             refused(|s, _| s.set_w13(1 << 6), Why::QueueDisabled);
             refused(|s, _| s.set_w13(s.w13() | (1 << 5)), Why::QueueType);
             refused(|s, _| s.set_w13(s.w13() | (1 << 12)), Why::QueueType);
-            refused(|s, _| s.set_w13(s.w13() | (2 << 8)), Why::QueueType);
             refused(|s, _| s.set_cq_num(QUEUE + 1), Why::QueueCq);
             refused(|s, _| s.set_w11(1 << 7), Why::QueuePasid);
             refused(|_, c| c.set_w11(1), Why::QueuePasid);
@@ -358,6 +443,8 @@ mod tests {
         sqc.set_tail(3);
         assert_eq!(Rest::of(QUEUE, &sqc, &cqc), Rest::Unknown);
         cqc.set_tail(3);
+        assert_eq!(Rest::of(QUEUE, &sqc, &cqc), Rest::Unknown);
+        sqc.set_head(3);
         assert_eq!(Rest::of(QUEUE, &sqc, &cqc), Rest::Idle { tail: 3 });
         sqc.set_w11(1 << 6);
         assert_eq!(Rest::of(QUEUE, &sqc, &cqc), Rest::Unknown);
@@ -365,6 +452,9 @@ mod tests {
         cqc.set_dw3(2047 | (4 << 12));
         assert_eq!(Rest::of(QUEUE, &sqc, &cqc), Rest::Unknown);
         assert_eq!(Rest::of(QUEUE, &Xqc::zeroed(), &cqc), Rest::Blank);
+        // qm_invalid_queues() stops a queue whose requests were flushed: the tails differ.
+        sqc.set_w13(sqc.w13() | DISABLE);
+        assert_eq!(Rest::of(QUEUE, &sqc, &cqc), Rest::Blank);
     }
 
     #[test]
@@ -377,8 +467,8 @@ mod tests {
             for alg_type in 0..16 {
                 let (mut sqc, cqc) = contexts(engine);
                 sqc.set_w13((1 << 4) | (alg_type << 8) | 3);
-                let ring = Ring::from_contexts(engine, QUEUE, &sqc, &cqc);
-                assert_eq!(ring.is_ok(), types.contains(&alg_type), "{engine:?}");
+                let ring = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
+                assert_eq!(ring.decodes, types.contains(&alg_type), "{engine:?}");
             }
         }
     }
