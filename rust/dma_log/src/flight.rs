@@ -42,11 +42,14 @@ struct Entry {
 ///
 /// # Invariants
 ///
-/// `outputs` are those of `entries`, in order. `unknown` of the entries are unknown.
+/// `outputs` are those of `entries`, in order. `unknown` of the entries are unknown. The first `held`
+/// entries are held. The first `marked` outputs were marked in this round.
 struct Queue {
     entries: Fifo<Entry>,
     outputs: Fifo<Output>,
     unknown: usize,
+    held: usize,
+    marked: usize,
     /// Something that is no entry is in flight.
     lost: bool,
 }
@@ -58,6 +61,8 @@ impl Queue {
             entries: Fifo::new(),
             outputs: Fifo::new(),
             unknown: 0,
+            held: 0,
+            marked: 0,
             lost: false,
         }
     }
@@ -80,12 +85,14 @@ pub(crate) struct Full;
 /// # Invariants
 ///
 /// `entries` and `ranges` are the sums over `queues`. In `unknown` of the queues something unknown
-/// is in flight.
+/// is in flight, and in `lost_queues` of them something that is no entry.
 pub(crate) struct Flight {
     queues: RBTree<u32, Queue>,
     entries: usize,
     ranges: usize,
     unknown: usize,
+    /// How many queues have something in flight that is no entry.
+    lost_queues: usize,
     /// Something is in flight in a queue for which there was no memory.
     lost: bool,
     max_entries: usize,
@@ -104,6 +111,7 @@ impl Flight {
             entries: 0,
             ranges: 0,
             unknown: 0,
+            lost_queues: 0,
             lost: false,
             max_entries,
             max_ranges,
@@ -128,6 +136,29 @@ impl Flight {
     /// Returns whether anything unknown is in flight in `queue`, or may be.
     pub(crate) fn is_queue_unknown(&self, queue: u32) -> bool {
         self.lost || self.queues.get(&queue).is_some_and(Queue::is_unknown)
+    }
+
+    /// Returns whether anything is in flight that is no entry.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost || self.lost_queues > 0
+    }
+
+    /// Holds the entries of `queue` that are there now: none of them completes by its own number,
+    /// only with a later one.
+    pub(crate) fn hold(&mut self, queue: u32) {
+        if let Some(queue) = self.queues.get_mut(&queue) {
+            // INVARIANT: All entries.
+            queue.held = queue.entries.len();
+        }
+    }
+
+    /// Returns the numbers of the entries of `queue` that are held.
+    pub(crate) fn held(&self, queue: u32) -> impl Iterator<Item = u32> + '_ {
+        let queue = self.queues.get(&queue);
+        queue.into_iter().flat_map(|queue| {
+            let entries = queue.entries.as_slice().iter();
+            entries.take(queue.held).map(|entry| entry.index)
+        })
     }
 
     /// Returns how many entries there are in `queue`.
@@ -232,6 +263,8 @@ impl Flight {
                 queue.unknown += 1;
                 // CAST: Widens.
                 queue.outputs.drop_last(gone as usize);
+                // INVARIANT: No more than there are.
+                queue.marked = queue.marked.min(queue.outputs.len());
                 *ranges -= gone as usize;
             }
         });
@@ -243,6 +276,7 @@ impl Flight {
             self.lost = true;
         }
         if let Some(queue) = self.queues.get_mut(&queue) {
+            self.lost_queues += usize::from(!queue.lost);
             Self::change(queue, &mut self.unknown, |queue| queue.lost = true);
         }
     }
@@ -277,13 +311,17 @@ impl Flight {
             unknown += usize::from(entry.unknown);
         }
         queue.entries.drop_first(count);
+        // INVARIANT: As many of them are left.
+        queue.held = queue.held.saturating_sub(count);
         queue.outputs.drop_first(gone);
+        // INVARIANT: As many of them are left.
+        queue.marked = queue.marked.saturating_sub(gone);
         queue.unknown -= unknown;
         (gone, Unknown(unknown > 0))
     }
 
-    /// Removes all entries of `queue` up to the first one with the number `index`, as
-    /// [`Flight::finish`] does. Returns `None` if there is no such entry.
+    /// Removes all entries of `queue` up to the first one with the number `index` that is not held,
+    /// as [`Flight::finish`] does. Returns `None` if there is no such entry.
     pub(crate) fn complete(
         &mut self,
         queue: u32,
@@ -292,8 +330,8 @@ impl Flight {
         each: impl FnMut(Span),
     ) -> Option<Unknown> {
         let queue = self.queues.get_mut(&queue)?;
-        let mut entries = queue.entries.as_slice().iter();
-        let count = entries.position(|entry| entry.index == index)? + 1;
+        let mut entries = queue.entries.as_slice().iter().skip(queue.held);
+        let count = queue.held + entries.position(|entry| entry.index == index)? + 1;
         let (gone, unknown) = Self::change(queue, &mut self.unknown, |queue| {
             Self::finish(queue, count, clip, each)
         });
@@ -308,6 +346,7 @@ impl Flight {
             return Unknown(false);
         };
         self.unknown -= usize::from(queue.is_unknown());
+        self.lost_queues -= usize::from(queue.lost);
         let count = queue.entries.len();
         let (gone, Unknown(unknown)) = Self::finish(&mut queue, count, |_| None, each);
         self.entries -= count;
@@ -322,6 +361,30 @@ impl Flight {
         // INVARIANT: Nothing is in flight.
         *self = Self::with_room(self.max_entries, self.max_ranges);
         Unknown(unknown)
+    }
+
+    /// Begins a round of reports: nothing that is in flight has been marked in it.
+    pub(crate) fn begin_round(&mut self) {
+        for queue in self.queues.values_mut() {
+            // INVARIANT: None of them.
+            queue.marked = 0;
+        }
+    }
+
+    /// Calls `each` with all that is in flight and known, and that was not marked in this round.
+    /// Returns how many ranges that are.
+    pub(crate) fn mark(&mut self, mut each: impl FnMut(Span)) -> usize {
+        let mut count = 0;
+        for queue in self.queues.values_mut() {
+            let outputs = queue.outputs.as_slice();
+            for output in outputs.get(queue.marked..).unwrap_or_default() {
+                each(output.span);
+                count += 1;
+            }
+            // INVARIANT: All of them.
+            queue.marked = outputs.len();
+        }
+        count
     }
 
     /// Calls `each` with all that is in flight and known.

@@ -14,13 +14,19 @@ use super::{
         Overflow,
         Set, //
     },
-    span::Span,
+    span::{
+        Span,
+        Spans, //
+    },
     statistics::Statistics, //
 };
 use kernel::{
     prelude::*,
     sync::Arc, //
 };
+
+/// Room for the parts that the reports of a round are of, beyond one for each logged span.
+const ROUND_ROOM: usize = 64;
 
 /// The reason for a lack of room, which is none of the driver's.
 const NO_ROOM: u32 = u32::MAX;
@@ -51,6 +57,13 @@ pub struct Log<T: Trace + ?Sized = dyn Trace> {
     statistics: Arc<Statistics>,
     /// The last quiesced period for which what is in flight was made dirty.
     rest: Option<u32>,
+    /// What was reported since what is in flight was last made dirty. Without room it has more, and
+    /// what is in flight is made dirty more often.
+    round: Spans,
+    /// The device may run in spite of the quiesced period that the next report is in.
+    may_run: bool,
+    /// The quiesced period in which it may.
+    running: Option<u32>,
     trace: T,
 }
 
@@ -70,6 +83,9 @@ impl<T: Trace> Log<T> {
             shift,
             statistics,
             rest: None,
+            round: Spans::with_room(count.saturating_add(ROUND_ROOM))?,
+            may_run: false,
+            running: None,
             trace,
         };
         for span in log.dirty.logged() {
@@ -83,8 +99,12 @@ impl<T: Trace> Log<T> {
         self.dirty.covers(span)
     }
 
-    /// Reports all that is dirty or in flight in `span`, in a few passes that are each in order.
-    /// What was dirty is clean afterwards.
+    /// Reports all that is dirty or in flight in `span`, in order. What was dirty is clean
+    /// afterwards.
+    ///
+    /// Reports of parts that do not overlap are a round. Each in-flight range is marked as dirty once
+    /// a round, by the first report that finds it in flight. So the other reports take as long as
+    /// what they report.
     ///
     /// `rest` is the number of the current quiesced period, `None` while DMA is possible. In-flight
     /// ranges are reported once per quiesced period.
@@ -95,29 +115,32 @@ impl<T: Trace> Log<T> {
             each(span);
         };
         let mut full = false;
+        if core::mem::take(&mut self.may_run) {
+            self.running = rest;
+        }
+        let rest = rest.filter(|_| rest != self.running);
         let Self { dirty, flight, .. } = self;
-        if rest.is_some() && rest != self.rest {
-            flight.for_each(landing(dirty, &mut full));
-            if flight.is_unknown() {
+        let rests = rest.is_some() && rest == self.rest;
+        let again = self.round.within(span).next().is_some();
+        if rest != self.rest || (!rests && again) {
+            flight.begin_round();
+            self.round.clear();
+            if rest.is_some() && flight.is_unknown() {
                 dirty.mark_all();
             }
         }
+        if !rests {
+            // Marked as dirty, in-flight ranges come in order, and each page comes once.
+            let count = flight.mark(landing(dirty, &mut full));
+            self.statistics.count_marked(count);
+        }
         self.rest = rest;
-        if rest.is_some() {
-            let Overflow(no_room) = dirty.take(span, tell);
-            full |= no_room;
-        } else if flight.is_unknown() {
+        self.round.insert(span);
+        if flight.is_lost() || (rest.is_none() && flight.is_unknown()) {
             let Overflow(no_room) = dirty.take(span, |_| {});
             full |= no_room;
             tell(span);
         } else {
-            // Marked as dirty, in-flight ranges come in order, and each page comes once.
-            flight.for_each(|in_flight| {
-                if let Some(part) = in_flight.and(span) {
-                    let Overflow(no_room) = dirty.mark(part);
-                    full |= no_room;
-                }
-            });
             let Overflow(no_room) = dirty.take(span, tell);
             full |= no_room;
         }
@@ -200,14 +223,31 @@ impl<T: Trace + ?Sized> Log<T> {
     }
 
     /// Puts something unknown in flight in `queue` that is no entry. All that is logged is dirty in
-    /// each report until [`Log::abandon`], and in the one after it.
+    /// each report until [`Log::abandon`], and in the one after it, also while the device is
+    /// quiesced.
     pub fn lose(&mut self, queue: u32, why: u32) {
         self.flight.lose(queue);
         self.count_whole(c"lost", why);
     }
 
-    /// Completes all entries of `queue` up to the oldest one with the number `index`: their ranges
-    /// become dirty. For each entry, `clip` returns how many bytes of its clippable ranges were
+    /// The device may have been made to run in spite of the quiesced period that it is in, if any.
+    pub fn may_run(&mut self) {
+        self.may_run = true;
+    }
+
+    /// Holds the entries that are in flight in `queue` now, because their completions cannot be told
+    /// from others. They complete when an entry does that was submitted later.
+    pub fn hold(&mut self, queue: u32) {
+        self.flight.hold(queue);
+    }
+
+    /// Returns the numbers of the entries of `queue` that are held.
+    pub fn held(&self, queue: u32) -> impl Iterator<Item = u32> + '_ {
+        self.flight.held(queue)
+    }
+
+    /// Completes all entries of `queue` up to the oldest one with the number `index` that is not
+    /// held: their ranges become dirty. For each entry, `clip` returns how many bytes of its clippable ranges were
     /// written, in the order in which the ranges were added. `None` stands for all.
     ///
     /// Returns `false`, and changes nothing, if there is no such entry.

@@ -11,6 +11,7 @@ use kernel::sync::atomic::{
 pub struct Statistics {
     reports: Atomic<u64>,
     pages: Atomic<u64>,
+    marked: Atomic<usize>,
     whole: [Atomic<u64>; Self::REASONS],
     full: Atomic<u64>,
     entries: Atomic<usize>,
@@ -33,6 +34,7 @@ impl Statistics {
         Self {
             reports: Atomic::new(0),
             pages: Atomic::new(0),
+            marked: Atomic::new(0),
             whole: [const { Atomic::new(0) }; Self::REASONS],
             full: Atomic::new(0),
             entries: Atomic::new(0),
@@ -51,6 +53,11 @@ impl Statistics {
     pub(crate) fn count_report(&self, pages: u64) {
         self.reports.add(1, Relaxed);
         self.pages.add(pages, Relaxed);
+    }
+
+    /// Counts `ranges` in flight that a report has marked as dirty.
+    pub(crate) fn count_marked(&self, ranges: usize) {
+        self.marked.add(ranges, Relaxed);
     }
 
     /// Counts that all was dirty, for a reason of the driver's or, if `None`, for lack of room.
@@ -74,6 +81,12 @@ impl Statistics {
     /// Returns how many pages the reports had, in pages of the log. A page counts in each report.
     pub fn pages(&self) -> u64 {
         self.pages.load(Relaxed)
+    }
+
+    /// Returns how many ranges in flight the reports marked as dirty. A range counts in each round
+    /// of reports.
+    pub fn marked(&self) -> usize {
+        self.marked.load(Relaxed)
     }
 
     /// Returns how often all that is logged became dirty for the driver's reason `why`.

@@ -33,6 +33,11 @@ impl<K, V> RBTree<K, V> {
     }
 
     /// Returns all values, in the order of their keys.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.0.values_mut()
+    }
+
+    /// The same, to read.
     pub fn values(&self) -> impl Iterator<Item = &V> {
         self.0.values()
     }
