@@ -63,13 +63,22 @@ pub(crate) use self::trace::{
     DeviceLog,
     Tracepoint, //
 };
+pub use self::tracker::Pass;
 pub(crate) use self::tracker::{
     Callbacks,
     Tracker, //
 };
 
 use crate::handle::Handles;
+use crate::bindings;
 use kernel::prelude::*;
+
+/// Returns whether the calling process is being killed. A driver that walks through much of its
+/// memory ends then.
+pub fn is_dying() -> bool {
+    // SAFETY: There always is a current task.
+    unsafe { bindings::vfio_rs_is_dying() }
+}
 
 /// What a driver implements for DMA logging.
 ///

@@ -15,6 +15,7 @@
 #include <linux/pm_runtime.h>
 #include <linux/poll.h>
 #include <linux/ratelimit.h>
+#include <linux/sched/signal.h>
 #include <linux/unaligned.h>
 
 #if IS_BUILTIN(CONFIG_KUNIT)
@@ -275,11 +276,16 @@ bool vfio_rs_iommu_tracks(struct pci_dev *pdev)
 }
 EXPORT_SYMBOL_GPL(vfio_rs_iommu_tracks);
 
-/* By its register: a guest writes that, and pdev->is_busmaster knows nothing of it. */
+/*
+ * By its register: a guest writes that, and pdev->is_busmaster knows nothing of it. In D3hot it
+ * means nothing.
+ */
 bool vfio_rs_masters_bus(struct pci_dev *pdev)
 {
 	u16 command;
 
+	if (READ_ONCE(pdev->current_state) == PCI_D3hot)
+		return false;
 	return pci_read_config_word(pdev, PCI_COMMAND, &command) || command & PCI_COMMAND_MASTER;
 }
 EXPORT_SYMBOL_GPL(vfio_rs_masters_bus);
@@ -357,6 +363,12 @@ int vfio_rs_dma_read(struct vfio_device *vdev, struct iommufd_access *access, u6
 				 current->mm ? IOMMUFD_ACCESS_RW_READ : IOMMUFD_ACCESS_RW_KTHREAD);
 }
 EXPORT_SYMBOL_GPL(vfio_rs_dma_read);
+
+bool vfio_rs_is_dying(void)
+{
+	return fatal_signal_pending(current);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_is_dying);
 
 /* The range after @at, which becomes @at; the first where that is NULL. False behind the last one. */
 bool vfio_rs_next_range(struct rb_root_cached *root, void **at, u64 *start, u64 *last)

@@ -86,6 +86,7 @@ void vfio_rs_access_detach(struct iommufd_access *access);
 void vfio_rs_access_destroy(struct iommufd_access *access);
 int vfio_rs_dma_read(struct vfio_device *vdev, struct iommufd_access *access, u64 iova,
 		     void *data, size_t len);
+bool vfio_rs_is_dying(void);
 bool vfio_rs_next_range(struct rb_root_cached *root, void **at, u64 *start, u64 *last);
 void vfio_rs_bitmap_set(struct iova_bitmap *bitmap, unsigned long iova, size_t len);
 void vfio_rs_vma_range(const struct vm_area_struct *vma, u64 *pgoff, u64 *len);

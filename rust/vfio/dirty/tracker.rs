@@ -39,6 +39,15 @@ enum Passage {
     Mapped { done: bool, trying: u32 },
 }
 
+/// Whether the device receives a write to a mediated part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pass {
+    /// The device receives it.
+    Yes,
+    /// It is dropped, as by a device that ignores it.
+    No,
+}
+
 /// Whether the device can write.
 #[derive(Clone, Copy, Default)]
 struct Activity {
@@ -260,20 +269,22 @@ impl Tracker {
         })
     }
 
-    /// Tells the driver about a write to a mediated part (`tell`), then performs it (`write`),
-    /// under one lock.
+    /// Tells the driver about a write to a mediated part (`tell`), then performs it (`write`) if the
+    /// driver lets it pass, under one lock.
     ///
     /// If a reset intervenes, tells the driver again: the driver may have dropped the request
     /// although the device received the write after the reset.
     pub(crate) fn mediate(
         &self,
         dev: &impl Callbacks,
-        mut tell: impl FnMut(Option<&mut Log>),
+        mut tell: impl FnMut(Option<&mut Log>) -> Pass,
         write: impl FnOnce() -> Result,
     ) -> Result {
         let mut log = self.log.lock();
-        tell(lent(&mut log));
-        let result = write();
+        let result = match tell(lent(&mut log)) {
+            Pass::Yes => write(),
+            Pass::No => Ok(()),
+        };
         while self.after_reset(dev, &mut log) {
             tell(lent(&mut log));
         }

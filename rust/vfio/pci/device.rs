@@ -339,6 +339,11 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         self.tracker().with_log(self.dev, f)
     }
 
+    /// Returns whether the device is quiesced: it writes only if something makes it go on.
+    pub fn is_quiesced(&self) -> bool {
+        self.tracker().quiesced_period().is_some()
+    }
+
     /// Reads the memory of userspace as the device would, at an IOVA.
     ///
     /// [`ENODEV`] if there is no way to read: the driver did not want it ([`Driver::reads_dma`]),

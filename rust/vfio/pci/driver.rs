@@ -163,8 +163,8 @@ pub trait Driver: Send + Sync + Sized + 'static {
         None
     }
 
-    /// Userspace writes to a mediated part. The device receives the write when this returns, if it
-    /// takes accesses at all. A longer `write()` comes as several accesses, each as wide as its
+    /// Userspace writes to a mediated part. If the driver lets it pass, the device receives the write
+    /// when this returns, if it takes accesses at all. A longer `write()` comes as several accesses, each as wide as its
     /// place and length allow. Runs in process context under the tracker's lock, see [`migration`],
     /// and may sleep. `_log` is `None` if logging is off.
     ///
@@ -175,7 +175,8 @@ pub trait Driver: Send + Sync + Sized + 'static {
         _index: region::Index,
         _access: region::Access,
         _log: Option<&mut dirty::Log>,
-    ) {
+    ) -> dirty::Pass {
+        dirty::Pass::Yes
     }
 
     /// Returns the watched part of a memory BAR of `len` bytes: the driver learns whether userspace

@@ -54,7 +54,8 @@ pub fn iommu_tracks_dirty_pages(pdev: &pci::Device<Bound>) -> bool {
     unsafe { bindings::vfio_rs_iommu_tracks(as_raw(pdev)) }
 }
 
-/// Returns whether `pdev` can start DMA (`PCI_COMMAND_MASTER`); `true` if that cannot be read.
+/// Returns whether `pdev` can start DMA (`PCI_COMMAND_MASTER`); `true` if that cannot be read, and
+/// `false` in D3hot.
 pub fn masters_bus(pdev: &pci::Device<Bound>) -> bool {
     // SAFETY: `pdev` is valid.
     unsafe { bindings::vfio_rs_masters_bus(as_raw(pdev)) }

@@ -72,7 +72,10 @@ mod cases {
         let told = Cell::new(0);
         let written = device.tracker.mediate(
             &device,
-            |log| told.set(told.get() + if log.is_none() { 1 } else { 100 }),
+            |log| {
+                told.set(told.get() + if log.is_none() { 1 } else { 100 });
+                Pass::Yes
+            },
             || (told.get() == 1).then_some(()).ok_or(EINVAL),
         );
         assert_eq!(written, Ok(()));
@@ -93,6 +96,7 @@ mod cases {
                 if told.get() == 2 {
                     device.tracker.reset_done(&device);
                 }
+                Pass::Yes
             },
             || {
                 device.tracker.reset_done(&device);
@@ -102,6 +106,14 @@ mod cases {
         assert_eq!(written, Err(EIO));
         assert_eq!(told.get(), 3);
         assert!(device.resets(2));
+        Ok(())
+    }
+
+    #[test]
+    fn a_write_that_the_driver_drops_does_not_reach_the_device() -> Result {
+        let device = Device::new()?;
+        let written = device.tracker.mediate(&device, |_| Pass::No, || Err(EIO));
+        assert_eq!(written, Ok(()));
         Ok(())
     }
 
