@@ -5,9 +5,13 @@
 //! The logic is the crate [`hisi_acc_track`]. Here it meets the VF and the VFIO layer.
 
 use crate::{
-    context::Context,
+    context::{
+        Context,
+        MigRegs, //
+    },
     mailbox::Mailbox,
     qm::{
+        Qm,
         BAR2,
         BAR4, //
     },
@@ -20,16 +24,23 @@ use hisi_acc_hw::{
     dma::{
         Engine,
         Memory,
-        Unreadable, //
+        Unreadable,
+        Why, //
     },
-    mailbox::Command, //
+    mailbox::{
+        Command,
+        Message, //
+    },
 };
 use hisi_acc_track::{
     Contexts,
     Doorbells,
     Guest,
     Queues,
-    Write, //
+    Reason,
+    Registers,
+    Write,
+    XqcWords, //
 };
 use kernel::{
     prelude::*,
@@ -45,9 +56,12 @@ use kernel::{
     }, //
 };
 use vfio::{
+    dev_warn_ratelimited,
     dirty::{
+        is_dying,
         Log,
-        Logging, //
+        Logging,
+        Pass, //
     },
     pci::masters_bus,
     region::{
@@ -85,31 +99,82 @@ impl Guest for VfGuest<'_, '_> {
         let num = mig.vft()?.num;
         dev.exclude(region::Index::from_raw(BAR2), |_| {
             let qm = AccVf::qm(dev)?;
-            let mut mailbox = qm.mailbox();
-            // After this, a command that the guest gave, which may write to memory, is done.
-            let found = mailbox.wait()?;
-            // A VF whose driver never sets `QM_VF_STATE` may work as long as it can do DMA.
-            if !qm.is_ready()? && !masters_bus(dev.as_bound()) {
-                return Ok(None);
-            }
-            // The guest driver may not have polled it yet.
-            if !Mailbox::is_restorable(&found) {
-                return Err(EBUSY);
-            }
-            let sqc = mailbox.query(Command::SqcBt)?;
-            let cqc = mailbox.query(Command::CqcBt)?;
-            drop(mailbox);
-            qm.write_back()?;
-            let eqc = mig.read(&qm, Context::Eq)?;
-            let aeqc = mig.read(&qm, Context::Aeq)?;
-            Ok(Some(Contexts {
-                sqc,
-                cqc,
-                num,
-                eqc,
-                aeqc,
-            }))
+            let mut asked = Asked {
+                dev,
+                mig,
+                qm: &qm,
+                mailbox: Some(qm.mailbox()),
+            };
+            Contexts::ask(&mut asked, num)
         })
+    }
+
+    fn refresh(&self) -> Result {
+        AccVf::qm(self.0)?.write_back()
+    }
+
+    fn is_dying(&self) -> bool {
+        is_dying()
+    }
+
+    fn understands_nothing(&self, queue: u16, why: Why) {
+        dev_warn_ratelimited!(
+            self.0,
+            "dirty tracking: no queue is understood (queue {}: {}): all memory is dirty\n",
+            queue,
+            Reason::Why(why)
+        );
+    }
+}
+
+/// The [`Registers`] of an open VF, while the guest cannot reach them.
+struct Asked<'a, 'b> {
+    dev: &'a Vf<'b>,
+    mig: &'a MigRegs,
+    qm: &'a Qm<'a>,
+    /// `None` after it is given back.
+    mailbox: Option<Mailbox<'a>>,
+}
+
+impl<'a> Asked<'a, '_> {
+    fn mailbox(&mut self) -> Result<&mut Mailbox<'a>> {
+        self.mailbox.as_mut().ok_or(EINVAL)
+    }
+}
+
+impl Registers for Asked<'_, '_> {
+    fn masters_bus(&mut self) -> bool {
+        masters_bus(self.dev.as_bound())
+    }
+
+    fn is_there(&mut self) -> Result<bool> {
+        self.qm.is_there()
+    }
+
+    fn is_ready(&mut self) -> Result<bool> {
+        self.qm.is_ready()
+    }
+
+    fn wait(&mut self) -> Result<Message> {
+        self.mailbox()?.wait()
+    }
+
+    fn query(&mut self, command: Command) -> Result<u64> {
+        self.mailbox()?.query(command)
+    }
+
+    fn put_back(&mut self) -> Result {
+        self.mailbox = None;
+        Ok(())
+    }
+
+    fn write_back(&mut self) -> Result {
+        self.qm.write_back()
+    }
+
+    fn event_contexts(&mut self) -> Result<[XqcWords; 2]> {
+        let eqc = self.mig.read(self.qm, Context::Eq)?;
+        Ok([eqc, self.mig.read(self.qm, Context::Aeq)?])
     }
 }
 
@@ -120,8 +185,13 @@ pub(crate) fn open(data: &AccVf) -> Result {
 }
 
 /// Handles a write of userspace to a mediated part, before the hardware gets it. There is no log
-/// while logging is off.
-pub(crate) fn written(dev: &Vf<'_>, index: region::Index, access: &Access, log: Option<&mut Log>) {
+/// while logging is off. Returns whether the hardware may get it.
+pub(crate) fn written(
+    dev: &Vf<'_>,
+    index: region::Index,
+    access: &Access,
+    log: Option<&mut Log>,
+) -> Pass {
     let of = |doorbells| Write::of(doorbells, access.offset, access.size, access.value);
     let write = match index.as_bar() {
         Some(BAR2) => of(Doorbells::Shared),
@@ -130,7 +200,16 @@ pub(crate) fn written(dev: &Vf<'_>, index: region::Index, access: &Access, log: 
     };
     let data = dev.data();
     let mut queues = data.known_queues();
-    queues.written(&VfGuest(dev), &write, log);
+    match queues.written(&VfGuest(dev), &write, dev.is_quiesced(), log) {
+        true => Pass::Yes,
+        false => {
+            dev_warn_ratelimited!(
+                dev,
+                "a write to the doorbells is dropped: it could end a pause\n"
+            );
+            Pass::No
+        }
+    }
 }
 
 impl AccVf {

@@ -39,7 +39,10 @@ use kernel::{
 };
 use vfio::{
     debug::Directory,
-    dirty::Log,
+    dirty::{
+        Log,
+        Pass, //
+    },
     pci::{
         iommu_tracks_dirty_pages,
         Device,
@@ -228,8 +231,8 @@ impl vfio::pci::Driver for AccVf {
         index: region::Index,
         access: Access,
         log: Option<&mut Log>,
-    ) {
-        dirty::written(dev, index, &access, log);
+    ) -> Pass {
+        dirty::written(dev, index, &access, log)
     }
 
     /// Reads requests, if its writes are tracked.

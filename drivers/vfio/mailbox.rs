@@ -12,7 +12,7 @@
 //!   ([`Answer::Value`]);
 //! - after any other command that succeeded, a success is left there, of whatever command;
 //! - a failure cannot be brought back for sure. While the guest runs, the caller looks at what it
-//!   found ([`Mailbox::is_restorable`]) and gives no command then.
+//!   found ([`Message::is_restorable`]) and gives no command then.
 //!
 //! A command that the guest writes between this driver's look and its command would be lost. While
 //! the guest runs, the caller excludes it from the mailbox ([`OpenDevice::exclude`]); in a state
@@ -82,11 +82,6 @@ impl Mailbox<'_> {
     /// stays busy.
     pub(crate) fn wait(&self) -> Result<Message> {
         self.poll(mailbox::READY_TIMEOUT_US)
-    }
-
-    /// Returns whether the guest driver can be given back what it can tell apart of `found`.
-    pub(crate) fn is_restorable(found: &Message) -> bool {
-        !found.has_failed() && found.answer() != Answer::Unknown
     }
 
     /// Puts nothing back: the VF's state is about to be replaced, so no guest driver waits for an

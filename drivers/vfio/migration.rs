@@ -415,6 +415,8 @@ impl Operations<AccVf> for Migration {
             });
             return Err(e);
         }
+        // A report in between has seen neither state.
+        data.queues.lock().lose();
         data.known.lock().loaded(Some(EventHeads::of(&state)));
         Ok(())
     }

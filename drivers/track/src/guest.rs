@@ -2,10 +2,13 @@
 
 //! What the logic asks of a VF and its guest.
 
+use core::cell::Cell;
 use hisi_acc_hw::{
     dma::{
         Engine,
-        Memory, //
+        Memory,
+        Unreadable,
+        Why, //
     },
     regs, //
 };
@@ -39,7 +42,53 @@ pub trait Guest: Memory {
     fn touched(&self) -> bool;
 
     /// Asks the VF for the contexts of its queues, while the guest cannot reach the registers. The
-    /// contexts that the VF caches are in memory when this returns. `None` if the guest driver is
-    /// gone: its tables are stale.
+    /// contexts that the VF caches are in memory when this returns. `None` if the VF cannot do DMA
+    /// now: the guest driver is gone, and its tables are stale, or the VF sleeps.
     fn contexts(&self) -> Result<Option<Contexts>>;
+
+    /// Has the VF write the contexts that it caches to the tables that [`Guest::contexts`] found.
+    /// The guest may use the mailbox meanwhile.
+    fn refresh(&self) -> Result;
+
+    /// Returns whether the caller is to end what it does, because its process is being killed.
+    fn is_dying(&self) -> bool;
+
+    /// Tells the operator, once, that the contexts of no queue are understood: those of `queue`
+    /// because of `why`.
+    fn understands_nothing(&self, queue: u16, why: Why);
+}
+
+/// The most reads of guest memory for one doorbell, or for one look at all contexts. At 512 bytes
+/// each, a processor copies as much in about 10 ms.
+pub(crate) const READS_MAX: u32 = 64 << 10;
+
+/// Guest memory, for so many reads. The rest fails.
+pub(crate) struct Bounded<'a, G> {
+    guest: &'a G,
+    left: Cell<u32>,
+}
+
+impl<'a, G: Guest> Bounded<'a, G> {
+    pub(crate) fn new(guest: &'a G) -> Self {
+        Self {
+            guest,
+            left: Cell::new(READS_MAX),
+        }
+    }
+
+    /// Returns whether no more is to be read.
+    pub(crate) fn is_over(&self) -> bool {
+        self.left.get() == 0
+    }
+}
+
+impl<G: Guest> Memory for Bounded<'_, G> {
+    fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Unreadable> {
+        if self.guest.is_dying() {
+            self.left.set(0);
+        }
+        let left = self.left.get().checked_sub(1).ok_or(Unreadable)?;
+        self.left.set(left);
+        self.guest.read(address, to)
+    }
 }

@@ -7,12 +7,14 @@
 //! enters what it learns in a [`dma_log::Log`]. So it is compiled into the module
 //! `hisi_acc_vfio_rs`, and on the host, where `tools/hostkernel` stands for the kernel's crate.
 //!
+//! - [`Registers`]: how a VF is asked for the contexts of its queues;
 //! - [`Write`]: what a write to a mediated part is;
 //! - [`Queues`]: what is known of the queues, and what a doorbell means for them;
 //! - [`Reason`]: why all memory counts as dirty;
 //! - `slots`: which request is where in a ring;
 //! - `tables`: where the contexts of the queues are.
 
+mod ask;
 mod guest;
 mod queues;
 mod reason;
@@ -24,6 +26,7 @@ mod testing;
 mod write;
 
 pub use self::{
+    ask::Registers,
     guest::{
         Contexts,
         Guest,

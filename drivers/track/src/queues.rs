@@ -2,17 +2,22 @@
 
 //! What is known of the queues of a VF whose doorbells are mediated.
 
+mod look;
 #[cfg(test)]
 mod tests;
 
 use crate::{
-    guest::Guest,
+    guest::{
+        Bounded,
+        Guest, //
+    },
     reason::Reason,
     requests::{
         before,
         completion,
         decode,
-        unknown, //
+        unknown,
+        Last, //
     },
     slots::Slots,
     tables::Tables,
@@ -20,18 +25,21 @@ use crate::{
 };
 use dma_log::Log;
 use hisi_acc_hw::{
-    dma,
+    dma::{
+        self,
+        Memory, //
+    },
     doorbell::{
         Doorbell,
         Kind, //
     },
     ring::{
         ticket_index,
-        Rest,
         Ring, //
     },
 };
 use kernel::prelude::*;
+use look::How;
 
 /// The queue of a log for what belongs to no queue of the VF. A doorbell has 12 bits for the number
 /// of its queue.
@@ -42,33 +50,38 @@ const NO_QUEUE: u32 = 0x1_0000;
 struct Queue {
     /// The index of the SQ's last doorbell, with or without a log.
     noted: Option<u16>,
-    /// Where SQEs and CQEs are; `None` if the queue is not set up, or not understood.
+    /// The index of the CQ's last doorbell.
+    consumed: Option<u16>,
+    /// Where SQEs and CQEs are; `None` if the queue is not set up, or not understood. While the
+    /// contexts are not known, where they were.
     ring: Option<Ring>,
     /// Where new requests begin.
     tail: Option<u16>,
-    /// The ticket of the last request that was submitted.
-    last: Option<u32>,
+    /// The last request that was submitted.
+    last: Option<Last>,
+    /// Each completion goes to the index of its request. Else it may go anywhere in the CQ.
+    placed: bool,
+    /// What is in flight may belong to an earlier life of the queue, whose end the contexts do not
+    /// show.
+    stale: bool,
+    /// The hardware has shown that its contexts are those that were read.
+    confirmed: bool,
 }
 
 impl Queue {
-    /// Returns whether nothing is in flight, by the contexts, or by `rest` if these are not
-    /// understood. The guest may still have to consume completions. Their phase tells them from
-    /// later ones.
-    fn is_idle(&self, rest: Rest) -> bool {
-        match (self.ring, rest) {
-            (Some(ring), _) => ring.is_idle() && self.tail.is_some(),
-            (None, Rest::Blank) => true,
-            (None, Rest::Idle { tail }) => self.noted.is_none_or(|noted| noted == tail),
-            (None, Rest::Unknown) => false,
-        }
+    /// Returns whether the guest has consumed the completions of all requests whose doorbells it
+    /// rang. Then none of them is in flight.
+    fn is_consumed(&self) -> bool {
+        self.noted.is_none() || self.noted == self.consumed
     }
 
-    /// Returns the ticket of the last request that was submitted before now. If the request
-    /// completes during this read, its phase is misjudged and it stays in flight for one extra ring
-    /// cycle. That is safe.
-    fn begun(&self, guest: &impl Guest, ring: &Ring) -> Option<u32> {
-        let last = before(self.noted.unwrap_or(ring.sq_tail), ring.depth)?;
-        Some(completion(guest, ring, last)?.next_ticket(last))
+    /// Notes a doorbell.
+    fn note(&mut self, doorbell: &Doorbell) {
+        match doorbell.kind {
+            Kind::Sq => self.noted = Some(doorbell.index),
+            Kind::Cq => self.consumed = Some(doorbell.index),
+            Kind::Eq | Kind::Aeq => {}
+        }
     }
 }
 
@@ -79,11 +92,6 @@ enum Lost {
     Started,
     /// The VF was reset, or its state was loaded: rings and tables are forgotten.
     Reset,
-}
-
-/// Enters a write that is no doorbell: until the next reset it is unknown what the VF writes.
-fn unknown_write(log: &mut Log) {
-    log.lose(NO_QUEUE, Reason::OddWrite.number());
 }
 
 /// All queues of a VF whose doorbells are mediated.
@@ -97,11 +105,18 @@ pub struct Queues {
     valid: bool,
     /// The log does not have all that is in flight.
     lost: Option<Lost>,
-    /// Something was written whose effect is unknown.
-    odd: bool,
+    /// Why it is unknown until the next reset what the VF writes.
+    odd: Option<Reason>,
+    /// The operator knows that nothing is understood.
+    told: bool,
 }
 
 impl Queues {
+    /// How many bytes a queue needs, without its slots.
+    pub const QUEUE_SIZE: usize = size_of::<Queue>() + Slots::QUEUE_SIZE;
+    /// How many bytes a slot of a queue of ZIP needs. Those of the other engines need none.
+    pub const SLOT_SIZE: usize = Slots::SLOT_SIZE;
+
     /// Begins with nothing known of `num` queues, when the VF is opened: [`ENOMEM`] if there is no
     /// memory.
     pub fn open(&mut self, num: u32) -> Result {
@@ -119,7 +134,8 @@ impl Queues {
         *self = Self::default();
     }
 
-    /// Forgets what was known of the queues, when the VF was reset or a state is loaded.
+    /// Forgets what was known of the queues, when the VF was reset, and before and after a state is
+    /// loaded.
     pub fn lose(&mut self) {
         for queue in &mut self.queues {
             *queue = Queue::default();
@@ -128,45 +144,69 @@ impl Queues {
         self.tables = Tables::default();
         self.valid = false;
         self.lost = Some(Lost::Reset);
-        self.odd = false;
+        self.odd = None;
     }
 
     fn get(&mut self, queue: u16) -> Option<&mut Queue> {
         self.queues.get_mut(usize::from(queue))
     }
 
-    /// Notes a doorbell, while logging is off.
-    fn note(&mut self, doorbell: &Doorbell) {
-        if doorbell.kind != Kind::Sq {
-            return;
-        }
-        if let Some(queue) = self.get(doorbell.queue) {
-            queue.noted = Some(doorbell.index);
+    /// Notes that it is unknown until the next reset what the VF writes.
+    fn lose_all(&mut self, log: Option<&mut Log>, reason: Reason) {
+        self.odd = Some(reason);
+        if let Some(log) = log {
+            log.lose(NO_QUEUE, reason.number());
         }
     }
 
     /// Handles a write of the guest to a mediated part, before the hardware gets it. There is no
-    /// log while logging is off.
-    pub fn written(&mut self, guest: &impl Guest, write: &Write, log: Option<&mut Log>) {
-        match (write, log) {
-            (Write::Doorbell(doorbell), None) => self.note(doorbell),
-            (Write::Unknown, None) => self.odd = true,
-            (Write::Doorbell(doorbell), Some(log)) => match doorbell.kind {
-                Kind::Sq => self.submitted(guest, log, doorbell.queue, doorbell.index),
-                Kind::Cq => self.consumed(guest, log, doorbell.queue, doorbell.index),
-                // Each report has their rings.
-                Kind::Eq | Kind::Aeq => {}
-            },
-            (Write::Unknown, Some(log)) => unknown_write(log),
+    /// log while logging is off. Returns whether the hardware may get it.
+    ///
+    /// While the VF is quiesced, it gets nothing whose effect is unknown: it could go on.
+    pub fn written(
+        &mut self,
+        guest: &impl Guest,
+        write: &Write,
+        quiesced: bool,
+        log: Option<&mut Log>,
+    ) -> bool {
+        let doorbell = match write {
+            Write::Kick => return false,
+            Write::Unknown if quiesced => return false,
+            Write::Unknown => {
+                self.lose_all(log, Reason::OddWrite);
+                return true;
+            }
+            Write::Doorbell(doorbell) => doorbell,
+        };
+        let Doorbell {
+            queue: number,
+            kind,
+            index,
+            ..
+        } = *doorbell;
+        match (kind, log) {
+            (Kind::Sq, Some(log)) => self.submitted(guest, log, number, index),
+            (Kind::Cq, Some(log)) => self.consumed(guest, log, number, index),
+            // Each report has their rings.
+            (Kind::Eq | Kind::Aeq, _) => return true,
+            (_, None) => {}
         }
+        match self.get(number) {
+            Some(queue) => queue.note(doorbell),
+            // The PF's VFT gives the VF no such queue: what the hardware does is unknown.
+            None if kind == Kind::Sq => self.odd = Some(Reason::NoQueue),
+            None => {}
+        }
+        true
     }
 
     /// Begins logging.
     pub fn start(&mut self, guest: &impl Guest, log: &mut Log) {
         self.valid = false;
         self.lost = Some(Lost::Started);
-        if self.odd {
-            unknown_write(log);
+        if let Some(reason) = self.odd {
+            log.lose(NO_QUEUE, reason.number());
         }
         self.settle(guest, log);
     }
@@ -174,8 +214,14 @@ impl Queues {
     /// Enters what the hardware may have written that no SQE names, before a report.
     pub fn report(&mut self, guest: &impl Guest, log: &mut Log) {
         self.settle(guest, log);
+        self.confirm(guest, log);
         for range in self.tables.ranges() {
             log.mark(range.address, range.len);
+        }
+        for queue in &self.queues {
+            if let Some(ring) = queue.ring.filter(|_| !queue.placed) {
+                log.mark(ring.cq_base, ring.cq_len());
+            }
         }
     }
 
@@ -184,67 +230,52 @@ impl Queues {
         self.valid = false;
         self.slots.forget();
         for queue in &mut self.queues {
-            queue.ring = None;
-            queue.tail = None;
+            *queue = Queue {
+                noted: queue.noted,
+                consumed: queue.consumed,
+                ..Queue::default()
+            };
         }
     }
 
     /// Makes sure that the rings are known. If the guest has had a chance to use the mailbox, they
     /// are not, and all memory may be dirty: a mailbox command can dump contexts anywhere.
     fn settle(&mut self, guest: &impl Guest, log: &mut Log) {
-        if self.valid && !guest.touched() {
+        if self.valid && self.tables.exist() && !guest.touched() {
             return;
         }
+        // Nothing was known to be in use, and the guest may still be without a driver.
+        let quiet = self.valid && !guest.touched();
         match self.lost {
             Some(Lost::Started) => {}
+            _ if quiet => {}
             Some(Lost::Reset) => log.mark_all(Reason::Reset.number()),
             None => log.mark_all(Reason::Mailbox.number()),
         }
-        if self.ask(guest, log).is_err() {
-            self.valid = false;
-            log.mark_all(Reason::NoContexts.number());
-            // From now on, what is written is reported.
-            self.lost = self.lost.map(|_| Lost::Reset);
+        if !quiet && self.lost.is_none() {
+            // A command can end a pause.
+            log.may_run();
         }
-    }
-
-    /// Asks for the contexts of all queues. On error, what is known of the rings is incomplete.
-    fn ask(&mut self, guest: &impl Guest, log: &mut Log) -> Result {
-        let engine = guest.engine().ok_or(EINVAL)?;
-        for queue in &mut self.queues {
-            queue.ring = None;
-            queue.tail = None;
-        }
-        self.tables = Tables::ask(guest)?;
-        let (tables, lost) = (self.tables, self.lost.is_some());
-        if !tables.exist() {
-            // The queues of earlier doorbells are gone.
-            for queue in &mut self.queues {
-                queue.noted = None;
+        let how = match self.lost {
+            Some(_) => How::First,
+            None => How::Touched,
+        };
+        match self.ask(guest, log, how) {
+            Ok(()) => {
+                if quiet && self.tables.exist() {
+                    log.mark_all(Reason::Mailbox.number());
+                    log.may_run();
+                }
+                self.valid = true;
+                self.lost = None;
+            }
+            Err(_) => {
+                self.valid = false;
+                log.mark_all(Reason::NoContexts.number());
+                // From now on, what is written is reported.
+                self.lost = self.lost.map(|_| Lost::Reset);
             }
         }
-        tables.look(guest, |number, sqc, cqc| {
-            let Some(queue) = self.queues.get_mut(usize::from(number)) else {
-                return;
-            };
-            queue.ring = Ring::from_contexts(engine, number, sqc, cqc).ok();
-            // If the doorbells and the context disagree, the guest has made the queue anew.
-            queue.tail = queue
-                .ring
-                .map(|ring| ring.sq_tail)
-                .filter(|tail| queue.noted.is_none_or(|noted| noted == *tail));
-            if lost && !queue.is_idle(Rest::of(number, sqc, cqc)) {
-                queue.last = queue.ring.and_then(|ring| queue.begun(guest, &ring));
-                unknown(log, number, queue.last, Reason::Before);
-            }
-        })?;
-        // The guest may have changed contexts while they were read.
-        if guest.touched() {
-            return Err(EAGAIN);
-        }
-        self.valid = true;
-        self.lost = None;
-        Ok(())
     }
 }
 
@@ -253,39 +284,32 @@ impl Queues {
     /// Enters the new requests of a queue, up to `tail`, before the hardware gets the doorbell.
     fn submitted(&mut self, guest: &impl Guest, log: &mut Log, number: u16, tail: u16) {
         self.settle(guest, log);
-        let Some(queue) = self.get(number) else {
-            // The PF's VFT gives the VF no such queue: what the hardware does is unknown.
+        let memory = Bounded::new(guest);
+        let valid = self.valid;
+        let Some(queue) = self.queues.get_mut(usize::from(number)) else {
             log.lose(NO_QUEUE, Reason::NoQueue.number());
             return;
         };
-        queue.noted = Some(tail);
-        let (ring, first) = (queue.ring, queue.tail);
-        let Some(ring) = ring.filter(|ring| tail < ring.depth) else {
-            queue.tail = None;
-            queue.last = None;
-            unknown(log, number, None, Reason::NoRing);
-            return;
-        };
-        queue.tail = Some(tail);
-        let decoded = match first {
-            Some(first) => decode(guest, log, &mut self.slots, number, &ring, first, tail),
-            None => Err(Reason::NoTail),
-        };
-        let last = match decoded {
-            // No new request
-            Ok(None) => return,
-            Ok(last) => last,
-            Err(reason) => {
-                let last = before(tail, ring.depth).and_then(|index| {
-                    let there = completion(guest, &ring, index)?;
-                    Some(there.next_ticket(index))
-                });
-                unknown(log, number, last, reason);
-                last
+        let ring = queue.ring.filter(|ring| tail < ring.depth);
+        let first = queue.tail.take();
+        let decoded = match (ring, first, guest.engine()) {
+            (Some(ring), Some(first), Some(engine)) if valid => {
+                let slots = &mut self.slots;
+                decode(engine, &memory, log, slots, number, &ring, first, tail)
             }
+            (Some(_), ..) if valid => Err(Reason::NoTail),
+            _ => Err(Reason::NoRing),
         };
-        if let Some(queue) = self.get(number) {
-            queue.last = last;
+        queue.tail = ring.filter(|_| valid).map(|_| tail);
+        match decoded {
+            // No new request
+            Ok(None) => {}
+            Ok(last) => queue.last = last,
+            Err(reason) => {
+                // For its end, memory that is not in the bound.
+                queue.last = ring.and_then(|ring| Last::before(guest, &ring, tail));
+                unknown(log, number, queue.last, reason);
+            }
         }
     }
 
@@ -293,36 +317,53 @@ impl Queues {
     /// the hardware gets the doorbell.
     fn consumed(&mut self, guest: &impl Guest, log: &mut Log, number: u16, head: u16) {
         self.settle(guest, log);
-        let Some(queue) = self.get(number) else {
+        if !self.valid {
+            return;
+        }
+        let memory = Bounded::new(guest);
+        let (Some(queue), Some(engine)) = (
+            self.queues.get_mut(usize::from(number)),
+            guest.engine(),
+        ) else {
             return;
         };
-        let (ring, last) = (queue.ring, queue.last);
-        let Some(ring) = ring else {
+        let Some(ring) = queue.ring else {
             return;
         };
-        // If the CQE cannot be read, all requests stay in flight, and so dirty.
-        let cqe = before(head, ring.depth).and_then(|index| completion(guest, &ring, index));
-        let Some(cqe) = cqe.filter(|cqe| cqe.sq_num == number) else {
+        let Some(index) = before(head, ring.depth) else {
             return;
         };
-        let Some(engine) = guest.engine() else {
+        // If the CQE cannot be read, all requests stay in flight, and so dirty. One that is not at
+        // the index of its request is of a queue whose contexts were not those of a queue at rest.
+        let cqe = completion(&memory, &ring, index);
+        let Some(cqe) = cqe.filter(|cqe| cqe.sq_num == number && cqe.sq_head == index) else {
             return;
         };
+        let q = u32::from(number);
+        if log.held(q).any(|ticket| ticket_index(ticket) == index) {
+            // It may be the completion of either.
+            return;
+        }
         let slots = &self.slots;
-        log.complete(u32::from(number), cqe.ticket(), |ticket| {
+        let ends = |ticket| {
             let index = ticket_index(ticket);
             let submitted = slots.get(number, index)?;
             let mut raw = [0; dma::SQE_MAX];
             let sqe = raw.get_mut(..engine.sqe_size())?;
-            guest.read(ring.sqe_address(index)?, sqe).ok()?;
+            memory.read(ring.sqe_address(index)?, sqe).ok()?;
             // The guest may have put another request there by now. It must be the one that was
             // submitted, and the engine must have written it back.
             let same = dma::identity(engine, sqe, false) == Some(submitted);
             dma::produced(engine, sqe).filter(|bytes| same && *bytes != 0)
-        });
+        };
+        if log.complete(q, cqe.ticket(), ends) {
+            // In order: what was in flight before it is complete, too.
+            queue.placed = true;
+            queue.stale = false;
+        }
         // After the last request of all, nothing is in flight in the queue, known or unknown.
-        if last == Some(cqe.ticket()) {
-            log.abandon(u32::from(number));
+        if queue.placed && queue.last.is_some_and(|last| last.ticket == cqe.ticket()) {
+            log.abandon(q);
         }
     }
 }

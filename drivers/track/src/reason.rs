@@ -28,11 +28,15 @@ pub enum Reason {
     NoQueue,
     /// A write to the doorbells was none that a driver makes.
     OddWrite,
+    /// A doorbell announces more than the driver reads for one.
+    TooLong,
+    /// The contexts of a queue at work are not those that the driver knew.
+    Changed,
 }
 
 impl Reason {
     /// The reasons that are no [`Why`].
-    const OWN: [Self; 9] = [
+    const OWN: [Self; 11] = [
         Self::Mailbox,
         Self::Reset,
         Self::NoContexts,
@@ -42,6 +46,8 @@ impl Reason {
         Self::Unreadable,
         Self::NoQueue,
         Self::OddWrite,
+        Self::TooLong,
+        Self::Changed,
     ];
 
     /// Returns the reasons that are no [`Why`], with their numbers.
@@ -75,6 +81,8 @@ impl fmt::Display for Reason {
             Self::Unreadable => "entries cannot be read",
             Self::NoQueue => "a doorbell of a queue that is none of the VF's",
             Self::OddWrite => "a write beside the doorbells",
+            Self::TooLong => "a doorbell announces more than is read for one",
+            Self::Changed => "the contexts of a queue at work have changed",
         })
     }
 }

@@ -3,7 +3,10 @@
 //! Requests of a ring: their SQEs, and the CQEs of those before them.
 
 use crate::{
-    guest::Guest,
+    guest::{
+        Bounded,
+        Guest, //
+    },
     reason::Reason,
     slots::Slots, //
 };
@@ -12,7 +15,10 @@ use hisi_acc_hw::{
     context::CQE_SIZE,
     dma::{
         self,
-        Output, //
+        Engine,
+        Memory,
+        Output,
+        Why, //
     },
     ring::{
         Cqe,
@@ -31,34 +37,72 @@ pub(crate) fn before(index: u16, depth: u16) -> Option<u16> {
     Some(index.checked_sub(1).unwrap_or(depth - 1))
 }
 
-/// Reads the CQE at `index`. `None` if it cannot be read.
-pub(crate) fn completion(guest: &impl Guest, ring: &Ring, index: u16) -> Option<Cqe> {
+/// Reads the CQE at `address`. `None` if it cannot be read.
+fn cqe(memory: &impl Memory, address: u64) -> Option<Cqe> {
     let mut raw = [0; CQE_SIZE];
-    guest.read(ring.cqe_address(index)?, &mut raw).ok()?;
+    memory.read(address, &mut raw).ok()?;
     Some(Cqe::from_bytes(&raw))
 }
 
-/// Puts something unknown in flight in a queue, up to the request of the ticket `last`.
-pub(crate) fn unknown(log: &mut Log, number: u16, last: Option<u32>, reason: Reason) {
-    match last {
-        Some(last) => log.submit(u32::from(number), last).unknown(reason.number()),
-        None => log.lose(u32::from(number), reason.number()),
+/// Reads the CQE at `index`. `None` if it cannot be read.
+pub(crate) fn completion(memory: &impl Memory, ring: &Ring, index: u16) -> Option<Cqe> {
+    cqe(memory, ring.cqe_address(index)?)
+}
+
+/// The last request that was submitted in a queue.
+#[derive(Clone, Copy)]
+pub(crate) struct Last {
+    /// Its ticket.
+    pub(crate) ticket: u32,
+    /// Where its CQE goes.
+    address: u64,
+}
+
+impl Last {
+    /// Returns the request before `tail`, by the CQE that its own will replace. `None` if that
+    /// cannot be read.
+    pub(crate) fn before(memory: &impl Memory, ring: &Ring, tail: u16) -> Option<Self> {
+        let index = before(tail, ring.depth)?;
+        let address = ring.cqe_address(index)?;
+        let ticket = cqe(memory, address)?.next_ticket(index);
+        Some(Self { ticket, address })
+    }
+
+    /// Returns whether its CQE is there. Then all requests of the queue that were submitted before
+    /// it are complete, too.
+    pub(crate) fn is_complete(&self, memory: &impl Memory, number: u16) -> bool {
+        let cqe = cqe(memory, self.address);
+        cqe.is_some_and(|cqe| cqe.ticket() == self.ticket && cqe.sq_num == number)
     }
 }
 
+/// The ticket of what completes with a later request only. No CQE has it.
+const NEVER: u32 = u32::MAX;
+
+/// Puts something unknown in flight in a queue, up to the request `last`.
+pub(crate) fn unknown(log: &mut Log, number: u16, last: Option<Last>, reason: Reason) {
+    let ticket = last.map_or(NEVER, |last| last.ticket);
+    log.submit(u32::from(number), ticket)
+        .unknown(reason.number());
+}
+
 /// Puts the requests from `first` to before `tail` in flight: the SQEs, which the engine writes
-/// back, the places of their CQEs, and their outputs. Returns the ticket of the last one, `None` if
-/// there is none. After an error, the requests that are not in flight yet are unknown.
-pub(crate) fn decode(
-    guest: &impl Guest,
+/// back, the places of their CQEs, and their outputs. Returns the last one, `None` if there is none.
+/// After an error, the requests that are not in flight yet are unknown.
+#[expect(clippy::too_many_arguments, reason = "a ring, its requests, and what they go into")]
+pub(crate) fn decode<G: Guest>(
+    engine: Engine,
+    memory: &Bounded<'_, G>,
     log: &mut Log,
     slots: &mut Slots,
     number: u16,
     ring: &Ring,
     first: u16,
     tail: u16,
-) -> Result<Option<u32>, Reason> {
-    let engine = guest.engine().ok_or(Reason::NoQueue)?;
+) -> Result<Option<Last>, Reason> {
+    if !ring.decodes && first != tail {
+        return Err(Reason::Why(Why::QueueType));
+    }
     let size = engine.sqe_size();
     let mut bytes = [0u8; dma::SQE_MAX * BATCH as usize];
     let mut completions = [[0u8; CQE_SIZE]; BATCH as usize];
@@ -72,16 +116,16 @@ pub(crate) fn decode(
         let batch = bytes
             .get_mut(..size.saturating_mul(usize::from(count)))
             .ok_or(Reason::NoRing)?;
-        guest.read(address, batch).map_err(|_| Reason::Unreadable)?;
+        memory.read(address, batch).map_err(|_| refused(memory))?;
         // The CQEs that are there now are acknowledged, or soon will be. Those of these requests
         // replace them.
         let address = ring.cqe_address(index).ok_or(Reason::NoRing)?;
         let there = completions
             .get_mut(..usize::from(count))
             .ok_or(Reason::NoRing)?;
-        guest
+        memory
             .read(address, there.as_flattened_mut())
-            .map_err(|_| Reason::Unreadable)?;
+            .map_err(|_| refused(memory))?;
         for ((index, sqe), there) in (index..next).zip(batch.chunks_exact(size)).zip(&*there) {
             // While a request of the same index is in flight, either of the two may be written
             // back.
@@ -89,7 +133,7 @@ pub(crate) fn decode(
             let identity = dma::identity(engine, sqe, true).filter(|_| alone);
             slots.put(number, index, ring.depth, identity);
             let ticket = Cqe::from_bytes(there).next_ticket(index);
-            last = Some(ticket);
+            last = ring.cqe_address(index).map(|address| Last { ticket, address });
             let mut entry = log.submit(u32::from(number), ticket);
             // The engine writes the SQE back, and the CQE at the same index.
             match ring.sqe_address(index).zip(ring.cqe_address(index)) {
@@ -100,15 +144,27 @@ pub(crate) fn decode(
                 }
                 None => entry.unknown(Reason::NoRing.number()),
             }
-            let decoded = dma::outputs(engine, sqe, guest, &mut |output, range| {
+            let decoded = dma::outputs(engine, sqe, memory, &mut |output, range| {
                 entry.range(output == Output::Data, range.address, range.len);
                 Ok(())
             });
             if let Err(why) = decoded {
-                entry.unknown(Reason::Why(why).number());
+                let reason = match memory.is_over() {
+                    true => Reason::TooLong,
+                    false => Reason::Why(why),
+                };
+                entry.unknown(reason.number());
             }
         }
         index = if next >= ring.depth { 0 } else { next };
     }
     Ok(last)
+}
+
+/// Returns why memory could not be read.
+fn refused<G: Guest>(memory: &Bounded<'_, G>) -> Reason {
+    match memory.is_over() {
+        true => Reason::TooLong,
+        false => Reason::Unreadable,
+    }
 }

@@ -14,6 +14,11 @@ use kernel::prelude::*;
 pub(crate) struct Slots(KVVec<KVVec<u64>>);
 
 impl Slots {
+    /// How many bytes a queue needs, without its slots.
+    pub(crate) const QUEUE_SIZE: usize = size_of::<KVVec<u64>>();
+    /// How many bytes a slot needs.
+    pub(crate) const SLOT_SIZE: usize = size_of::<u64>();
+
     /// Returns the slots of `queues` queues: [`ENOMEM`] if there is no memory.
     pub(crate) fn new(queues: usize) -> Result<Self> {
         let mut slots = KVVec::with_capacity(queues, GFP_KERNEL_ACCOUNT)?;

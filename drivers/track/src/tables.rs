@@ -60,7 +60,12 @@ impl Tables {
     }
 
     /// Calls `each` with the SQC and the CQC of each queue: [`EFAULT`] if memory cannot be read.
-    pub(crate) fn look(&self, guest: &impl Guest, mut each: impl FnMut(u16, &Xqc, &Xqc)) -> Result {
+    /// An error of `each` ends the look.
+    pub(crate) fn look(
+        &self,
+        guest: &impl Guest,
+        mut each: impl FnMut(u16, &Xqc, &Xqc) -> Result,
+    ) -> Result {
         if !self.exist() {
             return Ok(());
         }
@@ -72,7 +77,7 @@ impl Tables {
             read(guest, self.sqc, first, sqcs.get_mut(..count).ok_or(EINVAL)?)?;
             read(guest, self.cqc, first, cqcs.get_mut(..count).ok_or(EINVAL)?)?;
             for (queue, (sqc, cqc)) in (first..).zip(sqcs.iter().zip(&cqcs).take(count)) {
-                each(u16::try_from(queue)?, &Xqc(*sqc), &Xqc(*cqc));
+                each(u16::try_from(queue)?, &Xqc(*sqc), &Xqc(*cqc))?;
             }
             first = first.saturating_add(u32::try_from(count)?);
         }
@@ -143,6 +148,7 @@ mod tests {
         Tables::ask(&vf)?.look(&vf, |queue, sqc, cqc| {
             assert_eq!((queue, (*sqc, *cqc)), (next, contexts(next)));
             next += 1;
+            Ok(())
         })?;
         assert_eq!(next, NUM);
         Ok(())
@@ -182,14 +188,18 @@ mod tests {
         let tables = Tables::ask(&vf)?;
         vf.unmap(SQCS + 0x2000);
         let mut seen = 0;
-        assert_eq!(tables.look(&vf, |_, _, _| seen += 1), Err(EFAULT));
+        let look = tables.look(&vf, |_, _, _| {
+            seen += 1;
+            Ok(())
+        });
+        assert_eq!(look, Err(EFAULT));
         assert_eq!(seen, 256);
         let contexts = vf.contexts.get()?.ok_or(EINVAL)?;
         vf.contexts.set(Ok(Some(Contexts {
             cqc: u64::MAX - 31,
             ..contexts
         })));
-        assert_eq!(Tables::ask(&vf)?.look(&vf, |_, _, _| {}), Err(EFAULT));
+        assert_eq!(Tables::ask(&vf)?.look(&vf, |_, _, _| Ok(())), Err(EFAULT));
         Ok(())
     }
 }

@@ -26,7 +26,8 @@ use hisi_acc_hw::{
     dma::{
         Engine,
         Memory,
-        Unreadable, //
+        Unreadable,
+        Why, //
     },
     zip::{
         Format,
@@ -90,6 +91,12 @@ pub(crate) struct Vf {
     /// The answer to [`Guest::contexts`].
     pub(crate) contexts: Cell<Result<Option<Contexts>>>,
     pub(crate) engine: Cell<Option<Engine>>,
+    /// How often memory was read.
+    pub(crate) reads: Cell<u32>,
+    /// The process is killed when memory was read so often.
+    pub(crate) dies_after: Cell<u32>,
+    /// What the operator was told.
+    pub(crate) told: RefCell<Vec<(u16, Why)>>,
 }
 
 impl Vf {
@@ -115,6 +122,9 @@ impl Vf {
                 aeqc: events(AEQ, 1024),
             }))),
             engine: Cell::new(Some(Engine::Zip)),
+            reads: Cell::new(0),
+            dies_after: Cell::new(u32::MAX),
+            told: RefCell::default(),
         };
         for queue in 0..num {
             vf.make(queue, 0, 0);
@@ -138,6 +148,7 @@ impl Vf {
                 .into_raw(),
             );
             context.set_tail(tail % DEPTH);
+            context.set_head(tail % DEPTH);
             context.set_w11(if (tail / DEPTH) % 2 == 0 {
                 0
             } else {
@@ -146,6 +157,8 @@ impl Vf {
             context
         };
         let mut sqc = context(sq(queue), 7, sq_tail);
+        // What is not complete is still to be fetched.
+        sqc.set_head(cq_tail % DEPTH);
         sqc.set_cq_num(queue);
         // Completions in order, algorithm type 0.
         sqc.set_w13(1 << 4);
@@ -158,6 +171,29 @@ impl Vf {
         let offset = u64::from(queue) * XQC_SIZE as u64;
         self.write(SQCS + offset, &sqc.0);
         self.write(CQCS + offset, &cqc.0);
+    }
+
+    /// Changes the contexts of a queue as the hardware does, if they can be read.
+    fn change_contexts(&self, queue: u16, change: impl FnOnce(&mut Xqc, &mut Xqc)) {
+        let offset = u64::from(queue) * XQC_SIZE as u64;
+        let (mut sqc, mut cqc) = (Xqc::zeroed(), Xqc::zeroed());
+        let read = self.read(SQCS + offset, &mut sqc.0);
+        if read.and(self.read(CQCS + offset, &mut cqc.0)).is_ok() {
+            change(&mut sqc, &mut cqc);
+            self.put_contexts(queue, &sqc, &cqc);
+        }
+    }
+
+    /// The hardware gets a doorbell of an SQ.
+    pub(crate) fn rung(&self, queue: u16, tail: u16) {
+        if tail < DEPTH {
+            self.change_contexts(queue, |sqc, _| {
+                if tail < sqc.tail() {
+                    sqc.set_w11(sqc.w11() ^ TAIL_PHASE);
+                }
+                sqc.set_tail(tail);
+            });
+        }
     }
 
     /// Writes guest memory, which is mapped by that.
@@ -199,6 +235,14 @@ impl Vf {
         cqe[10..12].copy_from_slice(&queue.to_le_bytes());
         cqe[14] = u8::from(phase);
         self.write(cq(queue) + u64::from(slot) * CQE_SIZE as u64, &cqe);
+        self.change_contexts(queue, |sqc, cqc| {
+            let next = (slot + 1) % DEPTH;
+            if next < cqc.tail() {
+                cqc.set_w11(cqc.w11() ^ TAIL_PHASE);
+            }
+            cqc.set_tail(next);
+            sqc.set_head(next);
+        });
     }
 
     /// Writes the SQE in a slot back, if it is mapped.
@@ -215,6 +259,7 @@ impl Vf {
 
 impl Memory for Vf {
     fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Unreadable> {
+        self.reads.set(self.reads.get() + 1);
         address.checked_add(to.len() as u64).ok_or(Unreadable)?;
         let memory = self.memory.borrow();
         let mut done = 0;
@@ -243,6 +288,18 @@ impl Guest for Vf {
         self.touches.set(touches.saturating_sub(1));
         self.touched.set(touches != 0);
         Ok(contexts)
+    }
+
+    fn refresh(&self) -> Result {
+        self.contexts.get().map(|_| ())
+    }
+
+    fn is_dying(&self) -> bool {
+        self.reads.get() >= self.dies_after.get()
+    }
+
+    fn understands_nothing(&self, queue: u16, why: Why) {
+        self.told.borrow_mut().push((queue, why));
     }
 }
 

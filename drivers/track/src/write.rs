@@ -24,6 +24,9 @@ pub enum Doorbells {
 pub enum Write {
     /// A doorbell as a driver rings it.
     Doorbell(Doorbell),
+    /// A submission doorbell with priority. It ends a pause, and only host drivers ring it: the VF
+    /// must not receive it from its guest.
+    Kick,
     /// Anything else: what the hardware does with it is unknown.
     Unknown,
 }
@@ -49,10 +52,10 @@ impl Write {
             Kind::Sq | Kind::Cq => window.is_none_or(|queue| queue == u64::from(doorbell.queue)),
             Kind::Eq | Kind::Aeq => true,
         };
-        if size == 8 && offset == u64::from(place) && plain && own {
-            Self::Doorbell(doorbell)
-        } else {
-            Self::Unknown
+        match size == 8 && offset == u64::from(place) && own {
+            true if plain => Self::Doorbell(doorbell),
+            true => Self::Kick,
+            false => Self::Unknown,
         }
     }
 }
@@ -73,8 +76,8 @@ mod tests {
     /// Returns whether a write of the doorbell at `offset` is one.
     fn is_one(doorbells: Doorbells, offset: u64, doorbell: Doorbell) -> bool {
         let write = Write::of(doorbells, offset, 8, doorbell.into_raw());
-        assert!(write == Write::Unknown || write == Write::Doorbell(doorbell));
-        write != Write::Unknown
+        assert!(matches!(write, Write::Unknown | Write::Kick) || write == Write::Doorbell(doorbell));
+        matches!(write, Write::Doorbell(_))
     }
 
     #[test]
@@ -111,6 +114,12 @@ mod tests {
     #[test]
     fn with_priority_only_completions_have_doorbells() {
         assert!(!is_one(Doorbells::Shared, 0x1000, doorbell(Kind::Sq, 3, 1)));
+        for priority in 1..16 {
+            let kick = doorbell(Kind::Sq, 3, priority).into_raw();
+            assert_eq!(Write::of(Doorbells::Shared, 0x1000, 8, kick), Write::Kick);
+            assert_eq!(Write::of(Doorbells::Shared, 0x1008, 8, kick), Write::Unknown);
+            assert_eq!(Write::of(Doorbells::Shared, 0x1000, 4, kick), Write::Unknown);
+        }
         assert!(is_one(Doorbells::Shared, 0x1000, doorbell(Kind::Cq, 3, 1)));
         assert!(is_one(Doorbells::Shared, 0x2000, doorbell(Kind::Eq, 3, 1)));
     }

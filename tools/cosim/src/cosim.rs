@@ -151,20 +151,22 @@ impl Cosim {
         machine.interrupts.clear();
     }
 
-    /// The driver sees a write to a mediated part.
-    fn see(&mut self, bar: u8, offset: u64, size: u8, value: u64) {
+    /// The driver sees a write to a mediated part. Returns whether the VF may get it.
+    fn see(&mut self, bar: u8, offset: u64, size: u8, value: u64) -> bool {
         let write = match bar {
             BAR2 => Write::of(Doorbells::Shared, offset, size, value),
             BAR4 => Write::of(Doorbells::Isolated, offset, size, value),
             _ => Write::Unknown,
         };
         let log = self.log.as_mut().map(|log| log as &mut Log);
-        self.queues.written(&Seen(&self.vf), &write, log);
+        let quiesced = self.quiesced.is_some();
+        self.queues.written(&Seen(&self.vf), &write, quiesced, log)
     }
 
     fn mediate(&mut self, bar: u8, offset: u64, size: u8, value: u64) {
-        self.see(bar, offset, size, value);
-        self.vf.get_mut().write(bar, offset, size, value);
+        if self.see(bar, offset, size, value) {
+            self.vf.get_mut().write(bar, offset, size, value);
+        }
     }
 
     /// What the layer and the driver do after a reset.
@@ -245,6 +247,7 @@ impl Cosim {
         self.queues.lose();
         let result = if report { self.report(None) } else { Ok(()) };
         self.vf.get_mut().load(place);
+        self.queues.lose();
         result
     }
 

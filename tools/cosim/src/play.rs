@@ -45,7 +45,8 @@ pub struct Counts {
 
 impl Counts {
     /// The reasons that can come. The size of an SQE always fits, nobody stops the decoder
-    /// (`TooMany`), and what is wrong with a context counts as a queue without a ring.
+    /// (`TooMany`), what is wrong with a context counts as a queue without a ring, and no doorbell
+    /// here announces more than is read for one.
     pub fn possible() -> Vec<Reason> {
         let whys = Why::ALL.into_iter().map(Reason::Why);
         let own = Reason::own().map(|(_, reason)| reason);
@@ -53,7 +54,7 @@ impl Counts {
             Reason::Why(why) => {
                 matches!(why, Why::SqeSize | Why::TooMany) || why.name().starts_with("queue_")
             }
-            _ => false,
+            reason => *reason == Reason::TooLong,
         };
         whys.chain(own).filter(|reason| !never(reason)).collect()
     }

@@ -14,12 +14,12 @@ use acc_twin::{
 };
 use hisi_acc_hw::{
     context::{EqcDw6, SqcDw3, Xqc, XQC_SIZE},
-    dma::{Memory, Unreadable},
+    dma::{Memory, Unreadable, Why},
     doorbell::{self, Doorbell},
     mailbox::{self, Answer, Command, Message},
     regs, Engine,
 };
-use hisi_acc_track::{Contexts, Guest, XqcWords};
+use hisi_acc_track::{Contexts, Guest, Registers, XqcWords};
 use kernel::prelude::*;
 use std::cell::RefCell;
 
@@ -299,46 +299,6 @@ impl Vf {
         Ok(answer)
     }
 
-    /// As `VfGuest::contexts()` of drivers/vfio.
-    fn contexts(&mut self) -> Result<Option<Contexts>> {
-        // From here on the guest cannot reach the registers.
-        self.touched = false;
-        let found = self.wait(mailbox::READY_TIMEOUT_US)?;
-        if self.read32(regs::QM_VF_STATE) & 1 != regs::QM_READY {
-            self.run(1_000_000);
-            if !self.master {
-                return Ok(None);
-            }
-        }
-        if found.has_failed() || found.answer() == Answer::Unknown {
-            return Err(EBUSY);
-        }
-        let query = |command| Message::request(command, 0, 0, true);
-        let sqc = self.driver_command(query(Command::SqcBt))?.base;
-        let cqc = self.driver_command(query(Command::CqcBt))?.base;
-        if found.answer() == Answer::Value {
-            self.driver_command(found.again())?;
-        }
-        self.write32(regs::QM_CACHE_WB_START, 1);
-        if self.read32(regs::QM_CACHE_WB_DONE) & 1 == 0 {
-            return Err(EIO);
-        }
-        let mut words = |base: u64| -> XqcWords {
-            let mut words = XqcWords::default();
-            for (at, word) in (base..).step_by(4).zip(&mut words) {
-                *word = self.read32(at);
-            }
-            words
-        };
-        Ok(Some(Contexts {
-            sqc,
-            cqc,
-            num: NUM.into(),
-            eqc: words(regs::QM_EQC_VF_DW0.into()),
-            aeqc: words(regs::QM_AEQC_VF_DW0.into()),
-        }))
-    }
-
     /// The driver stops the VF, as it does to enter P2P. Returns whether it stands.
     pub fn pause(&mut self) -> bool {
         self.driver_command(Message::request(Command::PauseQm, 0, 0, false))
@@ -355,6 +315,71 @@ impl Vf {
                 priority: 1,
             });
         }
+    }
+}
+
+/// The VF as the driver asks it, while the guest cannot reach the registers.
+struct Asked<'a> {
+    vf: &'a mut Vf,
+    found: Option<Message>,
+}
+
+impl Registers for Asked<'_> {
+    fn masters_bus(&mut self) -> bool {
+        self.vf.master
+    }
+
+    fn is_there(&mut self) -> Result<bool> {
+        Ok(true)
+    }
+
+    fn is_ready(&mut self) -> Result<bool> {
+        let ready = self.vf.read32(regs::QM_VF_STATE) & 1 == regs::QM_READY;
+        if !ready {
+            // It gets a moment.
+            self.vf.run(1_000_000);
+        }
+        Ok(ready)
+    }
+
+    fn wait(&mut self) -> Result<Message> {
+        let found = self.vf.wait(mailbox::READY_TIMEOUT_US)?;
+        self.found = Some(found);
+        Ok(found)
+    }
+
+    fn query(&mut self, command: Command) -> Result<u64> {
+        let request = Message::request(command, 0, 0, true);
+        Ok(self.vf.driver_command(request)?.base)
+    }
+
+    fn put_back(&mut self) -> Result {
+        match self.found.take() {
+            Some(found) if found.answer() == Answer::Value => {
+                self.vf.driver_command(found.again()).map(|_| ())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn write_back(&mut self) -> Result {
+        self.vf.write32(regs::QM_CACHE_WB_START, 1);
+        match self.vf.read32(regs::QM_CACHE_WB_DONE) & 1 {
+            0 => Err(EIO),
+            _ => Ok(()),
+        }
+    }
+
+    fn event_contexts(&mut self) -> Result<[XqcWords; 2]> {
+        let mut words = |base: u64| -> XqcWords {
+            let mut words = XqcWords::default();
+            for (at, word) in (base..).step_by(4).zip(&mut words) {
+                *word = self.vf.read32(at);
+            }
+            words
+        };
+        let eqc = words(regs::QM_EQC_VF_DW0.into());
+        Ok([eqc, words(regs::QM_AEQC_VF_DW0.into())])
     }
 }
 
@@ -398,6 +423,19 @@ impl Guest for Seen<'_> {
     }
 
     fn contexts(&self) -> Result<Option<Contexts>> {
-        self.0.borrow_mut().contexts()
+        let vf = &mut self.0.borrow_mut();
+        vf.touched = false;
+        Contexts::ask(&mut Asked { vf, found: None }, NUM.into())
     }
+
+    fn refresh(&self) -> Result {
+        let vf = &mut self.0.borrow_mut();
+        Asked { vf, found: None }.write_back()
+    }
+
+    fn is_dying(&self) -> bool {
+        false
+    }
+
+    fn understands_nothing(&self, _queue: u16, _why: Why) {}
 }

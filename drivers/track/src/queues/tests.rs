@@ -71,7 +71,7 @@ impl Bench {
 
     fn written(&mut self, write: Write) {
         let log = self.logged.as_mut().map(|logged| &mut logged.log as _);
-        self.queues.written(&self.vf, &write, log);
+        self.queues.written(&self.vf, &write, false, log);
     }
 
     fn ring(&mut self, kind: Kind, queue: u16, index: u16) {
@@ -86,6 +86,7 @@ impl Bench {
     /// Rings the SQ, and the hardware has the tail.
     fn submit(&mut self, queue: u16, tail: u16) {
         self.ring(Kind::Sq, queue, tail);
+        self.vf.rung(queue, tail);
     }
 
     /// Acknowledges completions.
@@ -141,10 +142,14 @@ fn a_completion_of_another_queue_ends_nothing() -> Result {
     let mut bench = Bench::logging()?;
     bench.vf.place(1, 0, OUT, 16);
     bench.submit(1, 1);
+    bench.vf.place(0, 0, OUT + PAGE, 16);
+    bench.submit(0, 1);
     bench.vf.complete(0, 0, true, 16);
+    bench.report();
     bench.consume(0, 1);
     bench.consume(1, 1);
     bench.consume(1, DEPTH);
+    bench.report();
     let all = pages(&[(OUT, 1), (sq(1), 1), (cq(1), 1)]);
     assert_eq!(bench.report(), all);
     assert_eq!(bench.report(), all);

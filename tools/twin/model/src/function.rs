@@ -39,6 +39,8 @@ impl EventQueue {
 pub struct Job {
     /// The queue that the entry is in
     pub queue: u16,
+    /// Its SQC, as it was when the engine took the entry
+    pub sqc: Xqc,
     /// When the engine took it
     pub since: u64,
     /// When it is done: `None` while an order holds it (`hold-jobs`)

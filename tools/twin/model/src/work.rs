@@ -12,7 +12,7 @@ use crate::{
     queue::{is_full, next, Table, CQ_PHASE, TAIL_PHASE},
 };
 use hisi_acc_hw::{
-    context::{SqcDw3, CQE_SIZE},
+    context::{SqcDw3, Xqc, CQE_SIZE},
     doorbell::Kind,
     mailbox::{Command, Message},
 };
@@ -68,12 +68,13 @@ impl Twin {
                 self.functions.get_mut(f)?.current = None;
                 let took = now.saturating_sub(job.since);
                 self.ledger.add(f, "engine_ns", took);
-                self.do_job(bus, f, job.queue);
+                self.do_job(bus, f, job);
                 continue;
             }
             let Some(queue) = self.next_job(bus, f) else {
                 return sooner(None);
             };
+            let sqc = self.context(bus, f, Table::Sqc, queue)?;
             let faults = self.faults.get(f)?;
             let due = now.saturating_add(faults.job_delay);
             let held = faults.jobs_left.is_some();
@@ -81,6 +82,7 @@ impl Twin {
             function.fetched = function.fetched.saturating_sub(1);
             function.current = Some(Job {
                 queue,
+                sqc,
                 since: now,
                 due: (!held).then_some(due),
             });
@@ -185,14 +187,11 @@ impl Twin {
         self.event(bus, f, Kind::Aeq, entry);
     }
 
-    /// Fetches an entry, carries it out, and completes it.
-    fn do_job(&mut self, bus: &mut dyn Bus, f: usize, queue: u16) {
-        let Some(mut sqc) = self.context(bus, f, Table::Sqc, queue) else {
-            return;
-        };
-        let Some(mut cqc) = self.context(bus, f, Table::Cqc, sqc.cq_num()) else {
-            return;
-        };
+    /// Carries out the entry that the engine has taken, and completes it. Guess: the engine goes on
+    /// with an entry whatever is loaded for its queue meanwhile. The completion goes where the queue
+    /// then has its CQ.
+    fn do_job(&mut self, bus: &mut dyn Bus, f: usize, job: Job) {
+        let Job { queue, sqc, .. } = job;
         let sq = SqcDw3::from_raw(sqc.dw3());
         let at = sqc
             .base()
@@ -212,8 +211,18 @@ impl Twin {
         if self.dma_write(bus, f, at, &raw).is_err() {
             return self.queue_error(bus, f, queue);
         }
-        sqc.set_head(next(sqc.head(), sq.depth).0);
-        self.put_context(f, Table::Sqc, queue, sqc);
+        let same = |loaded: &Xqc| {
+            loaded.base() == sqc.base()
+                && loaded.dw3() == sqc.dw3()
+                && loaded.head() == sqc.head()
+        };
+        if let Some(mut loaded) = self.context(bus, f, Table::Sqc, queue).filter(same) {
+            loaded.set_head(next(sqc.head(), sq.depth).0);
+            self.put_context(f, Table::Sqc, queue, loaded);
+        }
+        let Some(mut cqc) = self.context(bus, f, Table::Cqc, sqc.cq_num()) else {
+            return;
+        };
 
         // struct qm_cqe: sq_head at 8, sq_num at 10, phase in w7 at 14
         let mut cqe = [0u8; CQE_SIZE];

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Looks at the contexts of all queues, and what follows for the log.
+
+use super::{
+    Queue,
+    Queues, //
+};
+use crate::{
+    guest::{
+        Bounded,
+        Guest, //
+    },
+    reason::Reason,
+    requests::{
+        decode,
+        unknown,
+        Last, //
+    },
+    slots::Slots,
+    tables::Tables, //
+};
+use dma_log::Log;
+use hisi_acc_hw::{
+    context::Xqc,
+    dma::{
+        Engine,
+        Why, //
+    },
+    ring::{
+        Rest,
+        Ring, //
+    },
+};
+use kernel::prelude::*;
+
+/// When the contexts are looked at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum How {
+    /// Logging begins, or the VF was reset: the log has nothing of its queues.
+    First,
+    /// The guest has touched the mailbox: it may have loaded any contexts.
+    Touched,
+    /// Before a report. The guest has not touched the mailbox since the last look.
+    Again,
+}
+
+/// A look at one queue.
+struct Look<'a, 'b, G> {
+    how: How,
+    engine: Engine,
+    guest: &'a G,
+    memory: &'a Bounded<'b, G>,
+    log: &'a mut Log,
+    slots: &'a mut Slots,
+    number: u16,
+}
+
+impl<G: Guest> Look<'_, '_, G> {
+    fn q(&self) -> u32 {
+        u32::from(self.number)
+    }
+
+    /// Returns whether the log has anything of the queue.
+    fn has_any(&self) -> bool {
+        self.log.in_flight(self.q()) != 0 || self.log.is_unknown(self.q())
+    }
+
+    /// Puts the `count` requests before `tail` in flight.
+    fn decode(&mut self, queue: &mut Queue, ring: &Ring, count: u16, tail: u16) {
+        let first = ring.back(tail, count);
+        let Self {
+            engine,
+            memory,
+            log,
+            slots,
+            number,
+            ..
+        } = self;
+        let decoded = decode(*engine, memory, log, slots, *number, ring, first, tail);
+        match decoded {
+            Ok(None) => {}
+            Ok(last) => queue.last = last,
+            Err(reason) => {
+                queue.last = Last::before(self.guest, ring, tail);
+                unknown(log, *number, queue.last, reason);
+            }
+        }
+    }
+
+    /// Puts in flight what the contexts say is, and what the doorbells say beyond that.
+    fn enter(&mut self, queue: &mut Queue, ring: &Ring) {
+        match ring.in_flight() {
+            Some(0) => {}
+            Some(count) => self.decode(queue, ring, count, ring.sq_tail),
+            None => {
+                queue.last = None;
+                unknown(self.log, self.number, None, Reason::Before);
+            }
+        }
+        // If the last doorbell had another tail, the guest has made the queue anew, or the hardware
+        // has not handled the doorbell yet. It cannot be the latter if all is consumed.
+        let noted = queue.noted.filter(|noted| *noted < ring.depth);
+        if let Some(noted) = noted.filter(|_| !queue.is_consumed()) {
+            let count = ring.distance(ring.sq_tail, noted);
+            self.decode(queue, ring, count, noted);
+        } else if queue.noted.is_some_and(|noted| noted != ring.sq_tail) {
+            queue.noted = None;
+        }
+        self.log.hold(self.q());
+        queue.placed = !self.has_any();
+        queue.stale = false;
+    }
+
+    /// The contexts are understood.
+    fn ring(&mut self, queue: &mut Queue, ring: Ring) {
+        let q = self.q();
+        let known = queue.ring.is_some_and(|known| known.is_at(&ring));
+        let same = known && queue.tail == Some(ring.sq_tail);
+        let count = match queue.tail.filter(|_| known && self.how == How::Again) {
+            Some(tail) => Some(ring.in_flight_to(tail)),
+            None => ring.in_flight(),
+        };
+        // Something unknown may stand for any number of requests.
+        let is_unknown = self.log.is_unknown(q);
+        let held = self.log.in_flight(q);
+        let fits = is_unknown || count.is_some_and(|count| usize::from(count) <= held);
+        let complete = || {
+            let last = queue.last.as_ref();
+            last.is_some_and(|last| last.is_complete(self.guest, self.number))
+        };
+        match self.how {
+            How::First => self.enter(queue, &ring),
+            How::Touched => {
+                if self.has_any() && complete() {
+                    self.log.abandon(q);
+                }
+                if !self.has_any() {
+                    self.enter(queue, &ring);
+                } else {
+                    if !(same && fits) {
+                        self.enter(queue, &ring);
+                    }
+                    // What is in flight may be of an earlier life of the queue, or go on in another
+                    // place than before.
+                    self.log.hold(q);
+                    queue.placed = false;
+                    queue.stale = count == Some(0);
+                }
+            }
+            How::Again => {
+                let rests = same && ring.is_idle() && (!queue.stale || complete());
+                if rests {
+                    if !queue.placed || self.log.is_unknown(q) {
+                        self.log.abandon(q);
+                    }
+                    queue.placed = true;
+                    queue.stale = false;
+                } else if !(known && fits) {
+                    if known || self.has_any() {
+                        self.log.mark_all(Reason::Changed.number());
+                    }
+                    self.enter(queue, &ring);
+                }
+            }
+        }
+        if self.how != How::Again || !known || queue.tail.is_none() {
+            queue.tail = Some(ring.sq_tail);
+        }
+        queue.confirmed = self.how == How::Again && known && !is_unknown;
+        queue.ring = Some(ring);
+    }
+
+    /// The contexts are not understood.
+    fn no_ring(&mut self, queue: &mut Queue, rest: Rest) {
+        let idle = match rest {
+            Rest::Blank => true,
+            Rest::Idle { tail } => {
+                queue.noted.is_none_or(|noted| noted == tail) || queue.is_consumed()
+            }
+            Rest::Unknown => false,
+        };
+        match (self.how, idle) {
+            (How::Again, true) if !queue.stale => self.log.abandon(self.q()),
+            (How::Again, _) => {}
+            (_, true) => queue.stale = self.has_any(),
+            (_, false) => {
+                queue.stale = self.has_any();
+                unknown(self.log, self.number, None, Reason::Before);
+            }
+        }
+        *queue = Queue {
+            noted: queue.noted,
+            consumed: queue.consumed,
+            stale: queue.stale,
+            ..Queue::default()
+        };
+    }
+
+    fn queue(&mut self, queue: &mut Queue, sqc: &Xqc, cqc: &Xqc) -> Option<Why> {
+        let rest = Rest::of(self.number, sqc, cqc);
+        match Ring::from_contexts(self.engine, self.number, sqc, cqc) {
+            Ok(ring) => {
+                self.ring(queue, ring);
+                (!ring.decodes).then_some(Why::QueueType)
+            }
+            Err(why) => {
+                self.no_ring(queue, rest);
+                (rest != Rest::Blank).then_some(why)
+            }
+        }
+    }
+}
+
+impl Queues {
+    /// Asks for the contexts of all queues, after which the guest may touch the mailbox. On error,
+    /// what is known of the rings is incomplete.
+    pub(super) fn ask(&mut self, guest: &impl Guest, log: &mut Log, how: How) -> Result {
+        self.tables = Tables::ask(guest)?;
+        if !self.tables.exist() {
+            // There is nothing to look at. What was submitted is complete if all is consumed.
+            if !self.queues.iter().all(Queue::is_consumed) {
+                return Err(ENODEV);
+            }
+            for queue in &mut self.queues {
+                *queue = Queue::default();
+            }
+            return Ok(());
+        }
+        self.look(guest, log, how)
+    }
+
+    /// Looks at the contexts of all queues: [`EAGAIN`] if the guest has touched the mailbox.
+    fn look(&mut self, guest: &impl Guest, log: &mut Log, how: How) -> Result {
+        let engine = guest.engine().ok_or(EINVAL)?;
+        let memory = Bounded::new(guest);
+        let Self {
+            tables,
+            queues,
+            slots,
+            ..
+        } = self;
+        let (mut known, mut refused) = (false, None);
+        tables.look(guest, |number, sqc, cqc| {
+            // The guest may have changed contexts while they were read.
+            if guest.touched() {
+                return Err(EAGAIN);
+            }
+            let Some(queue) = queues.get_mut(usize::from(number)) else {
+                return Ok(());
+            };
+            let mut look = Look {
+                how,
+                engine,
+                guest,
+                memory: &memory,
+                log: &mut *log,
+                slots: &mut *slots,
+                number,
+            };
+            match look.queue(queue, sqc, cqc) {
+                Some(why) => refused = refused.or(Some((number, why))),
+                None => known |= queue.ring.is_some(),
+            }
+            Ok(())
+        })?;
+        if let Some((number, why)) = refused.filter(|_| !known && !self.told) {
+            guest.understands_nothing(number, why);
+            self.told = true;
+        }
+        Ok(())
+    }
+
+    /// Before a report: looks again at queues of which not all is known, or whose contexts the
+    /// hardware has loaded from memory since the last look.
+    pub(super) fn confirm(&mut self, guest: &impl Guest, log: &mut Log) {
+        if !self.valid || !self.tables.exist() {
+            return;
+        }
+        let open = |(number, queue): (u32, &Queue)| {
+            let rung = queue.ring.is_some() && queue.noted.is_some() && !queue.confirmed;
+            rung || (queue.ring.is_some() && !queue.placed) || log.is_unknown(number)
+        };
+        if !(0..).zip(&self.queues).any(open) {
+            return;
+        }
+        // On error, what is in flight stays so.
+        let looked = guest
+            .refresh()
+            .and_then(|()| self.look(guest, log, How::Again));
+        if looked.is_err() || guest.touched() {
+            self.settle(guest, log);
+        }
+    }
+}
