@@ -147,6 +147,11 @@ impl Queues {
         self.odd = None;
     }
 
+    /// Returns whether the contexts were seen since logging began, or since the last reset.
+    pub fn is_known(&self) -> bool {
+        self.lost.is_none()
+    }
+
     fn get(&mut self, queue: u16) -> Option<&mut Queue> {
         self.queues.get_mut(usize::from(queue))
     }
@@ -252,8 +257,8 @@ impl Queues {
             Some(Lost::Reset) => log.mark_all(Reason::Reset.number()),
             None => log.mark_all(Reason::Mailbox.number()),
         }
-        if !quiet && self.lost.is_none() {
-            // A command can end a pause.
+        if !quiet {
+            // A command can end a pause, also one before logging began.
             log.may_run();
         }
         let how = match self.lost {

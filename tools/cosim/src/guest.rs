@@ -5,18 +5,8 @@
 //! the same kind.
 //!
 //! The guest leaves out what `Documentation/driver-api/dirty-tracking.rst` excludes (it does not
-//! change a request, or a list, of a request in flight, and takes no completion that is not there),
-//! and the open findings. Each of these has a script that shows it:
-//!
-//! - A1: a context that is loaded while it is not at rest, or that a processor writes into the
-//!   tables;
-//! - A2: what ends a pause in P2P: a doorbell with priority, the context of an event queue;
-//! - A3: a queue that is made anew while the driver handles a doorbell;
-//! - A4: a VF that gives up bus mastering with requests in flight, or gets it back before a
-//!   register in the page of the mailbox was touched;
-//! - A5: a state that is loaded; a queue that is made anew while the engine is at one of its
-//!   requests;
-//! - A7: queues without tables.
+//! change a request, or a list, of a request in flight, takes no completion that is not there, and
+//! does not replace a queue at work before the driver has seen the contexts).
 
 use crate::{
     cosim::Cosim,
@@ -24,7 +14,7 @@ use crate::{
     step::{Made, Step},
     vf::VF,
 };
-use acc_twin::BAR4;
+use acc_twin::{function::Job, BAR4};
 use hisi_acc_hw::{
     doorbell::{Doorbell, Kind},
     mailbox::Command,
@@ -121,14 +111,16 @@ impl Player {
             208..=214 => self.reset(),
             215..=222 => self.toggle(cosim),
             223..=226 => self.pause(cosim),
-            227..=228 => self.go(cosim),
+            227 => self.go(m, cosim),
+            228 => self.load(m),
             229..=236 => self.race(m, queue, cosim),
             237..=238 => self.ring_reset(m, queue),
             239..=240 => self.set_up(m, cosim),
             241..=244 => vec![Step::Report(Some(Self::part(m)))],
             245..=246 => vec![Step::Late([0, 0, 500_000, 3_000_000][usize::from(m.b) % 4])],
             247..=249 => self.events(m, cosim),
-            250..=252 => self.reset_if_stuck(),
+            250 => self.reset_if_stuck(),
+            251..=252 => Self::store(m, queue, cosim),
             _ => vec![Step::Report(None), Step::Report(None)],
         }
     }
@@ -144,14 +136,6 @@ impl Player {
             .is_some_and(|function| !function.mailbox.is_busy() && function.pending.is_none())
     }
 
-    /// Whether the VF has tables (A7).
-    fn has_tables(cosim: &Cosim) -> bool {
-        let vf = cosim.vf.borrow();
-        vf.twin
-            .function(VF)
-            .is_some_and(|function| function.sqc_bt != 0 && function.cqc_bt != 0)
-    }
-
     /// Whether the engine is at a request of a queue.
     fn at_work(queue: u16, cosim: &Cosim) -> bool {
         let vf = cosim.vf.borrow();
@@ -159,19 +143,38 @@ impl Player {
         current.is_some_and(|job| job.queue == queue)
     }
 
+    /// Whether the engine is at the request in a slot of a queue, whatever was loaded since.
+    fn is_at(queue: u16, slot: u16, cosim: &Cosim) -> bool {
+        let vf = cosim.vf.borrow();
+        let current = vf.twin.function(VF).and_then(|function| function.current);
+        current.is_some_and(|job| job.queue == queue && job.sqc.head() == slot)
+    }
+
+    /// Whether the engine is at a request of a queue that was replaced since.
+    fn at_old_work(cosim: &Cosim) -> bool {
+        let vf = cosim.vf.borrow();
+        let Some(function) = vf.twin.function(VF) else {
+            return false;
+        };
+        let same = |job: Job| {
+            let sqc = function.sqc.get(&job.queue);
+            sqc.is_some_and(|sqc| {
+                sqc.base() == job.sqc.base() && sqc.head() == job.sqc.head()
+            })
+        };
+        function.current.is_some_and(|job| !same(job))
+    }
+
     /// Sets up what all queues need.
     fn set_up(&mut self, m: Move, cosim: &Cosim) -> Vec<Step> {
-        if !Self::may_command(cosim) || (cosim.quiesced.is_some() && !self.gone) {
+        if !Self::may_command(cosim) {
             return vec![Step::Run(m.time())];
         }
-        if cosim.quiesced.is_some() {
-            return vec![];
-        }
         self.queues = Default::default();
-        // Ready first, which touches the page of the mailbox (A4).
         let mut steps = vec![Step::Ready(true)];
         if self.gone {
-            steps.push(Step::Master(true));
+            // Either may come first.
+            steps.insert(usize::from(m.c % 2), Step::Master(true));
         }
         steps.extend([Step::Events(m.a), Step::Tables(m.b)]);
         self.gone = false;
@@ -180,7 +183,7 @@ impl Player {
     }
 
     fn events(&mut self, m: Move, cosim: &Cosim) -> Vec<Step> {
-        if !self.ready || !Self::may_command(cosim) || cosim.quiesced.is_some() {
+        if !self.ready || !Self::may_command(cosim) {
             return vec![Step::Run(m.time())];
         }
         if m.c % 2 == 0 {
@@ -197,10 +200,12 @@ impl Player {
     }
 
     fn make(&mut self, m: Move, queue: u16, cosim: &Cosim) -> Vec<Step> {
-        if !self.ready || !Self::has_tables(cosim) {
+        // Seldom without tables.
+        if !self.ready && (self.gone || (m.seed >> 12) % (4 * self.seldom) != 0) {
             return self.set_up(m, cosim);
         }
-        if !Self::may_command(cosim) || Self::at_work(queue, cosim) {
+        let replaces = Self::at_work(queue, cosim) && !cosim.is_known();
+        if !Self::may_command(cosim) || replaces {
             return vec![Step::Run(m.time())];
         }
         let depth = [4, 8, 16, 32][usize::from(m.b) % 4];
@@ -221,13 +226,18 @@ impl Player {
             tail,
             taken: false,
         });
+        // Seldom, one that is not at rest.
+        let loaded = |shift: u32| match (m.seed >> shift) % (8 * self.seldom) {
+            0 => (m.seed >> 20) as u16 % depth,
+            _ => tail,
+        };
         vec![Step::Queue(Made {
             queue,
             place: m.b >> 7,
             depth,
-            head: tail,
+            head: loaded(14),
             tail,
-            cq_tail: tail,
+            cq_tail: loaded(17),
             // Nearly always one that the engine has
             kind: match engine {
                 Engine::Sec => u8::from((m.seed >> 9) % (8 * self.seldom) == 0),
@@ -267,6 +277,10 @@ impl Player {
         // taken.
         let count = if m.c % 8 == 1 { room } else { 1 + m.b % 4 };
         for n in 0..count.min(room) {
+            // Nor where the engine is at a request of a queue that was replaced.
+            if Self::is_at(queue, known.tail, cosim) {
+                break;
+            }
             let seed = m.seed.wrapping_add(u32::from(n).wrapping_mul(0x9e37_79b9));
             // A well-behaved guest makes few requests that are not understood (see
             // `request::make()`).
@@ -310,7 +324,6 @@ impl Player {
         if !Self::may_command(cosim) || self.queues[usize::from(queue)].is_none() {
             return vec![];
         }
-        // No doorbell until it is made anew: what the table holds may be old (A1).
         self.queues[usize::from(queue)] = None;
         vec![Step::Mailbox(Command::StopQp as u8, queue, 0, false)]
     }
@@ -331,19 +344,11 @@ impl Player {
         }]
     }
 
-    /// Whether the guest rings doorbells of a queue: of one that it has stopped it does not (A1).
-    fn rings(&self, queue: u16) -> bool {
-        !self.ready || self.queues[usize::from(queue)].is_some()
-    }
-
     fn odd_sq(&mut self, m: Move, queue: u16, cosim: &Cosim) -> Vec<Step> {
         // One that the VF does not have
         if m.b % 8 == 0 {
             self.stuck = true;
             return vec![Step::Ring(Kind::Sq, NUM + m.c, m.seed as u16, 0)];
-        }
-        if self.gone || !self.rings(queue) {
-            return vec![];
         }
         let Some(known) = &mut self.queues[usize::from(queue)] else {
             self.stuck = true;
@@ -370,9 +375,7 @@ impl Player {
     }
 
     fn odd_write(&mut self, m: Move, queue: u16, cosim: &Cosim) -> Vec<Step> {
-        if cosim.quiesced.is_some() || self.gone || !self.rings(queue) {
-            return vec![];
-        }
+        let _ = cosim;
         // At times the guest goes on with the queue.
         self.stuck |= m.seed % 2 == 0;
         let index = match self.queues[usize::from(queue)] {
@@ -430,6 +433,9 @@ impl Player {
         if cosim.is_logging() {
             return vec![Step::Report(None), Step::Stop];
         }
+        if Self::at_old_work(cosim) {
+            return vec![];
+        }
         vec![Step::Start]
     }
 
@@ -440,8 +446,8 @@ impl Player {
         }]
     }
 
-    /// The guest driver goes, when nothing is in flight (A4).
-    fn go(&mut self, cosim: &Cosim) -> Vec<Step> {
+    /// The guest driver goes, mostly when nothing is in flight. Or the VF masters the bus again.
+    fn go(&mut self, m: Move, cosim: &Cosim) -> Vec<Step> {
         let vf = cosim.vf.borrow();
         let Some(function) = vf.twin.function(VF) else {
             return vec![];
@@ -449,12 +455,58 @@ impl Player {
         let idle = function.current.is_none()
             && function.pending.is_none()
             && function.sqc.values().all(|sqc| sqc.head() == sqc.tail());
-        if !idle || self.gone || cosim.quiesced.is_some() {
+        if self.gone {
+            return vec![Step::Master(m.b % 2 == 0)];
+        }
+        if !idle && m.c % 4 != 0 {
             return vec![];
         }
         self.forget();
         self.gone = true;
         vec![Step::Ready(false), Step::Master(false)]
+    }
+
+    /// A processor writes into the tables, where a context that is not cached is fetched from: rings
+    /// in another place, or other indices. At times the VF is told of its tables before, and forgets
+    /// what it has cached.
+    fn store(m: Move, queue: u16, cosim: &Cosim) -> Vec<Step> {
+        let tables = |cosim: &Cosim| {
+            let vf = cosim.vf.borrow();
+            let function = vf.twin.function(VF)?;
+            let tables = (function.sqc_bt, function.cqc_bt);
+            (tables.0 != 0 && tables.1 != 0).then_some(tables)
+        };
+        let Some((sqcs, cqcs)) = tables(cosim).filter(|_| Self::may_command(cosim)) else {
+            return vec![Step::Run(m.time())];
+        };
+        // What the engine is at, or will be, would be forgotten with the contexts.
+        if m.b % 4 == 0 && !Self::at_old_work(cosim) && cosim.is_known() {
+            return [(Command::SqcBt, sqcs), (Command::CqcBt, cqcs)]
+                .map(|(command, base)| Step::Mailbox(command as u8, 0, base, false))
+                .to_vec();
+        }
+        let offset = 32 * u64::from(queue);
+        let low = |address: u64| address as u32;
+        let place = m.c & 1;
+        match m.c % 8 {
+            0..=3 => vec![
+                Step::Store(sqcs + offset + 4, low(place::sq(queue, place))),
+                Step::Store(cqcs + offset + 4, low(place::cq(queue, place))),
+            ],
+            4 => vec![Step::Store(cqcs + offset + 4, low(place::cq(queue, place)))],
+            // Head and tail
+            5 => vec![Step::Store(sqcs + offset, m.seed & 0x3_0003)],
+            6 => vec![Step::Store(cqcs + offset, m.seed & 0x3_0003)],
+            _ => vec![Step::Report(None)],
+        }
+    }
+
+    /// The VMM loads a state, over whatever the VF does.
+    fn load(&mut self, m: Move) -> Vec<Step> {
+        self.forget();
+        self.gone = false;
+        self.ready = true;
+        vec![Step::Master(true), Step::Load(m.a, m.b % 2 == 0)]
     }
 
     /// A step of another processor, or time, comes between what the driver reads for the next step.
@@ -467,7 +519,7 @@ impl Player {
                 let dump = place::DUMP + u64::from(m.b) * 16;
                 Step::Mailbox(Command::Sqc as u8, queue, dump, true)
             }
-            3 if self.ready && !cosim.is_logging() => {
+            3 if self.ready && !cosim.is_logging() && !Self::at_old_work(cosim) => {
                 // The queue is made anew while logging begins.
                 let steps = self.make(m, queue, cosim);
                 return match steps.as_slice() {
@@ -480,7 +532,15 @@ impl Player {
             3 if self.ready => {
                 let steps = self.make(m, queue, cosim);
                 return match steps.as_slice() {
-                    [made @ Step::Queue(_)] => vec![between(made.clone()), Step::Report(None)],
+                    [made @ Step::Queue(_)] => {
+                        let known = self.queues[usize::from(queue)];
+                        let tail = known.map_or(0, |known| (known.tail + 1) % known.depth);
+                        let next = match m.seed % 2 {
+                            0 => Step::Report(None),
+                            _ => Step::Ring(Kind::Sq, queue, tail, 0),
+                        };
+                        vec![between(made.clone()), next]
+                    }
                     _ => steps,
                 };
             }

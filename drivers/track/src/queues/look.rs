@@ -90,13 +90,15 @@ impl<G: Guest> Look<'_, '_, G> {
 
     /// Puts in flight what the contexts say is, and what the doorbells say beyond that.
     fn enter(&mut self, queue: &mut Queue, ring: &Ring) {
-        match ring.in_flight() {
-            Some(0) => {}
-            Some(count) => self.decode(queue, ring, count, ring.sq_tail),
-            None => {
-                queue.last = None;
-                unknown(self.log, self.number, None, Reason::Before);
-            }
+        let count = ring.in_flight();
+        // What was submitted before the log may be in another ring than the guest has loaded since.
+        let hidden = self.how == How::First && count != Some(0) && !queue.is_consumed();
+        if hidden || count.is_none() {
+            queue.last = None;
+            unknown(self.log, self.number, None, Reason::Before);
+        }
+        if let Some(count) = count.filter(|count| *count != 0) {
+            self.decode(queue, ring, count, ring.sq_tail);
         }
         // If the last doorbell had another tail, the guest has made the queue anew, or the hardware
         // has not handled the doorbell yet. It cannot be the latter if all is consumed.
