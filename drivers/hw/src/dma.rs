@@ -26,6 +26,8 @@
 
 mod limits;
 #[cfg(test)]
+mod operations;
+#[cfg(test)]
 pub(crate) mod ram;
 pub(crate) mod sgl;
 #[cfg(test)]

@@ -28,6 +28,12 @@ impl Slots {
         Ok(Self(slots))
     }
 
+    /// Returns how many slots there is memory for.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.iter().map(KVVec::capacity).sum()
+    }
+
     /// Forgets all requests.
     pub(crate) fn forget(&mut self) {
         for queue in &mut self.0 {

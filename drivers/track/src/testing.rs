@@ -174,7 +174,7 @@ impl Vf {
     }
 
     /// Changes the contexts of a queue as the hardware does, if they can be read.
-    fn change_contexts(&self, queue: u16, change: impl FnOnce(&mut Xqc, &mut Xqc)) {
+    pub(crate) fn change_contexts(&self, queue: u16, change: impl FnOnce(&mut Xqc, &mut Xqc)) {
         let offset = u64::from(queue) * XQC_SIZE as u64;
         let (mut sqc, mut cqc) = (Xqc::zeroed(), Xqc::zeroed());
         let read = self.read(SQCS + offset, &mut sqc.0);
@@ -230,11 +230,7 @@ impl Vf {
     /// Completes the request in a slot, as the engine does: writes the SQE back, and the CQE.
     pub(crate) fn complete(&self, queue: u16, slot: u16, phase: bool, produced: u32) {
         self.write_back(queue, slot, produced);
-        let mut cqe = [0; CQE_SIZE];
-        cqe[8..10].copy_from_slice(&slot.to_le_bytes());
-        cqe[10..12].copy_from_slice(&queue.to_le_bytes());
-        cqe[14] = u8::from(phase);
-        self.write(cq(queue) + u64::from(slot) * CQE_SIZE as u64, &cqe);
+        self.complete_at(queue, slot, slot, phase);
         self.change_contexts(queue, |sqc, cqc| {
             let next = (slot + 1) % DEPTH;
             if next < cqc.tail() {
@@ -243,6 +239,15 @@ impl Vf {
             cqc.set_tail(next);
             sqc.set_head(next);
         });
+    }
+
+    /// Writes the CQE of the request in a slot at any index of the CQ.
+    pub(crate) fn complete_at(&self, queue: u16, index: u16, slot: u16, phase: bool) {
+        let mut cqe = [0; CQE_SIZE];
+        cqe[8..10].copy_from_slice(&slot.to_le_bytes());
+        cqe[10..12].copy_from_slice(&queue.to_le_bytes());
+        cqe[14] = u8::from(phase);
+        self.write(cq(queue) + u64::from(index) * CQE_SIZE as u64, &cqe);
     }
 
     /// Writes the SQE in a slot back, if it is mapped.

@@ -14,7 +14,7 @@ use crate::{
     step::{Made, Step},
     vf::VF,
 };
-use acc_twin::{function::Job, BAR4};
+use acc_twin::BAR4;
 use hisi_acc_hw::{
     doorbell::{Doorbell, Kind},
     mailbox::Command,
@@ -156,18 +156,13 @@ impl Player {
         let Some(function) = vf.twin.function(VF) else {
             return false;
         };
-        let same = |job: Job| {
-            let sqc = function.sqc.get(&job.queue);
-            sqc.is_some_and(|sqc| {
-                sqc.base() == job.sqc.base() && sqc.head() == job.sqc.head()
-            })
-        };
-        function.current.is_some_and(|job| !same(job))
+        function.current.is_some_and(|job| job.replaced)
     }
 
     /// Sets up what all queues need.
     fn set_up(&mut self, m: Move, cosim: &Cosim) -> Vec<Step> {
-        if !Self::may_command(cosim) {
+        let replaces = (0..NUM).any(|queue| Self::at_work(queue, cosim)) && !cosim.is_known();
+        if !Self::may_command(cosim) || replaces {
             return vec![Step::Run(m.time())];
         }
         self.queues = Default::default();

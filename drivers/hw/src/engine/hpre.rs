@@ -22,7 +22,7 @@
 //!
 //! The order of the curve is in none of them.
 
-mod dma;
+pub(crate) mod dma;
 
 pub(crate) use dma::DECODER;
 

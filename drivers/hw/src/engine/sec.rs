@@ -6,7 +6,7 @@
 //! `sec2/sec_crypto.h`; the shifts at the head of `sec2/sec_crypto.c`. The driver makes BDs of type
 //! 3 from V3 on, of type 2 before (`sec_skcipher_ctx_init()`).
 
-mod dma;
+pub(crate) mod dma;
 
 pub(crate) use dma::DECODER;
 

@@ -4,7 +4,7 @@
 //!
 //! Source: `struct hisi_zip_sqe` of `zip/zip.h` and the masks at the head of `zip/zip_crypto.c`.
 
-mod dma;
+pub(crate) mod dma;
 
 pub(crate) use dma::DECODER;
 

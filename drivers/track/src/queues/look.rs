@@ -101,13 +101,13 @@ impl<G: Guest> Look<'_, '_, G> {
             self.decode(queue, ring, count, ring.sq_tail);
         }
         // If the last doorbell had another tail, the guest has made the queue anew, or the hardware
-        // has not handled the doorbell yet. It cannot be the latter if all is consumed.
+        // has not handled the doorbell yet. It cannot be the latter if all is consumed. The log has
+        // all doorbells since its first look.
         let noted = queue.noted.filter(|noted| *noted < ring.depth);
-        if let Some(noted) = noted.filter(|_| !queue.is_consumed()) {
+        let late = self.how == How::First && !queue.is_consumed();
+        if let Some(noted) = noted.filter(|_| late) {
             let count = ring.distance(ring.sq_tail, noted);
             self.decode(queue, ring, count, noted);
-        } else if queue.noted.is_some_and(|noted| noted != ring.sq_tail) {
-            queue.noted = None;
         }
         self.log.hold(self.q());
         queue.placed = !self.has_any();
@@ -185,10 +185,12 @@ impl<G: Guest> Look<'_, '_, G> {
         match (self.how, idle) {
             (How::Again, true) if !queue.stale => self.log.abandon(self.q()),
             (How::Again, _) => {}
-            (_, true) => queue.stale = self.has_any(),
-            (_, false) => {
+            (_, idle) => {
                 queue.stale = self.has_any();
-                unknown(self.log, self.number, None, Reason::Before);
+                // The completion of what is in flight may go to a CQ that is not understood.
+                if !idle || (queue.stale && rest != Rest::Blank) {
+                    unknown(self.log, self.number, None, Reason::Before);
+                }
             }
         }
         *queue = Queue {

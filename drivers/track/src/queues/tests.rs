@@ -3,6 +3,8 @@
 //! Tests of the queues, over a VF in memory: requests that are understood. [`unknown`] has the
 //! others.
 
+mod bounds;
+mod hostile;
 mod unknown;
 
 use super::Queues;
@@ -69,18 +71,20 @@ impl Bench {
         self.logged = None;
     }
 
-    fn written(&mut self, write: Write) {
+    /// Returns whether the hardware may get it.
+    fn written(&mut self, write: Write, quiesced: bool) -> bool {
         let log = self.logged.as_mut().map(|logged| &mut logged.log as _);
-        self.queues.written(&self.vf, &write, false, log);
+        self.queues.written(&self.vf, &write, quiesced, log)
     }
 
     fn ring(&mut self, kind: Kind, queue: u16, index: u16) {
-        self.written(Write::Doorbell(Doorbell {
+        let doorbell = Write::Doorbell(Doorbell {
             queue,
             kind,
             index,
             priority: 0,
-        }));
+        });
+        assert!(self.written(doorbell, false));
     }
 
     /// Rings the SQ, and the hardware has the tail.

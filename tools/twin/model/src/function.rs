@@ -41,6 +41,8 @@ pub struct Job {
     pub queue: u16,
     /// Its SQC, as it was when the engine took the entry
     pub sqc: Xqc,
+    /// Whether the queue's SQC was loaded or forgotten since
+    pub replaced: bool,
     /// When the engine took it
     pub since: u64,
     /// When it is done: `None` while an order holds it (`hold-jobs`)
@@ -112,6 +114,13 @@ pub struct Function {
 }
 
 impl Function {
+    /// The SQC of a queue was loaded or forgotten, or those of all.
+    pub(crate) fn replace(&mut self, queue: Option<u16>) {
+        if let Some(job) = &mut self.current {
+            job.replaced |= queue.is_none_or(|queue| queue == job.queue);
+        }
+    }
+
     /// A function after reset.
     pub fn new(guesses: Guesses) -> Self {
         let mut plain = BTreeMap::new();

@@ -192,6 +192,7 @@ impl Twin {
                 function.sqc_bt = base;
                 if !kept {
                     function.sqc.clear();
+                    function.replace(None);
                 }
                 function.broken.clear();
             }
@@ -264,6 +265,7 @@ impl Twin {
         self.evict(bus, f, table, queue);
         if table == Table::Sqc {
             self.functions[f].broken.remove(&queue);
+            self.functions[f].replace(Some(queue));
         }
         Ok(())
     }

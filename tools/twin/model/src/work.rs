@@ -12,7 +12,7 @@ use crate::{
     queue::{is_full, next, Table, CQ_PHASE, TAIL_PHASE},
 };
 use hisi_acc_hw::{
-    context::{SqcDw3, Xqc, CQE_SIZE},
+    context::{SqcDw3, CQE_SIZE},
     doorbell::Kind,
     mailbox::{Command, Message},
 };
@@ -83,6 +83,7 @@ impl Twin {
             function.current = Some(Job {
                 queue,
                 sqc,
+                replaced: false,
                 since: now,
                 due: (!held).then_some(due),
             });
@@ -211,14 +212,11 @@ impl Twin {
         if self.dma_write(bus, f, at, &raw).is_err() {
             return self.queue_error(bus, f, queue);
         }
-        let same = |loaded: &Xqc| {
-            loaded.base() == sqc.base()
-                && loaded.dw3() == sqc.dw3()
-                && loaded.head() == sqc.head()
-        };
-        if let Some(mut loaded) = self.context(bus, f, Table::Sqc, queue).filter(same) {
-            loaded.set_head(next(sqc.head(), sq.depth).0);
-            self.put_context(f, Table::Sqc, queue, loaded);
+        if let Some(mut loaded) = self.context(bus, f, Table::Sqc, queue) {
+            if !job.replaced {
+                loaded.set_head(next(sqc.head(), sq.depth).0);
+                self.put_context(f, Table::Sqc, queue, loaded);
+            }
         }
         let Some(mut cqc) = self.context(bus, f, Table::Cqc, sqc.cq_num()) else {
             return;

@@ -99,7 +99,7 @@ fn outputs(words: &[u32; SQE_WORDS], each: &mut Each<'_>) -> Result<(), Why> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::{
         super::Algorithm,
         *, //
@@ -119,7 +119,7 @@ mod tests {
     }
 
     /// As `hpre_msg_request_set()` begins.
-    fn request(algorithm: u32, len: u32) -> [u32; SQE_WORDS] {
+    pub(crate) fn request(algorithm: u32, len: u32) -> [u32; SQE_WORDS] {
         let mut words = [0; SQE_WORDS];
         words[0] = algorithm | (1 << 30);
         words[1] = len / 8 - 1;

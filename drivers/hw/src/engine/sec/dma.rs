@@ -166,8 +166,8 @@ fn type1(words: &[u32; WORDS]) -> Result<Bd, Why> {
 /// `struct sec_sqe_type2`
 fn type2(words: &[u32; WORDS]) -> Result<Bd, Why> {
     let scene = field(words[0], 11, 4);
-    // All but the lower bit of `ai_gen`, and `a_pad`
-    let mut unknown = words[1] & !0xd00;
+    // All but the lower bit of `ai_gen`, `a_pad`, and bd_invalid (see `type3()`)
+    let mut unknown = words[1] & !0x8000_0d00;
     unknown |= words[0] >> 24;
     // iv_offset
     unknown |= (words[4] >> 24) | (words[5] >> 24);
@@ -188,8 +188,9 @@ fn type2(words: &[u32; WORDS]) -> Result<Bd, Why> {
 
 /// `struct sec_sqe3`
 fn type3(words: &[u32; WORDS]) -> Result<Bd, Why> {
-    // bd_invalid; what is above mac_addr_type
-    let mut unknown = (words[0] & (1 << 4)) | (words[0] >> 20);
+    // What is above mac_addr_type. A BD with bd_invalid, as `fill_stream_bd3()` of UADK makes it at
+    // the end of a stream of GCM, writes no more than one without.
+    let mut unknown = words[0] >> 20;
     // ci_gen; nonce_len, huk, cal_iv_addr_en; reserved
     unknown |= words[1] & (0xc | (0x3f << 24) | (1 << 31));
     // What stands behind a_ivin_addr, and is of the storage scene; salt
@@ -295,4 +296,4 @@ fn outputs(words: &[u32; WORDS], memory: &dyn Memory, each: &mut Each<'_>) -> Re
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

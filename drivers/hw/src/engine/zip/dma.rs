@@ -68,9 +68,9 @@ fn kind(words: &[u32; SQE_WORDS]) -> Option<Kind> {
     match words[9] & 0xff {
         // deflate, zlib, gzip; `HZIP_ALG_TYPE_LZ4`
         1..=4 => Some(Kind::Stream),
-        // `HW_LZ77_ZSTD_PRICE`, `HW_LZ77_ZSTD`. Not here: `HW_LZ77_ONLY` (0x40, 0x41), of which no
-        // source was seen, and ciphers (0x10, 0x20, 0x30).
-        0x42 | 0x43 => Some(Kind::Lz77),
+        // `HW_LZ77_ONLY_PRICE`, `HW_LZ77_ONLY`, `HW_LZ77_ZSTD_PRICE`, `HW_LZ77_ZSTD`: UADK fills all
+        // of them alike (`fill_buf_lz77_zstd()`). Not here: ciphers (0x10, 0x20, 0x30).
+        0x40..=0x43 => Some(Kind::Lz77),
         _ => None,
     }
 }
@@ -163,7 +163,7 @@ fn identity(words: &[u32; SQE_WORDS], fresh: bool) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::{
         super::{
             Format,
@@ -197,7 +197,7 @@ mod tests {
     }
 
     /// A flat request of SQE type 3.
-    fn flat_request(format: u32) -> [u32; 32] {
+    pub(crate) fn flat_request(format: u32) -> [u32; 32] {
         let mut words = [0; 32];
         words[4] = 1000;
         words[7] = 3 << 28;
@@ -313,7 +313,7 @@ mod tests {
 
     #[test]
     fn literals_and_sequences() {
-        for format in [0x42, 0x43] {
+        for format in 0x40..=0x43 {
             // fill_buf_lz77_zstd() of UADK: literals first, sequences behind them
             let mut words = flat_request(format);
             words[13] = 1016;
@@ -373,7 +373,7 @@ mod tests {
             let answer = change(7, (sqe_type ^ 3) << 28);
             assert_eq!(answer, Err(Why::SqeType), "{sqe_type}");
         }
-        for format in (0..=0xff).filter(|f| ![1, 2, 3, 4, 0x42, 0x43].contains(f)) {
+        for format in (0..=0xff).filter(|f| !matches!(f, 1..=4 | 0x40..=0x43)) {
             assert_eq!(change(9, 1 ^ format), Err(Why::Request), "{format:#x}");
         }
         // Keys of type 0

@@ -257,36 +257,96 @@ fn a_queue_that_the_vf_does_not_have_is_unknown() -> Result {
     Ok(())
 }
 
-#[test]
-fn a_queue_that_is_not_understood_is_unknown_only_when_it_is_used() -> Result {
-    let mut bench = Bench::new()?;
-    // The data analysis engine's.
+/// Contexts of the data analysis engine.
+fn other_contexts(tail: u16) -> (Xqc, Xqc) {
     let (mut sqc, mut cqc) = (Xqc::zeroed(), Xqc::zeroed());
-    bench.vf.make(1, 0, 0);
     sqc.set_base(sq(1));
+    cqc.set_base(cq(1));
+    sqc.set_dw3(u32::from(DEPTH - 1) | (7 << 12));
+    cqc.set_dw3(u32::from(DEPTH - 1) | (4 << 12));
     sqc.set_w13((1 << 4) | (2 << 8));
     sqc.set_cq_num(1);
-    cqc.set_base(cq(1));
+    sqc.set_head(tail);
+    sqc.set_tail(tail);
+    cqc.set_tail(tail);
+    (sqc, cqc)
+}
+
+#[test]
+fn requests_of_another_format_are_unknown_until_they_complete() -> Result {
+    let mut bench = Bench::new()?;
+    let (sqc, cqc) = other_contexts(0);
+    bench.vf.put_contexts(1, &sqc, &cqc);
+    bench.start()?;
+    assert_eq!(bench.report(), pages(&[]));
+    for slot in 0..3 {
+        bench.submit(1, slot + 1);
+        assert_eq!(bench.report(), Report::All);
+        bench.vf.complete(1, slot, true, 16);
+        assert_eq!(bench.report(), Report::All);
+        bench.consume(1, slot + 1);
+        assert_eq!(bench.report(), pages(&[]));
+    }
+    assert_eq!(bench.times(Reason::Why(Why::QueueType)), 3);
+    // The other queue is understood all the time.
+    assert!(bench.vf.told.borrow().is_empty());
+    Ok(())
+}
+
+#[test]
+fn a_queue_that_is_not_understood_is_unknown_until_it_is_idle() -> Result {
+    let mut bench = Bench::new()?;
+    // A process's.
+    let (mut sqc, cqc) = other_contexts(0);
+    sqc.set_w11(1 << 7);
     bench.vf.put_contexts(1, &sqc, &cqc);
     bench.start()?;
     assert_eq!(bench.report(), pages(&[]));
     bench.submit(1, 1);
+    assert_eq!(bench.times(Reason::NoRing), 1);
+    for _ in 0..3 {
+        assert_eq!(bench.report(), Report::All);
+    }
+    bench.vf.complete(1, 0, true, 16);
     assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), pages(&[]));
+    // When another log begins it is in use.
     bench.stop();
-    // It is not idle if the last doorbell had another tail than the contexts have.
-    bench.vf.touched.set(true);
+    bench.ring(Kind::Sq, 1, 2);
     bench.start()?;
     assert_eq!(bench.times(Reason::Before), 1);
     assert_eq!(bench.report(), Report::All);
-    bench.stop();
-    bench.queues.lose();
-    // Nor if its tails differ.
-    cqc.set_tail(1);
+    Ok(())
+}
+
+#[test]
+fn a_disabled_queue_is_none() -> Result {
+    let mut bench = Bench::new()?;
+    let (mut sqc, cqc) = other_contexts(0);
+    sqc.set_tail(7);
+    sqc.set_w13(1 << 6);
     bench.vf.put_contexts(1, &sqc, &cqc);
-    bench.vf.touched.set(true);
+    bench.ring(Kind::Sq, 1, 7);
     bench.start()?;
-    assert_eq!(bench.times(Reason::Before), 1);
-    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), pages(&[]));
+    Ok(())
+}
+
+#[test]
+fn that_nothing_is_understood_is_told_once() -> Result {
+    let mut bench = Bench::new()?;
+    for queue in 0..2 {
+        let (mut sqc, cqc) = other_contexts(0);
+        sqc.set_cq_num(queue);
+        sqc.set_w11(1 << 7);
+        bench.vf.put_contexts(queue, &sqc, &cqc);
+    }
+    for _ in 0..2 {
+        bench.start()?;
+        assert_eq!(*bench.vf.told.borrow(), [(0, Why::QueuePasid)]);
+        bench.stop();
+        bench.vf.touched.set(true);
+    }
     Ok(())
 }
 
@@ -325,7 +385,7 @@ fn requests_that_cannot_be_read_are_unknown_until_they_complete() -> Result {
 #[test]
 fn an_odd_write_is_unknown_until_a_reset() -> Result {
     let mut bench = Bench::new()?;
-    bench.written(Write::Unknown);
+    assert!(bench.written(Write::Unknown, false));
     for _ in 0..2 {
         bench.start()?;
         assert_eq!(bench.report(), Report::All);
@@ -336,9 +396,14 @@ fn an_odd_write_is_unknown_until_a_reset() -> Result {
     bench.queues.lose();
     bench.start()?;
     assert_eq!(bench.report(), pages(&[]));
-    bench.written(Write::Unknown);
-    assert_eq!(bench.report(), Report::All);
-    assert_eq!(bench.report(), Report::All);
+    assert!(bench.written(Write::Unknown, false));
+    for _ in 0..2 {
+        assert_eq!(bench.report(), Report::All);
+        assert_eq!(bench.report(), Report::All);
+        // Another log knows no more.
+        bench.stop();
+        bench.start()?;
+    }
     Ok(())
 }
 

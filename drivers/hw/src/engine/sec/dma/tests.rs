@@ -48,7 +48,7 @@ fn put_addresses(words: &mut [u32; WORDS], at: [usize; 7]) {
 }
 
 /// A BD of type 2: cipher and auth; source, destination and MAC of type `kinds`.
-fn bd2(cipher: u32, auth: u32, scene: u32, de: u32, kinds: [u32; 3]) -> [u32; WORDS] {
+pub(crate) fn bd2(cipher: u32, auth: u32, scene: u32, de: u32, kinds: [u32; 3]) -> [u32; WORDS] {
     let mut words = [0; WORDS];
     words[0] = 2 | (cipher << 4) | (auth << 6) | (de << 9) | (scene << 11);
     words[0] |= (kinds[0] << 15) | (kinds[1] << 18) | (kinds[2] << 21);
@@ -56,7 +56,7 @@ fn bd2(cipher: u32, auth: u32, scene: u32, de: u32, kinds: [u32; 3]) -> [u32; WO
     words
 }
 
-fn bd3(cipher: u32, auth: u32, scene: u32, de: u32, kinds: [u32; 3]) -> [u32; WORDS] {
+pub(crate) fn bd3(cipher: u32, auth: u32, scene: u32, de: u32, kinds: [u32; 3]) -> [u32; WORDS] {
     let mut words = [0; WORDS];
     words[0] = 3 | (scene << 5) | (de << 9);
     words[0] |= (kinds[0] << 11) | (kinds[1] << 14) | (kinds[2] << 17);
@@ -66,7 +66,7 @@ fn bd3(cipher: u32, auth: u32, scene: u32, de: u32, kinds: [u32; 3]) -> [u32; WO
     words
 }
 
-const FLAT: [u32; 3] = [0; 3];
+pub(crate) const FLAT: [u32; 3] = [0; 3];
 
 /// Modes as the numbers of `enum sec_cmode`.
 const CBC: u32 = 1;
@@ -224,6 +224,26 @@ fn hashes_of_uadk() {
     assert_eq!(ask(&three, &nowhere()), Ok(out));
 }
 
+/// `fill_stream_bd3()` of UADK: the end of a stream of GCM, where only the MAC is left to be made.
+#[test]
+fn the_end_of_a_stream_is_no_valid_bd() {
+    let mut three = bd3(1, 0, 7, 1, FLAT);
+    three[1] |= GCM << 16;
+    three[18] = 0x1000;
+    three[27] = 0x20;
+    let valid = ask(&three, &nowhere());
+    assert!(valid.as_ref().is_ok_and(|out| out.contains(&(Other, MAC, 64))));
+    three[0] |= 1 << 4;
+    assert_eq!(ask(&three, &nowhere()), valid);
+    let mut two = bd2(1, 0, 7, 1, FLAT);
+    two[3] = GCM << 12;
+    two[5] = 0x1000;
+    let valid = ask(&two, &nowhere());
+    assert!(valid.is_ok());
+    two[1] |= 1 << 31;
+    assert_eq!(ask(&two, &nowhere()), valid);
+}
+
 #[test]
 fn lists_of_all_buffers() {
     let mut ram = Ram::new(vec![0; 0x1000]);
@@ -337,7 +357,7 @@ fn what_is_refused() {
     // Type 2: all bits of what is not understood
     for (at, mask) in [
         (0, 0xff00_0000),
-        (1, !0xd00),
+        (1, !0x8000_0d00),
         (4, 0xff00_0000),
         (5, 0xff00_0000),
         (7, u32::MAX),
@@ -351,7 +371,7 @@ fn what_is_refused() {
     }
     // ... and of type 3
     for (at, mask) in [
-        (0, 0xfff0_0010),
+        (0, 0xfff0_0000),
         (1, 0xbf00_000c),
         (10, u32::MAX),
         (11, u32::MAX),

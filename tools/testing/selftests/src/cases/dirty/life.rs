@@ -76,7 +76,8 @@ fn untaken() -> Result<()> {
 }
 
 case!(target_is_source);
-/// A target that becomes a source: of what came with the migration nobody has seen the doorbells.
+/// A target that becomes a source: of what came with the migration nobody has seen the doorbells, but
+/// the contexts say what is in flight.
 fn target_is_source() -> Result<()> {
     let bench = bench(host::ZIP, 2)?;
     let (source, target) = (bench.open(0)?, bench.open(1)?);
@@ -87,14 +88,15 @@ fn target_is_source() -> Result<()> {
     pair.arrive(&stream)?;
     let log = Logged::start(&pair.target)?;
     pair.bench.twin.mark()?;
-    ensure!(log.report()?.is_all(), "jobs came along that nobody knows");
     pair.bench.twin.job_delay(1, 0)?;
     pair.finish()?;
+    let dirty = log.report()?;
     covers(
-        &log.report()?,
+        &dirty,
         &Pages::written(&pair.bench.twin, "vf2")?,
         "what came along",
     )?;
+    ensure!(!dirty.is_all(), "what came along: all is dirty");
     drop(log);
     // With nothing in flight all is known at once.
     std::mem::swap(&mut pair.source, &mut pair.target);
@@ -235,8 +237,8 @@ fn ways_in() -> Result<()> {
 }
 
 case!(stopped);
-/// A VF that is stopped with jobs in flight, before anybody logs: it writes nothing, so that what
-/// they will write is dirty once and no more, until it runs on.
+/// A VF that is stopped with jobs in flight, before anybody logs: something may have ended its pause.
+/// What is in flight when it stops with a log is dirty once and no more, until it runs on.
 fn stopped() -> Result<()> {
     let mut vf = Vf::new()?;
     vf.bench.twin.job_delay(0, SLOW_NS)?;
@@ -249,8 +251,6 @@ fn stopped() -> Result<()> {
         log.report()?.is_all(),
         "jobs are in flight that nobody knows"
     );
-    let quiet = log.report()?;
-    ensure!(quiet.len() < 64, "{} pages of a stopped VF", quiet.len());
     vf.bench.twin.mark()?;
     vf.device.set_state(state::RUNNING)?;
     ensure!(log.report()?.is_all(), "they go on");

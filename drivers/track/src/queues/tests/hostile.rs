@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Tests of guests that load contexts, and ring doorbells, as no driver does. The random guest of
+//! `tools/cosim` has many more.
+
+use super::*;
+use hisi_acc_hw::context::Xqc;
+
+impl Bench {
+    /// The guest loads contexts by the mailbox: the head and the tail of the SQ, the tail of the CQ.
+    fn load(&self, queue: u16, sq_head: u16, sq_tail: u16, cq_tail: u16) {
+        self.vf.make(queue, sq_tail, cq_tail);
+        self.change(queue, |sqc, _| sqc.set_head(sq_head));
+        self.vf.touched.set(true);
+    }
+
+    fn change(&self, queue: u16, change: impl FnOnce(&mut Xqc, &mut Xqc)) {
+        self.vf.change_contexts(queue, change);
+    }
+
+    /// Puts a request that writes a page in each of some slots.
+    fn place_each(&self, queue: u16, slots: core::ops::Range<u16>) {
+        for slot in slots {
+            let at = OUT + u64::from(slot) * PAGE;
+            self.vf.place(queue, slot, at, 16);
+        }
+    }
+}
+
+#[test]
+fn requests_that_came_with_a_context_are_in_flight() -> Result {
+    for (sq_head, cq_tail) in [(0, 0), (0, 5), (5, 0), (2, 0)] {
+        let mut bench = Bench::logging()?;
+        bench.place_each(0, 0..5);
+        bench.load(0, sq_head, 5, cq_tail);
+        assert_eq!(bench.report(), Report::All);
+        let all = pages(&[(OUT, 5 * PAGE), (sq(0), 1), (cq(0), 1)]);
+        assert_eq!(bench.report(), all, "{sq_head} {cq_tail}");
+        // A doorbell that announces nothing new makes the engine begin.
+        bench.submit(0, 5);
+        assert_eq!(bench.report(), all);
+    }
+    Ok(())
+}
+
+#[test]
+fn tails_that_their_phases_contradict_are_unknown() -> Result {
+    let mut bench = Bench::logging()?;
+    bench.load(0, 0, 0, 0);
+    bench.change(0, |sqc, _| sqc.set_w11(1 << 6));
+    for _ in 0..3 {
+        assert_eq!(bench.report(), Report::All);
+    }
+    Ok(())
+}
+
+#[test]
+fn completions_in_another_place_end_nothing() -> Result {
+    let mut bench = Bench::logging()?;
+    bench.load(0, 0, 0, 16);
+    // By their tails, 16 requests are in flight.
+    bench.place_each(0, 16..DEPTH);
+    bench.change(0, |_, cqc| cqc.set_w11(1 << 6));
+    assert_eq!(bench.report(), Report::All);
+    bench.vf.place(0, 0, OUT, 16);
+    bench.submit(0, 1);
+    let all = bench.report();
+    assert_ne!(all, Report::All);
+    // The completion of the request, at index 16.
+    bench.vf.complete_at(0, 16, 0, true);
+    bench.consume(0, 17);
+    assert_eq!(bench.report(), all);
+    assert_eq!(bench.report(), all);
+    Ok(())
+}
+
+#[test]
+fn contexts_that_a_processor_wrote_are_noticed_before_a_report() -> Result {
+    let mut bench = Bench::logging()?;
+    assert_eq!(bench.report(), pages(&[]));
+    // The hardware fetches them with the doorbell.
+    bench.vf.place(0, 0, OUT, 16);
+    bench.submit(0, 1);
+    bench.change(0, |sqc, cqc| {
+        sqc.set_base(sq(5));
+        cqc.set_base(cq(5));
+    });
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.times(Reason::Changed), 1);
+    Ok(())
+}
+
+#[test]
+fn a_queue_that_was_replaced_at_work_holds_what_it_had() -> Result {
+    let mut bench = Bench::logging()?;
+    bench.place_each(0, 4..5);
+    bench.load(0, 4, 4, 4);
+    bench.report();
+    bench.submit(0, 5);
+    let old = (OUT + 4 * PAGE, 1);
+    // Made anew, and idle by its contexts.
+    bench.load(0, 0, 0, 0);
+    assert_eq!(bench.report(), Report::All);
+    for _ in 0..3 {
+        assert_eq!(bench.report(), pages(&[old, (sq(0), 1), (cq(0), 1)]));
+    }
+    // A request of the new one completes: the old one has completed before it.
+    bench.place_each(0, 0..1);
+    bench.submit(0, 1);
+    let both = pages(&[old, (OUT, 1), (sq(0), 1), (cq(0), 1)]);
+    assert_eq!(bench.report(), both);
+    bench.vf.complete(0, 0, true, 16);
+    bench.consume(0, 1);
+    assert_eq!(bench.report(), both);
+    assert_eq!(bench.report(), pages(&[]));
+    Ok(())
+}
+
+#[test]
+fn a_completion_that_may_be_of_the_old_queue_ends_nothing() -> Result {
+    let mut bench = Bench::logging()?;
+    bench.place_each(0, 0..1);
+    bench.submit(0, 1);
+    bench.vf.write(cq(0), &[0; PAGE as usize]);
+    bench.load(0, 0, 0, 0);
+    assert_eq!(bench.report(), Report::All);
+    // The same index as that of the old one.
+    bench.vf.place(0, 0, OUT + PAGE, 16);
+    bench.submit(0, 1);
+    let both = pages(&[(OUT, 1), (OUT + PAGE, 1), (sq(0), 1), (cq(0), 1)]);
+    assert_eq!(bench.report(), both);
+    bench.vf.write(cq(0), &[0; PAGE as usize]);
+    bench.vf.complete_at(0, 0, 0, true);
+    bench.consume(0, 1);
+    assert_eq!(bench.report(), both);
+    Ok(())
+}
+
+#[test]
+fn busy_queues_stay_known_while_others_are_made() -> Result {
+    let mut bench = Bench::logging()?;
+    bench.place_each(1, 0..8);
+    bench.submit(1, 2);
+    // Making a queue costs one report of all.
+    bench.load(0, 0, 0, 0);
+    assert_eq!(bench.report(), Report::All);
+    let two = pages(&[(OUT, 2 * PAGE), (sq(1), 1), (cq(1), 1)]);
+    assert_eq!(bench.report(), two);
+    bench.submit(1, 3);
+    let three = pages(&[(OUT, 3 * PAGE), (sq(1), 1), (cq(1), 1)]);
+    assert_eq!(bench.report(), three);
+    for slot in 0..3 {
+        bench.vf.complete(1, slot, true, 16);
+    }
+    bench.consume(1, 3);
+    assert_eq!(bench.report(), three);
+    assert_eq!(bench.report(), pages(&[]));
+    Ok(())
+}
+
+#[test]
+fn a_mailbox_that_stays_busy_costs_no_more_than_the_time_it_does() -> Result {
+    let mut bench = Bench::logging()?;
+    bench.place_each(1, 0..8);
+    // STOP_QP of the other queue takes long.
+    let contexts = bench.vf.contexts.replace(Err(EBUSY));
+    bench.vf.touched.set(true);
+    bench.submit(1, 1);
+    assert_eq!(bench.report(), Report::All);
+    bench.vf.contexts.set(contexts);
+    bench.vf.complete(1, 0, true, 16);
+    assert_eq!(bench.report(), Report::All);
+    bench.consume(1, 1);
+    assert_eq!(bench.report(), pages(&[]));
+    Ok(())
+}
+
+#[test]
+fn a_doorbell_with_priority_never_passes() -> Result {
+    let mut bench = Bench::new()?;
+    for quiesced in [false, true] {
+        assert!(!bench.written(Write::Kick, quiesced));
+    }
+    bench.start()?;
+    for quiesced in [false, true] {
+        assert!(!bench.written(Write::Kick, quiesced));
+        assert_eq!(bench.report(), pages(&[]));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_quiesced_vf_gets_nothing_odd() -> Result {
+    let mut bench = Bench::logging()?;
+    assert!(!bench.written(Write::Unknown, true));
+    assert_eq!(bench.report(), pages(&[]));
+    assert!(bench.written(Write::Unknown, false));
+    assert_eq!(bench.report(), Report::All);
+    Ok(())
+}
