@@ -69,10 +69,14 @@ impl Last {
     }
 
     /// Returns whether its CQE is there. Then all requests of the queue that were submitted before
-    /// it are complete, too.
+    /// it are complete, too. Zeros are no proof: the guest may have cleared the CQ.
     pub(crate) fn is_complete(&self, memory: &impl Memory, number: u16) -> bool {
-        let cqe = cqe(memory, self.address);
-        cqe.is_some_and(|cqe| cqe.ticket() == self.ticket && cqe.sq_num == number)
+        let mut raw = [0; CQE_SIZE];
+        if memory.read(self.address, &mut raw).is_err() || raw == [0; CQE_SIZE] {
+            return false;
+        }
+        let cqe = Cqe::from_bytes(&raw);
+        cqe.ticket() == self.ticket && cqe.sq_num == number
     }
 }
 

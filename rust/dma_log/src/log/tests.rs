@@ -78,6 +78,92 @@ mod cases {
     }
 
     #[test]
+    fn what_is_lost_is_reported_of_a_quiesced_device() -> Result {
+        let mut log = log()?;
+        let all = Span::new(0, WHOLE).ok_or(EINVAL)?;
+        log.lose(7, 1);
+        for _ in 0..3 {
+            let mut bytes = 0;
+            log.report(all, Some(1), |dirty| bytes += dirty.len());
+            assert_eq!(bytes, WHOLE);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_pause_that_may_have_ended_is_none() -> Result {
+        let mut log = log()?;
+        let all = Span::new(0, WHOLE).ok_or(EINVAL)?;
+        log.submit(0, 1).range(false, 0x5000, 0x1000);
+        let mut at_rest = |rest, may_run| {
+            if may_run {
+                log.may_run();
+            }
+            let mut bytes = 0;
+            log.report(all, Some(rest), |dirty| bytes += dirty.len());
+            bytes
+        };
+        assert_eq!(at_rest(1, false), 0x1000);
+        assert_eq!(at_rest(1, false), 0);
+        for may_run in [true, false, false] {
+            assert_eq!(at_rest(1, may_run), 0x1000);
+        }
+        // The next pause is one.
+        assert_eq!(at_rest(2, false), 0x1000);
+        assert_eq!(at_rest(2, false), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_round_marks_each_range_once() -> Result {
+        const PARTS: u64 = 16;
+        const RANGES: usize = 100;
+
+        let mut log = log()?;
+        let submit = |log: &mut Log<()>, first: usize| {
+            for n in first..first + RANGES {
+                // CAST: Small.
+                let address = (n as u64 * 0x7_0000) % WHOLE;
+                log.submit(0, n as u32).range(false, address, 0x1000);
+            }
+        };
+        submit(&mut log, 0);
+        for round in 1..4 {
+            let mut bytes = 0;
+            for part in 0..PARTS {
+                let size = WHOLE / PARTS;
+                bytes += reported(&mut log, part * size, (part + 1) * size);
+            }
+            assert_eq!(bytes, RANGES as u64 * 0x1000);
+            assert_eq!(log.statistics.marked(), round * RANGES);
+        }
+        // What comes during a round is marked by the reports that follow.
+        assert_eq!(reported(&mut log, 0, WHOLE / 2), 74 * 0x1000);
+        submit(&mut log, RANGES);
+        let marked = log.statistics.marked();
+        reported(&mut log, WHOLE / 2, WHOLE);
+        assert_eq!(log.statistics.marked(), marked + RANGES);
+        Ok(())
+    }
+
+    #[test]
+    fn what_is_held_completes_with_a_later_entry() -> Result {
+        let mut log = log()?;
+        log.submit(0, 1).range(false, 0x5000, 0x1000);
+        log.hold(0);
+        assert!(!log.complete(0, 1, |_| None));
+        assert!(log.held(0).eq([1]));
+        // The same number again.
+        log.submit(0, 1).range(false, 0x8000, 0x1000);
+        assert_eq!(reported(&mut log, 0, WHOLE), 0x2000);
+        assert!(log.complete(0, 1, |_| None));
+        assert!(log.held(0).next().is_none());
+        assert_eq!(reported(&mut log, 0, WHOLE), 0x2000);
+        assert_eq!(reported(&mut log, 0, WHOLE), 0);
+        Ok(())
+    }
+
+    #[test]
     fn in_flight_elsewhere_is_not_reported_here() -> Result {
         let mut log = log()?;
         log.submit(0, 1).range(false, 0x5000, 0x4000);
