@@ -122,7 +122,6 @@ fn dirty_tracking(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
     seq_print!(seq, "pages: {}\n", statistics.pages());
     seq_print!(seq, "entries in flight: {}\n", statistics.entries());
     seq_print!(seq, "ranges in flight: {}\n", statistics.ranges());
-    seq_print!(seq, "ranges marked: {}\n", statistics.marked());
     seq_print!(
         seq,
         "all memory, no room to note less: {}\n",

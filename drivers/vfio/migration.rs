@@ -297,6 +297,7 @@ impl Operations<AccVf> for Migration {
         reach(dev, &qm)?;
         // Not `open_messages()`, which `load` calls: the guest must get a message that came
         // meanwhile. The C driver does it here, too, and forgets the message.
+        data.queues.lock().kicked();
         kick(&qm, queues)?;
         if let Some(heads) = unrung {
             // A loaded context may raise no interrupt until its doorbell is rung, and the guest

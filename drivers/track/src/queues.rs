@@ -72,7 +72,12 @@ impl Queue {
     /// Returns whether the guest has consumed the completions of all requests whose doorbells it
     /// rang. Then none of them is in flight.
     fn is_consumed(&self) -> bool {
-        self.noted.is_none() || self.noted == self.consumed
+        self.noted == self.consumed
+    }
+
+    /// Returns whether no doorbell was rung.
+    fn is_new(&self) -> bool {
+        self.noted.is_none() && self.consumed.is_none()
     }
 
     /// Notes a doorbell.
@@ -107,6 +112,8 @@ pub struct Queues {
     lost: Option<Lost>,
     /// Why it is unknown until the next reset what the VF writes.
     odd: Option<Reason>,
+    /// The host has made the queues go on since the contexts were last read.
+    kicked: bool,
     /// The operator knows that nothing is understood.
     told: bool,
 }
@@ -145,6 +152,13 @@ impl Queues {
         self.valid = false;
         self.lost = Some(Lost::Reset);
         self.odd = None;
+        self.kicked = false;
+    }
+
+    /// The host makes all queues go on, after a pause: also those that no doorbell of the guest has
+    /// started.
+    pub fn kicked(&mut self) {
+        self.kicked = true;
     }
 
     /// Returns whether the contexts were seen since logging began, or since the last reset.

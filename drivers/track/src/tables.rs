@@ -28,6 +28,8 @@ pub(crate) struct Tables {
     cqc: u64,
     num: u32,
     events: [Option<Range>; 2],
+    /// The VF can do DMA.
+    works: bool,
 }
 
 impl Tables {
@@ -39,6 +41,7 @@ impl Tables {
             cqc: found.cqc,
             num: found.num,
             events: [event_ring(&found.eqc), event_ring(&found.aeqc)],
+            works: true,
         }))
     }
 
@@ -52,6 +55,11 @@ impl Tables {
             .filter(|address| *address != 0)
             .map(move |address| Range { address, len });
         Iterator::chain(tables, self.events.iter().flatten().copied())
+    }
+
+    /// Returns whether the VF can do DMA.
+    pub(crate) fn works(&self) -> bool {
+        self.works
     }
 
     /// Returns whether there are any.

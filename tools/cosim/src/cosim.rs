@@ -323,12 +323,14 @@ impl Cosim {
                         self.periods += 1;
                         self.quiesced = Some(self.periods);
                     } else {
+                        self.queues.kicked();
                         self.vf.get_mut().unpause();
                     }
                 }
             }
             Step::Resume => {
                 if self.quiesced.take().is_some() {
+                    self.queues.kicked();
                     self.vf.get_mut().unpause();
                 }
             }

@@ -35,6 +35,14 @@ struct Queue {
     phase: bool,
 }
 
+/// The indices in the contexts of a queue. Drivers make queues with zeros.
+#[derive(Clone, Copy, Default)]
+pub struct Indices {
+    pub sq_head: u16,
+    pub sq_tail: u16,
+    pub cq_tail: u16,
+}
+
 /// Has the hardware make a queue pair, as `qm_sq_ctx_cfg()` and `qm_cq_ctx_cfg()` do.
 fn make(
     registers: &Registers,
@@ -43,8 +51,11 @@ fn make(
     entry_size: usize,
     number: u16,
     queue: &Queue,
+    at: Indices,
 ) -> Result<()> {
     let mut context = Xqc::zeroed();
+    context.set_head(at.sq_head);
+    context.set_tail(at.sq_tail);
     context.set_base(queue.sq);
     context.set_dw3(
         SqcDw3 {
@@ -66,6 +77,8 @@ fn make(
         }
         .into_raw(),
     );
+    context.set_head(at.cq_tail);
+    context.set_tail(at.cq_tail);
     // phase, and an event is wanted
     context.set_cqc_dw6(0b11);
     memory.write(buffer, &context.0);
@@ -208,6 +221,7 @@ impl Qm {
                 entry_size,
                 number,
                 &queues[usize::from(number)],
+                Indices::default(),
             )?;
         }
         Ok(Self {
@@ -225,10 +239,21 @@ impl Qm {
 
     /// Makes a queue anew, over `sq` if that is given; nothing must be in flight there.
     pub fn remake(&mut self, memory: &Memory, number: u16, sq: Option<u64>) -> Result<()> {
+        self.remake_at(memory, number, sq, Indices::default())
+    }
+
+    /// The same, with other indices than drivers have in the contexts.
+    pub fn remake_at(
+        &mut self,
+        memory: &Memory,
+        number: u16,
+        sq: Option<u64>,
+        at: Indices,
+    ) -> Result<()> {
         let queue = &mut self.queues[usize::from(number)];
         queue.sq = sq.unwrap_or(queue.sq);
-        queue.tail = 0;
-        queue.head = 0;
+        queue.tail = at.sq_tail;
+        queue.head = at.cq_tail;
         queue.phase = true;
         // The phase of what was completed there before is that of what will be.
         memory.write(queue.cq, &vec![0; usize::from(QUEUE_DEPTH) * CQE_SIZE]);
@@ -239,6 +264,7 @@ impl Qm {
             self.entry_size,
             number,
             queue,
+            at,
         )
     }
 

@@ -222,16 +222,27 @@ impl Queues {
     pub(super) fn ask(&mut self, guest: &impl Guest, log: &mut Log, how: How) -> Result {
         self.tables = Tables::ask(guest)?;
         if !self.tables.exist() {
-            // There is nothing to look at. What was submitted is complete if all is consumed.
-            if !self.queues.iter().all(Queue::is_consumed) {
+            // There is nothing to look at. What was submitted is complete if all is consumed. A VF
+            // that works may have contexts that nobody can read, and that any doorbell starts.
+            let rests = match self.tables.works() {
+                true => Queue::is_new,
+                false => Queue::is_consumed,
+            };
+            if self.kicked || !self.queues.iter().all(rests) {
                 return Err(ENODEV);
             }
             for queue in &mut self.queues {
-                *queue = Queue::default();
+                *queue = Queue {
+                    noted: queue.noted,
+                    consumed: queue.consumed,
+                    ..Queue::default()
+                };
             }
             return Ok(());
         }
-        self.look(guest, log, how)
+        self.look(guest, log, how)?;
+        self.kicked = false;
+        Ok(())
     }
 
     /// Looks at the contexts of all queues: [`EAGAIN`] if the guest has touched the mailbox.

@@ -30,6 +30,19 @@ impl Device {
         }
     }
 
+    /// Switches bus mastering, by `PCI_COMMAND`.
+    pub fn master(&self, on: bool) -> Result<()> {
+        const COMMAND: u64 = 4;
+        const MASTER: u16 = 1 << 2;
+        let config = self.region(abi::VFIO_PCI_CONFIG_REGION_INDEX)?;
+        let mut raw = [0; 2];
+        self.read_at(&config, COMMAND, &mut raw)?;
+        let others = u16::from_le_bytes(raw) & !MASTER;
+        let command = others | if on { MASTER } else { 0 };
+        self.write_at(&config, COMMAND, &command.to_le_bytes())?;
+        Ok(())
+    }
+
     /// `PCI_PM_CTRL`
     fn set_power_state(&self, state: u16) -> Result<()> {
         // PCI_CAP_ID_PM

@@ -4,6 +4,7 @@
 
 mod answer;
 mod begins;
+mod contexts;
 mod cost;
 pub mod dies;
 mod hostile;

@@ -34,10 +34,10 @@ const CHUNKS: u64 = 16384;
 const CHUNK: u64 = 128 << 20;
 
 /// The numbers of the file `dirty_tracking`, by their names.
-struct Shown(BTreeMap<String, u64>);
+pub struct Shown(BTreeMap<String, u64>);
 
 impl Shown {
-    fn of(vf: &Function) -> Result<Self> {
+    pub fn of(vf: &Function) -> Result<Self> {
         let folder = format!("/sys/kernel/debug/vfio/{}/migration", vf.address);
         let text = host::read(format!("{folder}/hisi_acc/dirty_tracking"))?;
         let number = |line: &str| -> Result<(String, u64)> {
@@ -47,7 +47,7 @@ impl Shown {
         text.lines().map(number).collect::<Result<_>>().map(Self)
     }
 
-    fn get(&self, name: &str) -> u64 {
+    pub fn get(&self, name: &str) -> u64 {
         self.0.get(name).copied().unwrap_or(0)
     }
 
