@@ -25,7 +25,8 @@
 //! - What is in flight is in each report, and dirty when it completes: what the device wrote after
 //!   the last report that had it in flight is in the next one. While the device is quiesced
 //!   ([`Operations::quiesce`](crate::migration::Operations::quiesce)) it does not write: the first
-//!   report then has what is in flight, the others need not.
+//!   report then has what is in flight, the others need not, unless the driver says that the device
+//!   may run ([`Log::may_run`]) or that nobody knows what it does ([`Log::lose`]).
 //! - A report clears only the range that it covers. Pages dirtied between two `REPORT`s of
 //!   different ranges may appear in the next round.
 //! - The log is bounded, and memory may be short. Then it reports more, up to all logged memory,
@@ -37,8 +38,8 @@
 //!   closed.
 //!
 //! The memory of the log is charged to the process that causes it: at most 64 MiB of chunks of the
-//! map of pages (4 KiB for 32768 pages each), 27 MiB for what is in flight, and a few KiB. The time
-//! follows the memory. Large ranges are kept as ranges.
+//! map of pages (4 KiB for 32768 pages each), 27 MiB for what is in flight, and a few KiB. What the
+//! driver keeps comes on top. The time follows the memory. Large ranges are kept as ranges.
 //!
 //! C headers: [`include/linux/vfio.h`](srctree/include/linux/vfio.h),
 //! [`include/linux/iova_bitmap.h`](srctree/include/linux/iova_bitmap.h),
@@ -69,8 +70,8 @@ pub(crate) use self::tracker::{
     Tracker, //
 };
 
-use crate::handle::Handles;
 use crate::bindings;
+use crate::handle::Handles;
 use kernel::prelude::*;
 
 /// Returns whether the calling process is being killed. A driver that walks through much of its

@@ -356,7 +356,10 @@ mod tests {
             sqc.set_head(7);
             let fetched = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
             assert_eq!(fetched.in_flight(), Some(7));
-            assert_eq!((fetched.in_flight_to(9), fetched.in_flight_to(0)), (9, 1017));
+            assert_eq!(
+                (fetched.in_flight_to(9), fetched.in_flight_to(0)),
+                (9, 1017)
+            );
             cqc.set_tail(7);
             let done = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
             assert!(done.is_idle());

@@ -13,6 +13,12 @@ pub(crate) fn from_bytes<const WORDS: usize>(bytes: &[u8]) -> [u32; WORDS] {
     words
 }
 
+/// The address that two words hold.
+pub(crate) const fn address(low: u32, high: u32) -> u64 {
+    // CAST: Widen.
+    low as u64 | ((high as u64) << 32)
+}
+
 /// The bytes that words are, as many as there is room for.
 pub(crate) fn to_bytes<const BYTES: usize>(words: &[u32]) -> [u8; BYTES] {
     let mut bytes = [0; BYTES];

@@ -340,10 +340,9 @@ impl Queues {
             return;
         }
         let memory = Bounded::new(guest);
-        let (Some(queue), Some(engine)) = (
-            self.queues.get_mut(usize::from(number)),
-            guest.engine(),
-        ) else {
+        let (Some(queue), Some(engine)) =
+            (self.queues.get_mut(usize::from(number)), guest.engine())
+        else {
             return;
         };
         let Some(ring) = queue.ring else {

@@ -93,7 +93,10 @@ pub(crate) fn unknown(log: &mut Log, number: u16, last: Option<Last>, reason: Re
 /// Puts the requests from `first` to before `tail` in flight: the SQEs, which the engine writes
 /// back, the places of their CQEs, and their outputs. Returns the last one, `None` if there is none.
 /// After an error, the requests that are not in flight yet are unknown.
-#[expect(clippy::too_many_arguments, reason = "a ring, its requests, and what they go into")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "a ring, its requests, and what they go into"
+)]
 pub(crate) fn decode<G: Guest>(
     engine: Engine,
     memory: &Bounded<'_, G>,
@@ -137,7 +140,9 @@ pub(crate) fn decode<G: Guest>(
             let identity = dma::identity(engine, sqe, true).filter(|_| alone);
             slots.put(number, index, ring.depth, identity);
             let ticket = Cqe::from_bytes(there).next_ticket(index);
-            last = ring.cqe_address(index).map(|address| Last { ticket, address });
+            last = ring
+                .cqe_address(index)
+                .map(|address| Last { ticket, address });
             let mut entry = log.submit(u32::from(number), ticket);
             // The engine writes the SQE back, and the CQE at the same index.
             match ring.sqe_address(index).zip(ring.cqe_address(index)) {

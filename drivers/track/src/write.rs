@@ -76,7 +76,9 @@ mod tests {
     /// Returns whether a write of the doorbell at `offset` is one.
     fn is_one(doorbells: Doorbells, offset: u64, doorbell: Doorbell) -> bool {
         let write = Write::of(doorbells, offset, 8, doorbell.into_raw());
-        assert!(matches!(write, Write::Unknown | Write::Kick) || write == Write::Doorbell(doorbell));
+        assert!(
+            matches!(write, Write::Unknown | Write::Kick) || write == Write::Doorbell(doorbell)
+        );
         matches!(write, Write::Doorbell(_))
     }
 
@@ -117,8 +119,14 @@ mod tests {
         for priority in 1..16 {
             let kick = doorbell(Kind::Sq, 3, priority).into_raw();
             assert_eq!(Write::of(Doorbells::Shared, 0x1000, 8, kick), Write::Kick);
-            assert_eq!(Write::of(Doorbells::Shared, 0x1008, 8, kick), Write::Unknown);
-            assert_eq!(Write::of(Doorbells::Shared, 0x1000, 4, kick), Write::Unknown);
+            assert_eq!(
+                Write::of(Doorbells::Shared, 0x1008, 8, kick),
+                Write::Unknown
+            );
+            assert_eq!(
+                Write::of(Doorbells::Shared, 0x1000, 4, kick),
+                Write::Unknown
+            );
         }
         assert!(is_one(Doorbells::Shared, 0x1000, doorbell(Kind::Cq, 3, 1)));
         assert!(is_one(Doorbells::Shared, 0x2000, doorbell(Kind::Eq, 3, 1)));

@@ -72,6 +72,11 @@ impl Pages {
         }
     }
 
+    fn count(&self) -> u64 {
+        let ones = self.words.iter().map(|word| u64::from(word.count_ones()));
+        ones.sum()
+    }
+
     fn first_missing(&self) -> Option<u64> {
         let word = self.words.iter().position(|word| *word != u64::MAX)?;
         let page = 64 * word as u64 + u64::from(self.words[word].trailing_ones());
@@ -113,6 +118,8 @@ pub struct Cosim {
     pub meaningful: u64,
     /// Those of them that do not have all memory
     pub precise: u64,
+    /// Pages that the VF wrote before each report, and pages in the reports
+    pub pages: (u64, u64),
 }
 
 impl Cosim {
@@ -133,6 +140,7 @@ impl Cosim {
             reports: 0,
             meaningful: 0,
             precise: 0,
+            pages: (0, 0),
         }
     }
 
@@ -221,6 +229,8 @@ impl Cosim {
         });
         self.note();
         self.reports += 1;
+        self.pages.0 += self.written.count();
+        self.pages.1 += self.reported.count();
         if self.written.words.iter().any(|word| *word != 0) {
             self.meaningful += 1;
             self.precise += u64::from(part.is_some() || self.reported.first_missing().is_some());

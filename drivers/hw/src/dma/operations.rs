@@ -72,13 +72,23 @@ fn zip_operations() -> Vec<Operation> {
         operation("zlib", KERNEL, both(2)),
         operation("gzip", KERNEL, both(3)),
         operation("LZ4", KERNEL, both(4)),
-        operation("deflate, zlib, gzip in parts", UADK, (1..4).map(stateful).collect()),
-        operation("LZ77 for zstd", UADK, vec![sequences(0x42), sequences(0x43)]),
+        operation(
+            "deflate, zlib, gzip in parts",
+            UADK,
+            (1..4).map(stateful).collect(),
+        ),
+        operation(
+            "LZ77 for zstd",
+            UADK,
+            vec![sequences(0x42), sequences(0x43)],
+        ),
         operation("LZ77 only", UADK, vec![sequences(0x40), sequences(0x41)]),
         operation(
             "ciphers in ZIP (0x10, 0x20, 0x30)",
             NOBODY,
-            [0x10, 0x20, 0x30].map(|format| bytes(&zip(format))).to_vec(),
+            [0x10, 0x20, 0x30]
+                .map(|format| bytes(&zip(format)))
+                .to_vec(),
         ),
     ]
 }
@@ -132,7 +142,11 @@ fn hpre_operations() -> Vec<Operation> {
         operation("DH", KERNEL, all(&[4, 5], 256)),
         operation("ECDH: a product", KERNEL, all(&[0xd], 32)),
         operation("ECDSA", UADK, all(&[0xe, 0xf], 32)),
-        operation("X25519, X448", UADK, [all(&[0x10], 32), all(&[0x10], 72)].concat()),
+        operation(
+            "X25519, X448",
+            UADK,
+            [all(&[0x10], 32), all(&[0x10], 72)].concat(),
+        ),
         operation("SM2", UADK, all(&[0x11, 0x12, 0x13, 0x14, 0x15], 32)),
         operation("0x6 to 0xc", NOBODY, all(&[6, 7, 8, 9, 0xa, 0xb, 0xc], 256)),
     ]
@@ -179,7 +193,12 @@ fn table() -> String {
         let name = engine.descriptor().name.to_uppercase();
         for operation in operations {
             let known = known(engine, &operation);
-            rows.push([name.clone(), operation.name.into(), operation.by.into(), known]);
+            rows.push([
+                name.clone(),
+                operation.name.into(),
+                operation.by.into(),
+                known,
+            ]);
         }
         if engine == Engine::Zip {
             assert!(!engine.takes_queue_type(2));
@@ -191,7 +210,9 @@ fn table() -> String {
     }
     let line = |cells: [&str; 4]| {
         let cells = cells.iter().zip(WIDTHS);
-        let text: Vec<_> = cells.map(|(cell, width)| format!("{cell:width$}")).collect();
+        let text: Vec<_> = cells
+            .map(|(cell, width)| format!("{cell:width$}"))
+            .collect();
         format!("{}\n", text.join("  ").trim_end())
     };
     let rule = WIDTHS.map(|width| "=".repeat(width));
@@ -232,7 +253,12 @@ fn what_is_submitted_is_known() {
     ] {
         for operation in operations {
             let known = known(engine, &operation).starts_with("precise");
-            assert_eq!(known, operation.by != NOBODY, "{engine:?}: {}", operation.name);
+            assert_eq!(
+                known,
+                operation.by != NOBODY,
+                "{engine:?}: {}",
+                operation.name
+            );
         }
     }
 }

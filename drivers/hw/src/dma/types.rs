@@ -5,6 +5,8 @@
 use super::why::Why;
 use crate::words;
 
+pub(crate) use crate::words::address;
+
 /// Memory as the function sees it: by DMA address.
 pub trait Memory {
     /// Reads all of `to`, or fails as a whole.
@@ -65,11 +67,6 @@ pub(crate) fn flat(each: &mut Each<'_>, output: Output, address: u64, len: u64) 
         return Ok(());
     }
     each(output, Range::new(address, len).ok_or(Why::Wraps)?)
-}
-
-/// Returns the address that two words of a descriptor hold.
-pub(crate) fn address(low: u32, high: u32) -> u64 {
-    u64::from(low) | (u64::from(high) << 32)
 }
 
 /// Returns the words of an SQE that must have exactly `WORDS` of them.

@@ -287,26 +287,22 @@ impl Sqe {
 
     /// `key`: a DMA address
     pub const fn key(&self) -> u64 {
-        // CAST: widen.
-        self.0[2] as u64 | ((self.0[3] as u64) << 32)
+        words::address(self.0[2], self.0[3])
     }
 
     /// `in`: a DMA address
     pub const fn input(&self) -> u64 {
-        // CAST: widen.
-        self.0[4] as u64 | ((self.0[5] as u64) << 32)
+        words::address(self.0[4], self.0[5])
     }
 
     /// `out`: a DMA address
     pub const fn output(&self) -> u64 {
-        // CAST: widen.
-        self.0[6] as u64 | ((self.0[7] as u64) << 32)
+        words::address(self.0[6], self.0[7])
     }
 
     /// `tag`: the driver's own
     pub const fn tag(&self) -> u64 {
-        // CAST: widen.
-        self.0[8] as u64 | ((self.0[9] as u64) << 32)
+        words::address(self.0[8], self.0[9])
     }
 }
 

@@ -122,13 +122,12 @@ impl Sqe {
 
     /// `source_addr`
     pub const fn source(&self) -> u64 {
-        // CAST: widen.
-        self.0[18] as u64 | ((self.0[19] as u64) << 32)
+        words::address(self.0[18], self.0[19])
     }
 
     /// `dest_addr`
     pub const fn dest(&self) -> u64 {
-        self.0[20] as u64 | ((self.0[21] as u64) << 32)
+        words::address(self.0[20], self.0[21])
     }
 
     /// Whether the addresses are of hardware SGLs (`HZIP_BUF_TYPE_M` is `HZIP_SGL`).
@@ -158,7 +157,7 @@ impl Sqe {
 
     /// The tag of SQE type 3.
     pub const fn tag(&self) -> u64 {
-        self.0[26] as u64 | ((self.0[27] as u64) << 32)
+        words::address(self.0[26], self.0[27])
     }
 }
 

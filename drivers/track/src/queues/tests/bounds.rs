@@ -87,9 +87,7 @@ fn a_process_that_is_killed_ends_the_walk() -> Result {
 /// The numbers of `Documentation/driver-api/dirty-tracking.rst`.
 #[test]
 fn memory_is_as_documented() {
-    const TEXT: &str = include_str!(
-        "../../../../../Documentation/driver-api/dirty-tracking.rst"
-    );
+    const TEXT: &str = include_str!("../../../../../Documentation/driver-api/dirty-tracking.rst");
     let grouped = |n: usize| {
         let digits = n.to_string();
         let mut text = String::new();
@@ -102,7 +100,9 @@ fn memory_is_as_documented() {
         text
     };
     let has = |row: &str, value: &str| {
-        let found = TEXT.lines().any(|line| line.starts_with(row) && line.contains(value));
+        let found = TEXT
+            .lines()
+            .any(|line| line.starts_with(row) && line.contains(value));
         assert!(found, "{row}: {value}");
     };
     let queues = 1024 * Queues::QUEUE_SIZE;
@@ -111,7 +111,10 @@ fn memory_is_as_documented() {
     for depth in [1024, 4096] {
         let zip = queues + 1024 * depth * Queues::SLOT_SIZE;
         let row = format!("a VF with 1,024 queues of {} entries", grouped(depth));
-        has(&row, &format!("{} (ZIP), {} (others)", grouped(zip), grouped(queues)));
+        has(
+            &row,
+            &format!("{} (ZIP), {} (others)", grouped(zip), grouped(queues)),
+        );
     }
 }
 

@@ -232,7 +232,9 @@ fn the_end_of_a_stream_is_no_valid_bd() {
     three[18] = 0x1000;
     three[27] = 0x20;
     let valid = ask(&three, &nowhere());
-    assert!(valid.as_ref().is_ok_and(|out| out.contains(&(Other, MAC, 64))));
+    assert!(valid
+        .as_ref()
+        .is_ok_and(|out| out.contains(&(Other, MAC, 64))));
     three[0] |= 1 << 4;
     assert_eq!(ask(&three, &nowhere()), valid);
     let mut two = bd2(1, 0, 7, 1, FLAT);
