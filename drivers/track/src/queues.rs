@@ -39,7 +39,6 @@ use hisi_acc_hw::{
     },
 };
 use kernel::prelude::*;
-use look::How;
 
 /// The queue of a log for what belongs to no queue of the VF. A doorbell has 12 bits for the number
 /// of its queue.
@@ -254,46 +253,6 @@ impl Queues {
                 consumed: queue.consumed,
                 ..Queue::default()
             };
-        }
-    }
-
-    /// Makes sure that the rings are known. If the guest has had a chance to use the mailbox, they
-    /// are not, and all memory may be dirty: a mailbox command can dump contexts anywhere.
-    fn settle(&mut self, guest: &impl Guest, log: &mut Log) {
-        if self.valid && self.tables.exist() && !guest.touched() {
-            return;
-        }
-        // Nothing was known to be in use, and the guest may still be without a driver.
-        let quiet = self.valid && !guest.touched();
-        match self.lost {
-            Some(Lost::Started) => {}
-            _ if quiet => {}
-            Some(Lost::Reset) => log.mark_all(Reason::Reset.number()),
-            None => log.mark_all(Reason::Mailbox.number()),
-        }
-        if !quiet {
-            // A command can end a pause, also one before logging began.
-            log.may_run();
-        }
-        let how = match self.lost {
-            Some(_) => How::First,
-            None => How::Touched,
-        };
-        match self.ask(guest, log, how) {
-            Ok(()) => {
-                if quiet && self.tables.exist() {
-                    log.mark_all(Reason::Mailbox.number());
-                    log.may_run();
-                }
-                self.valid = true;
-                self.lost = None;
-            }
-            Err(_) => {
-                self.valid = false;
-                log.mark_all(Reason::NoContexts.number());
-                // From now on, what is written is reported.
-                self.lost = self.lost.map(|_| Lost::Reset);
-            }
         }
     }
 }

@@ -91,7 +91,7 @@ pub(crate) fn unknown(log: &mut Log, number: u16, last: Option<Last>, reason: Re
 }
 
 /// Puts the requests from `first` to before `tail` in flight: the SQEs, which the engine writes
-/// back, the places of their CQEs, and their outputs. Returns the last one, `None` if there is none.
+/// back, the places of their CQEs, and their outputs. Returns the last one, if there is one.
 /// After an error, the requests that are not in flight yet are unknown.
 #[expect(
     clippy::too_many_arguments,

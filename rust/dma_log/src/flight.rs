@@ -42,8 +42,8 @@ struct Entry {
 ///
 /// # Invariants
 ///
-/// `outputs` are those of `entries`, in order. `unknown` of the entries are unknown. The first `held`
-/// entries are held. The first `marked` outputs were marked in this round.
+/// `outputs` are those of `entries`, in order. `unknown` of the entries are unknown. The first
+/// `held` entries are held. The first `marked` outputs were marked in this round.
 struct Queue {
     entries: Fifo<Entry>,
     outputs: Fifo<Output>,

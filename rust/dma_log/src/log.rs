@@ -102,9 +102,9 @@ impl<T: Trace> Log<T> {
     /// Reports all that is dirty or in flight in `span`, in order. What was dirty is clean
     /// afterwards.
     ///
-    /// Reports of parts that do not overlap are a round. Each in-flight range is marked as dirty once
-    /// a round, by the first report that finds it in flight. So the other reports take as long as
-    /// what they report.
+    /// Reports of parts that do not overlap are a round. Each in-flight range is marked as dirty
+    /// once a round, by the first report that finds it in flight. So the other reports take as long
+    /// as what they report.
     ///
     /// `rest` is the number of the current quiesced period, `None` while DMA is possible. In-flight
     /// ranges are reported once per quiesced period.
@@ -235,8 +235,8 @@ impl<T: Trace + ?Sized> Log<T> {
         self.may_run = true;
     }
 
-    /// Holds the entries that are in flight in `queue` now, because their completions cannot be told
-    /// from others. They complete when an entry does that was submitted later.
+    /// Holds the entries that are in flight in `queue` now, because their completions cannot be
+    /// told from others. They complete when an entry does that was submitted later.
     pub fn hold(&mut self, queue: u32) {
         self.flight.hold(queue);
     }
@@ -247,8 +247,9 @@ impl<T: Trace + ?Sized> Log<T> {
     }
 
     /// Completes all entries of `queue` up to the oldest one with the number `index` that is not
-    /// held: their ranges become dirty. For each entry, `clip` returns how many bytes of its clippable ranges were
-    /// written, in the order in which the ranges were added. `None` stands for all.
+    /// held: their ranges become dirty. For each entry, `clip` returns how many bytes of its
+    /// clippable ranges were written, in the order in which the ranges were added. `None` stands
+    /// for all.
     ///
     /// Returns `false`, and changes nothing, if there is no such entry.
     pub fn complete(

@@ -34,8 +34,8 @@ enum Passage {
     Free,
     /// Logging is on, or being started: nothing mediated can be mapped.
     Logging,
-    /// Something mediated was mapped, if `done`, or is being mapped so many times: logging cannot be
-    /// started.
+    /// Something mediated was mapped, if `done`, or is being mapped so many times: logging cannot
+    /// be started.
     Mapped { done: bool, trying: u32 },
 }
 
@@ -269,8 +269,8 @@ impl Tracker {
         })
     }
 
-    /// Tells the driver about a write to a mediated part (`tell`), then performs it (`write`) if the
-    /// driver lets it pass, under one lock.
+    /// Tells the driver about a write to a mediated part (`tell`), then performs it (`write`) if
+    /// the driver lets it pass, under one lock.
     ///
     /// If a reset intervenes, tells the driver again: the driver may have dropped the request
     /// although the device received the write after the reset.

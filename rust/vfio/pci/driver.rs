@@ -147,8 +147,9 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// Userspace has closed the device. It is still enabled.
     fn close(_dev: &OpenDevice<'_, Self>) {}
 
-    /// Returns the byte from which on a BAR of `len` bytes is hidden: userspace never reaches the rest
-    /// of the BAR, by no path. `None` if nothing is hidden. The layer does not ask for other regions.
+    /// Returns the byte from which on a BAR of `len` bytes is hidden: userspace never reaches the
+    /// rest of the BAR, by no path. `None` if nothing is hidden. The layer does not ask for other
+    /// regions.
     fn hidden_from(self: Pin<&Self>, _index: region::Index, _len: u64) -> Option<u64> {
         None
     }
@@ -163,10 +164,10 @@ pub trait Driver: Send + Sync + Sized + 'static {
         None
     }
 
-    /// Userspace writes to a mediated part. If the driver lets it pass, the device receives the write
-    /// when this returns, if it takes accesses at all. A longer `write()` comes as several accesses, each as wide as its
-    /// place and length allow. Runs in process context under the tracker's lock, see [`migration`],
-    /// and may sleep. `_log` is `None` if logging is off.
+    /// Userspace writes to a mediated part. If the driver lets it pass, the device receives the
+    /// write when this returns, if it takes accesses at all. A longer `write()` comes as several
+    /// accesses, each as wide as its place and length allow. Runs in process context under the
+    /// tracker's lock, see [`migration`], and may sleep. `_log` is `None` if logging is off.
     ///
     /// If the device is reset meanwhile, the layer calls this again for the same access, after
     /// [`dirty::Logging::reset`]: it does not know which of the two came first.
@@ -194,18 +195,18 @@ pub trait Driver: Send + Sync + Sized + 'static {
         false
     }
 
-    /// The device is about to be reset (`pci_error_handlers.reset_prepare`). May sleep, but the core
-    /// may hold its `memory_lock` for writing: a lock that the driver takes here or in
+    /// The device is about to be reset (`pci_error_handlers.reset_prepare`). May sleep, but the
+    /// core may hold its `memory_lock` for writing: a lock that the driver takes here or in
     /// [`Driver::reset_done`] must not be held over an access to user memory or to a register
     /// ([`Bar::live`](crate::io::Bar::live)).
     fn reset_prepare(self: Pin<&Self>) {}
 
-    /// The attempt to reset the device is over (`pci_error_handlers.reset_done`). The PCI core calls
-    /// this also if the reset has failed, see [`Driver::shows_reset`].
+    /// The attempt to reset the device is over (`pci_error_handlers.reset_done`). The PCI core
+    /// calls this also if the reset has failed, see [`Driver::shows_reset`].
     fn reset_done(self: Pin<&Self>) {}
 
-    /// Returns whether the registers of an open device show that it was reset. The PCI core does not
-    /// say so: it calls `reset_done` whatever the reset returned. If this returns `false`, the
+    /// Returns whether the registers of an open device show that it was reset. The PCI core does
+    /// not say so: it calls `reset_done` whatever the reset returned. If this returns `false`, the
     /// migration state becomes `ERROR`, and what is in flight stays so. Otherwise the state becomes
     /// `RUNNING`. A reset that userspace asks for by `VFIO_DEVICE_RESET`, and that succeeds, leads to
     /// `RUNNING` in any case.

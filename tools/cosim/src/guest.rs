@@ -461,9 +461,9 @@ impl Player {
         vec![Step::Ready(false), Step::Master(false)]
     }
 
-    /// A processor writes into the tables, where a context that is not cached is fetched from: rings
-    /// in another place, or other indices. At times the VF is told of its tables before, and forgets
-    /// what it has cached.
+    /// A processor writes into the tables, from which the VF fetches contexts that it has not
+    /// cached: rings in another place, or other indices. At times the guest loads the addresses of
+    /// the tables before, and the VF forgets what it has cached.
     fn store(m: Move, queue: u16, cosim: &Cosim) -> Vec<Step> {
         let tables = |cosim: &Cosim| {
             let vf = cosim.vf.borrow();

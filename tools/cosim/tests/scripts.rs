@@ -128,10 +128,16 @@ fn good_guests_are_known_precisely() {
         let reported = reported - quiet * reports;
         println!("{engine:?}: {written} pages written, {reported} reported");
         assert!(reports == 250 && written > 1000, "{engine:?}");
-        assert!(reported * 10 <= written * 25, "{engine:?}: {reported} of {written}");
+        assert!(
+            reported * 10 <= written * 25,
+            "{engine:?}: {reported} of {written}"
+        );
         for (number, reason) in Counts::possible().into_iter().map(|r| (r.number(), r)) {
             let expected = u64::from(reason == Reason::Mailbox);
-            assert!(cosim.statistics.whole(number) <= expected, "{engine:?}: {reason}");
+            assert!(
+                cosim.statistics.whole(number) <= expected,
+                "{engine:?}: {reason}"
+            );
         }
     }
 }

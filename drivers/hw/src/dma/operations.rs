@@ -31,7 +31,7 @@ use std::{
     path::Path, //
 };
 
-/// Who submits such requests.
+/// The drivers that submit such requests.
 const KERNEL: &str = "kernel, UADK";
 const UADK: &str = "UADK";
 const NOBODY: &str = "nobody";
@@ -155,8 +155,7 @@ fn hpre_operations() -> Vec<Operation> {
 /// Operations of ZIP whose queues have SQEs of their own.
 const OTHER_QUEUES: [&str; 4] = ["hashagg", "gather", "hashjoin", "UDMA"];
 
-/// What the decoder makes of a request: `Ok` if all that it writes is known, and whether the request
-/// says how much of it was written.
+/// Decodes a request. Returns whether it says how much was written, or why it is unknown what is.
 fn decode(engine: Engine, sqe: &[u8]) -> Result<bool, Why> {
     let mut ram = Ram::new(vec![0; 0x2000]);
     ram.put_list(BASE, &[(BASE, 0x1_0000)], 0);

@@ -3,6 +3,7 @@
 //! Looks at the contexts of all queues, and what follows for the log.
 
 use super::{
+    Lost,
     Queue,
     Queues, //
 };
@@ -36,7 +37,7 @@ use kernel::prelude::*;
 
 /// When the contexts are looked at.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum How {
+enum How {
     /// Logging begins, or the VF was reset: the log has nothing of its queues.
     First,
     /// The guest has touched the mailbox: it may have loaded any contexts.
@@ -217,9 +218,49 @@ impl<G: Guest> Look<'_, '_, G> {
 }
 
 impl Queues {
+    /// Makes sure that the rings are known. If the guest has had a chance to use the mailbox, they
+    /// are not, and all memory may be dirty: a mailbox command can dump contexts anywhere.
+    pub(super) fn settle(&mut self, guest: &impl Guest, log: &mut Log) {
+        if self.valid && self.tables.exist() && !guest.touched() {
+            return;
+        }
+        // Nothing was known to be in use, and the guest may still be without a driver.
+        let quiet = self.valid && !guest.touched();
+        match self.lost {
+            Some(Lost::Started) => {}
+            _ if quiet => {}
+            Some(Lost::Reset) => log.mark_all(Reason::Reset.number()),
+            None => log.mark_all(Reason::Mailbox.number()),
+        }
+        if !quiet {
+            // A command can end a pause, also one before logging began.
+            log.may_run();
+        }
+        let how = match self.lost {
+            Some(_) => How::First,
+            None => How::Touched,
+        };
+        match self.ask(guest, log, how) {
+            Ok(()) => {
+                if quiet && self.tables.exist() {
+                    log.mark_all(Reason::Mailbox.number());
+                    log.may_run();
+                }
+                self.valid = true;
+                self.lost = None;
+            }
+            Err(_) => {
+                self.valid = false;
+                log.mark_all(Reason::NoContexts.number());
+                // From now on, what is written is reported.
+                self.lost = self.lost.map(|_| Lost::Reset);
+            }
+        }
+    }
+
     /// Asks for the contexts of all queues, after which the guest may touch the mailbox. On error,
     /// what is known of the rings is incomplete.
-    pub(super) fn ask(&mut self, guest: &impl Guest, log: &mut Log, how: How) -> Result {
+    fn ask(&mut self, guest: &impl Guest, log: &mut Log, how: How) -> Result {
         self.tables = Tables::ask(guest)?;
         if !self.tables.exist() {
             // There is nothing to look at. What was submitted is complete if all is consumed. A VF

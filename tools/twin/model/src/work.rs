@@ -189,8 +189,8 @@ impl Twin {
     }
 
     /// Carries out the entry that the engine has taken, and completes it. Guess: the engine goes on
-    /// with an entry whatever is loaded for its queue meanwhile. The completion goes where the queue
-    /// then has its CQ.
+    /// with an entry whatever is loaded for its queue meanwhile. The completion goes where the
+    /// queue then has its CQ.
     fn do_job(&mut self, bus: &mut dyn Bus, f: usize, job: Job) {
         let Job { queue, sqc, .. } = job;
         let sq = SqcDw3::from_raw(sqc.dw3());

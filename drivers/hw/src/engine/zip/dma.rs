@@ -68,8 +68,8 @@ fn kind(words: &[u32; SQE_WORDS]) -> Option<Kind> {
     match words[9] & 0xff {
         // deflate, zlib, gzip; `HZIP_ALG_TYPE_LZ4`
         1..=4 => Some(Kind::Stream),
-        // `HW_LZ77_ONLY_PRICE`, `HW_LZ77_ONLY`, `HW_LZ77_ZSTD_PRICE`, `HW_LZ77_ZSTD`: UADK fills all
-        // of them alike (`fill_buf_lz77_zstd()`). Not here: ciphers (0x10, 0x20, 0x30).
+        // `HW_LZ77_ONLY_PRICE`, `HW_LZ77_ONLY`, `HW_LZ77_ZSTD_PRICE`, `HW_LZ77_ZSTD`: UADK fills
+        // all of them alike (`fill_buf_lz77_zstd()`). Not here: ciphers (0x10, 0x20, 0x30).
         0x40..=0x43 => Some(Kind::Lz77),
         _ => None,
     }

@@ -7,7 +7,7 @@ use super::*;
 use hisi_acc_hw::context::Xqc;
 
 impl Bench {
-    /// The guest loads contexts by the mailbox: the head and the tail of the SQ, the tail of the CQ.
+    /// The guest loads contexts by the mailbox: head and tail of the SQ, tail of the CQ.
     fn load(&self, queue: u16, sq_head: u16, sq_tail: u16, cq_tail: u16) {
         self.vf.make(queue, sq_tail, cq_tail);
         self.change(queue, |sqc, _| sqc.set_head(sq_head));

@@ -76,8 +76,8 @@ fn untaken() -> Result<()> {
 }
 
 case!(target_is_source);
-/// A target that becomes a source: of what came with the migration nobody has seen the doorbells, but
-/// the contexts say what is in flight.
+/// A target that becomes a source: of what came with the migration nobody has seen the doorbells,
+/// but the contexts say what is in flight.
 fn target_is_source() -> Result<()> {
     let bench = bench(host::ZIP, 2)?;
     let (source, target) = (bench.open(0)?, bench.open(1)?);
@@ -237,8 +237,8 @@ fn ways_in() -> Result<()> {
 }
 
 case!(stopped);
-/// A VF that is stopped with jobs in flight, before anybody logs: something may have ended its pause.
-/// What is in flight when it stops with a log is dirty once and no more, until it runs on.
+/// A VF that is stopped with jobs in flight, before anybody logs: something may have ended its
+/// pause. What is in flight when it stops with a log is dirty once and no more, until it runs on.
 fn stopped() -> Result<()> {
     let mut vf = Vf::new()?;
     vf.bench.twin.job_delay(0, SLOW_NS)?;
