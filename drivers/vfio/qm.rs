@@ -98,22 +98,16 @@ impl<'a> Qm<'a> {
         Ok(true)
     }
 
-    /// Returns whether the guest driver has set the VF up, which gets a moment to do so, as in
-    /// `qm_wait_dev_not_ready()`: [`EIO`] if no register can be reached.
+    /// Returns whether the guest driver has set the VF up: [`EIO`] if no register can be reached.
+    ///
+    /// `qm_wait_dev_not_ready()` polls for up to a millisecond. Userspace has stopped the vCPUs when
+    /// it stops a VF, so what the register reads then does not change.
     pub(crate) fn is_ready(&self) -> Result<bool> {
-        let state = read_poll_timeout(
-            || self.read(regs::QM_VF_STATE),
-            |state| VfState(*state).is_ready() || *state == u32::MAX,
-            POLL_PERIOD,
-            POLL_TIMEOUT,
-        );
-        match state {
+        match self.read(regs::QM_VF_STATE)? {
             // The guest may have written all ones.
-            Ok(u32::MAX) if self.is_there()? => Ok(false),
-            Ok(u32::MAX) => Err(EIO),
-            Ok(_) => Ok(true),
-            Err(e) if e == ETIMEDOUT => Ok(false),
-            Err(e) => Err(e),
+            u32::MAX if self.is_there()? => Ok(false),
+            u32::MAX => Err(EIO),
+            state => Ok(VfState(state).is_ready()),
         }
     }
 

@@ -84,19 +84,20 @@ pub fn migrations(runs: &[Value]) -> Vec<String> {
 pub fn bench(sides: &[Value]) -> Vec<String> {
     let title = "operations";
     let mut lines = vec![format!(
-        "{title:12} {:>4} {:>6} {:>8} {:>8} {:>8} {:>6} {:>10} {:>17}",
-        "", "driver", "VF", "PF", "commands", "polls", "median us", "p10 .. p90"
+        "{title:12} {:>4} {:>6} {:>5} {:>5} {:>9} {:>8} {:>6} {:>10} {:>17}",
+        "", "driver", "VF", "PF", "doorbells", "commands", "polls", "median us", "p10 .. p90"
     )];
     for operation in ["save", "cancel", "resume", "open", "close"] {
         for side in sides {
             let cost = &side["operations"][operation];
             let range = format!("{} .. {}", number(cost, "/us/p10"), number(cost, "/us/p90"));
             lines.push(format!(
-                "{operation:12} {:>4} {:>6} {:>8} {:>8} {:>8} {:>6} {:>10} {range:>17}",
+                "{operation:12} {:>4} {:>6} {:>5} {:>5} {:>9} {:>8} {:>6} {:>10} {range:>17}",
                 side["generation"].as_str().unwrap_or("-"),
-                side["driver"].as_str().unwrap_or("-"),
+                side["of"].as_str().unwrap_or("-"),
                 number(cost, "/accesses/vf"),
                 number(cost, "/accesses/pf"),
+                number(cost, "/accesses/doorbells"),
                 number(cost, "/mailbox/commands"),
                 number(cost, "/mailbox/polls"),
                 number(cost, "/us/median"),

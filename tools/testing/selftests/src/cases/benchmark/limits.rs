@@ -10,7 +10,8 @@ pub struct Limit {
     pub pf: u64,
 }
 
-/// RUNNING -> STOP_COPY, and the read of the whole stream, of a VF that is set up and idle.
-pub const SAVE: Limit = Limit { vf: 37, pf: 3 };
-/// RUNNING -> RESUMING -> STOP -> RUNNING with a stream, besides a doorbell for each queue.
-pub const RESUME: Limit = Limit { vf: 40, pf: 3 };
+/// RUNNING -> STOP_COPY, and the read of the whole stream, of a VF that is set up and idle, and
+/// whose mailbox holds an answer. Without doorbells and polls.
+pub const SAVE: Limit = Limit { vf: 44, pf: 3 };
+/// RUNNING -> RESUMING -> STOP -> RUNNING with a stream. Without doorbells and polls.
+pub const RESUME: Limit = Limit { vf: 40, pf: 4 };

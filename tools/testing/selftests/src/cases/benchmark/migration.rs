@@ -29,11 +29,12 @@ const OPENS: usize = 20;
 struct Cost {
     /// Microseconds of each run
     times: Vec<u64>,
-    /// Accesses of the last run: of the VF, of the PF, mailbox commands, and reads of the mailbox
-    /// that found it busy
+    /// Accesses of the last run: of the VF but for doorbells, of the PF, mailbox commands, reads of
+    /// the mailbox that found it busy, and doorbells
     vf: u64,
     pf: u64,
     commands: u64,
+    doorbells: u64,
     polls: u64,
 }
 
@@ -46,8 +47,13 @@ impl Cost {
         let took = begin.elapsed();
         self.times.push(u64::try_from(took.as_micros())?);
         let counts = twin.counts()?;
-        self.vf = counts.accesses(vf);
-        self.pf = counts.accesses("pf");
+        let registers = twin.registers(vf)?;
+        let sum = |doorbells: bool| -> u64 {
+            let those = registers.iter().filter(|r| r.is_doorbell() == doorbells);
+            those.map(|r| r.count).sum()
+        };
+        (self.vf, self.doorbells) = (sum(false), sum(true));
+        self.pf = twin.registers("pf")?.iter().map(|r| r.count).sum();
         self.commands = counts.with_prefix(vf, "mailbox.");
         let at = u64::from(regs::QM_MB_CMD_SEND_BASE);
         let reads = twin.register(vf, false, 2, at)?;
@@ -63,7 +69,7 @@ impl Cost {
         json!({
             "runs": times.len(),
             "us": { "median": at(50), "p10": at(10), "p90": at(90) },
-            "accesses": { "vf": self.vf, "pf": self.pf },
+            "accesses": { "vf": self.vf, "pf": self.pf, "doorbells": self.doorbells },
             "mailbox": { "commands": self.commands, "polls": self.polls },
         })
     }
@@ -173,7 +179,7 @@ impl Side {
             size += text.trim().parse::<u64>()?;
         }
         Ok(json!({
-            "driver": self.driver.name(),
+            "of": self.driver.name(),
             "generation": if host::has_window()? { "V5" } else { "V3" },
             "queues": self.work.0.vf_queues,
             "modules": { "bytes": size },
@@ -214,12 +220,16 @@ fn migration() -> Result<String> {
     let [ours, c] = &sides;
     let queues = u64::from(ours.work.0.vf_queues);
     ours.save.is_within("save", limits::SAVE)?;
-    let resume = Limit {
-        vf: limits::RESUME.vf + queues,
-        ..limits::RESUME
-    };
-    ours.resume.is_within("resume", resume)?;
-    let sum = |cost: &Cost| cost.vf + cost.pf - cost.polls;
+    ours.resume.is_within("resume", limits::RESUME)?;
+    // The SQs, the EQ and the AEQ.
+    for cost in [&ours.cancel, &ours.resume] {
+        ensure!(
+            cost.doorbells <= queues + 2,
+            "{} doorbells for {queues} queues",
+            cost.doorbells
+        );
+    }
+    let sum = |cost: &Cost| cost.vf + cost.pf + cost.doorbells - cost.polls;
     Ok(format!(
         "save {} accesses ({} with C), resume {} ({}), of {queues} queues",
         sum(&ours.save),
