@@ -197,8 +197,8 @@ impl PfQm {
         }
     }
 
-    /// Checks that the PF works and is not being reset: [`EBUSY`] if a reset has begun, or has failed
-    /// and left the PF stopped.
+    /// Checks that the PF works and is not being reset: [`EBUSY`] if a reset has begun, or has
+    /// failed and left the PF stopped.
     pub fn available(&self) -> Result {
         self.with(Bound::check_available)
     }
@@ -284,13 +284,13 @@ impl PfQm {
         });
     }
 
-    /// Returns the queues of function `function`, 0 being the PF and 1 its first VF, from the virtual
-    /// function table (VFT): [`ETIMEDOUT`] where the table does not answer, [`EIO`] where it has no
-    /// queues for the function, or the PF does not work.
+    /// Returns the queues of function `function`, 0 being the PF and 1 its first VF, from the
+    /// virtual function table (VFT): [`ETIMEDOUT`] where the table does not answer, [`EIO`] where
+    /// it has no queues for the function, or the PF does not work.
     ///
-    /// The sequence is that of `pf_qm_get_qp_num()` in hisi_acc_vfio_pci.c. The PF's driver uses the
-    /// same registers without a common lock, when SR-IOV is switched on or off, when the PF is reset,
-    /// and for the QoS of each function. So the table is asked once, and again after
+    /// The sequence is that of `pf_qm_get_qp_num()` in hisi_acc_vfio_pci.c. The PF's driver uses
+    /// the same registers without a common lock, when SR-IOV is switched on or off, when the PF is
+    /// reset, and for the QoS of each function. So the table is asked once, and again after
     /// [`PfQm::forget_vft`] or when the PF was stopped.
     pub fn vft(&self, function: u32) -> Result<Vft> {
         self.with(|bound| {
@@ -392,8 +392,8 @@ impl Look for PfQm {
 
 /// Tells whether the PF was stopped since it was made. hisi_qm stops a PF when it resets the PF,
 /// which takes the state of its VFs with it; and when it restarts the PF's own queues only
-/// (`qm_reset_function()`), which changes nothing of the VFs. It tells nobody of either, so that the
-/// PF is looked at every 50 ms while there is one of these.
+/// (`qm_reset_function()`), which changes nothing of the VFs. It tells nobody of either, so that
+/// the PF is looked at every 50 ms while there is one of these.
 pub struct Watch {
     pf: Arc<PfQm>,
     since: u32,

@@ -36,7 +36,8 @@ use kernel::{
 /// Why a VF does not migrate.
 pub(crate) const STOPPED: &str = "its PF is stopped, or being reset";
 pub(crate) const UNBOUND: &str = "its PF is being unbound";
-const MOVED: &str = "its migration registers moved since it was opened: close it, and open it again";
+const MOVED: &str =
+    "its migration registers moved since it was opened: close it, and open it again";
 
 /// Where the migration registers of a VF are (`enum hw_drv_mode` of hisi_acc_vfio_pci.h).
 #[derive(Clone, Copy, PartialEq, Eq)]

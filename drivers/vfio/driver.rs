@@ -269,10 +269,10 @@ impl vfio::pci::Driver for AccVf {
         }
     }
 
-    /// Returns whether `QM_VF_STATE` or the mailbox shows a reset. A guest driver writes `QM_READY` to
-    /// the first when it has set the VF up, by commands that stay in the second. It is a guess that a
-    /// reset clears the first (G4 of `Documentation/selftests/twin-guesses.rst`). A VF that was not
-    /// set up has nothing to lose. One whose registers cannot be reached was not reset.
+    /// Returns whether `QM_VF_STATE` or the mailbox shows a reset. A guest driver writes `QM_READY`
+    /// to the first when it has set the VF up, by commands that stay in the second. It is a guess
+    /// that a reset clears the first (G4 of `Documentation/selftests/twin-guesses.rst`). A VF that
+    /// was not set up has nothing to lose. One whose registers cannot be reached was not reset.
     fn shows_reset(dev: &OpenDevice<'_, Self>) -> bool {
         if !dev.data().migrates() {
             return true;

@@ -54,8 +54,7 @@ use kernel::{
     }, //
 };
 use vfio::{
-    dev_info_ratelimited,
-    dev_warn_ratelimited,
+    dev_info_ratelimited, dev_warn_ratelimited,
     migration::{
         self,
         Check,
@@ -126,8 +125,8 @@ fn kick(qm: &Qm<'_>, queues: u32) -> Result {
     Ok(())
 }
 
-/// Logs what is pending if `e` says that something is. Any other error: the register cannot be read,
-/// since the PF is being unbound.
+/// Logs what is pending if `e` says that something is. Any other error: the register cannot be
+/// read, since the PF is being unbound.
 fn refuse(dev: &Vf<'_>, what: &str, e: Error) -> Error {
     if e == EBUSY {
         dev_warn_ratelimited!(dev, "cannot save: {} is pending\n", what);
@@ -168,8 +167,8 @@ const PAUSE_TIMEOUT: Delta = Delta::from_micros(mailbox::WAIT_TIMEOUT_US);
 const PAUSE_PERIOD: Delta = Delta::from_millis(10);
 
 /// Gives the command PAUSE until it succeeds. Userspace resets a VF that cannot be paused, under a
-/// guest that goes on. If an error is pending, the command is not given again: [`EIO`] if no register
-/// can be reached.
+/// guest that goes on. If an error is pending, the command is not given again: [`EIO`] if no
+/// register can be reached.
 fn pause(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
     // Also if it fails: the QM may be paused nevertheless.
     dev.data().known.lock().paused = true;

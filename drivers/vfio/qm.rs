@@ -72,7 +72,9 @@ impl<'a> Qm<'a> {
 
     /// Writes a register.
     pub(crate) fn write(&self, reg: Reg<Function>, value: u32) -> Result {
-        self.bar2.live()?.try_write32(value, usize::try_from(reg.offset())?)
+        self.bar2
+            .live()?
+            .try_write32(value, usize::try_from(reg.offset())?)
     }
 
     /// Rings a doorbell.

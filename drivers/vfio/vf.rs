@@ -94,10 +94,7 @@ pub(crate) struct AccVf {
 
 impl AccVf {
     /// Returns the data of a VF.
-    pub(crate) fn new(
-        device_id: u16,
-        mig: Result<MigRegs, Refusal>,
-    ) -> impl PinInit<Self, Error> {
+    pub(crate) fn new(device_id: u16, mig: Result<MigRegs, Refusal>) -> impl PinInit<Self, Error> {
         try_pin_init!(Self {
             device_id,
             mig,

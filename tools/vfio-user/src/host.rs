@@ -311,7 +311,8 @@ impl Function {
         }
     }
 
-    /// Why it does not migrate, as vfio_rs says it in sysfs; empty if it does. The line has its end.
+    /// Why it does not migrate, as vfio_rs says it in sysfs; empty if it does. The line has its
+    /// end.
     pub fn migration_blocker(&self) -> Result<String> {
         let path = self.path().join("migration_blocker");
         let line = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;

@@ -196,8 +196,8 @@ pub fn basics(expected: Expected) -> Result<()> {
     Ok(())
 }
 
-/// A VF is migrated with events that the guest has not looked into. The target has MSI only after its
-/// state is loaded: an interrupt before that is lost.
+/// A VF is migrated with events that the guest has not looked into. The target has MSI only after
+/// its state is loaded: an interrupt before that is lost.
 pub fn interrupts_late() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     pair.bench.twin.mark()?;

@@ -112,8 +112,8 @@ impl Pair {
         migrate::load(&self.target, stream, &mut Quiet)
     }
 
-    /// The target is made ready for its interrupts after the stream is loaded, as QEMU does it: what
-    /// it has of the configuration follows the state in its stream.
+    /// The target is made ready for its interrupts after the stream is loaded, as QEMU does it:
+    /// what it has of the configuration follows the state in its stream.
     pub fn arrive_as_in_qemu(&mut self, stream: &[u8]) -> Result<()> {
         let (qm, target) = (&mut self.qm, &self.target);
         migrate::load_then(target, stream, &mut Quiet, || qm.move_to(target))

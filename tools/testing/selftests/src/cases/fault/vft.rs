@@ -13,8 +13,8 @@ use hisi_acc_hw::regs;
 const FUNCTION: u64 = regs::QM_VFT_CFG.offset() as u64;
 
 case!(vft);
-/// An entry without its valid bit is no answer. One that is valid is read when the VF is opened, and
-/// not again, whatever userspace does.
+/// An entry without its valid bit is no answer. One that is valid is read when the VF is opened,
+/// and not again, whatever userspace does.
 fn vft() -> Result<()> {
     let mut vf = logged::Vf::new()?;
     vf.bench.twin.mark()?;

@@ -19,9 +19,9 @@ use acc_vfio_user::{
 use std::io::Read;
 
 case!(pf_begins);
-/// A reset of the PF waits for its VFs, and the PF works meanwhile. No VF begins to migrate, and none
-/// is saved: it may have the PF's message that a reset begins, and on the target no PF says that the
-/// reset is done.
+/// A reset of the PF waits for its VFs, and the PF works meanwhile. No VF begins to migrate, and
+/// none is saved: it may have the PF's message that a reset begins, and on the target no PF says
+/// that the reset is done.
 fn pf_begins() -> Result<()> {
     let bench = Bench::new(&[Driver::Rust; VFS])?;
     let all: Vec<Device> = (0..VFS).map(|n| bench.open(n)).collect::<Result<_>>()?;
@@ -79,8 +79,8 @@ fn restart(twin: &Twin) -> Result<()> {
 
 // Each restart goes on for less time than the driver's looks are apart.
 case!(pf_restarts);
-/// A PF that restarts its own queues changes nothing of its VFs: whatever the state is, the VF is in
-/// it afterwards, and goes on with its work. A transfer may have failed.
+/// A PF that restarts its own queues changes nothing of its VFs: whatever the state is, the VF is
+/// in it afterwards, and goes on with its work. A transfer may have failed.
 fn pf_restarts() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     for round in 0..3 {

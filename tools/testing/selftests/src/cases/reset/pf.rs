@@ -37,8 +37,8 @@ impl Vf {
         })
     }
 
-    /// Its state is lost: the file has ended, before anybody asks for the state, and that is ERROR. A
-    /// VF that works, in RUNNING or PRE_COPY, stays there.
+    /// Its state is lost: the file has ended, before anybody asks for the state, and that is ERROR.
+    /// A VF that works, in RUNNING or PRE_COPY, stays there.
     fn was_reset(&mut self) -> Result<()> {
         if let Some(busy) = self.busy.take() {
             let error = busy.ended()?;

@@ -122,8 +122,8 @@ fn pf(driver: Driver) -> Result<()> {
 }
 
 case!(blocker);
-/// `migration_blocker` of a VF that migrates is an empty line, open or not. It is read-only, and goes
-/// with the driver. Other cases of this suite compare the reasons with those of the log;
+/// `migration_blocker` of a VF that migrates is an empty line, open or not. It is read-only, and
+/// goes with the driver. Other cases of this suite compare the reasons with those of the log;
 /// `reset.pf_begins` has a PF that is reset, `topology.window` registers that moved.
 fn blocker() -> Result<()> {
     let bench = Bench::new(&[Driver::Rust])?;
