@@ -139,20 +139,25 @@ mod tests {
         compare(Arc::Run, &SET_UP, c, ours, &mut BTreeSet::new())
     }
 
-    /// Both as S15 has them, with a doorbell.
+    /// Where the doorbell of the second queue is in what ours does.
+    const SECOND: usize = 2;
+
+    /// Both as S15 has them, with two doorbells, and ours with S22.
     fn start() -> (Vec<Line>, Vec<Line>) {
-        let listed = ALL.iter().find(|d| d.id == "S15").unwrap();
+        let listed = |id: &str| ALL.iter().find(|d| d.id == id).unwrap();
         let kick = |n| {
             line(
                 &format!("vf write doorbell SQ {n} index 0 priority 1"),
                 None,
             )
         };
-        let of = |lines: &[&str]| -> Vec<Line> {
-            let lines = lines.iter().map(|what| line(what, None));
-            lines.chain([kick(0), kick(1)]).collect()
+        let of = |first: &[&str], last: &[&str]| -> Vec<Line> {
+            let lines =
+                |of: &[&str]| -> Vec<Line> { of.iter().map(|what| line(what, None)).collect() };
+            [lines(first), vec![kick(0), kick(1)], lines(last)].concat()
         };
-        (of(listed.c), of(listed.ours))
+        let (begin, end) = (listed("S15"), listed("S22"));
+        (of(begin.c, end.c), of(begin.ours, end.ours))
     }
 
     #[test]
@@ -164,13 +169,14 @@ mod tests {
     #[test]
     fn what_is_not_listed_is_one() {
         let (c, ours) = start();
-        let lacks = &ours[..ours.len() - 1];
-        assert!(run(&c, lacks).contains("  - vf write doorbell SQ 1"));
+        let mut lacks = ours.clone();
+        lacks.remove(SECOND);
+        assert!(run(&c, &lacks).contains("  - vf write doorbell SQ 1"));
         let mut swapped = ours.clone();
         swapped.swap(1, 2);
         assert!(run(&c, &swapped).contains("not in the list"));
         let mut other = ours.clone();
-        other[ours.len() - 1].value = Some(1);
+        other[SECOND].value = Some(1);
         assert!(run(&c, &other).contains("not in the list"));
         let mut window = ours;
         window.last_mut().unwrap().way = Way::Window;
