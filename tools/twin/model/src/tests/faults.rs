@@ -538,3 +538,19 @@ fn an_order_at_a_command() {
     mailbox(&mut twin, &mut machine, 1, pause());
     assert_eq!(twin.pf.qm_errors.source, 4);
 }
+
+/// The AEQ gets the event once. Its context is set up by the migration registers.
+#[test]
+fn an_event_queue_that_overflows() {
+    let mut machine = Machine::new();
+    let mut twin = device(&mut machine);
+    let migration = twin.kind().generation.layout().migration.as_ref().unwrap();
+    let base = migration.aeqc.word(1).offset();
+    twin.write(&mut machine, 1, BAR2, base.into(), 0x10_0000, 4);
+    let depth = migration.aeqc.word(6).offset();
+    twin.write(&mut machine, 1, BAR2, depth.into(), 0x1_03ff, 4);
+    order(&mut twin, "eq-overflow");
+    twin.run(&mut machine, 0);
+    twin.run(&mut machine, 0);
+    assert_eq!(twin.function(1).unwrap().aeq.context.tail(), 1);
+}

@@ -67,6 +67,28 @@ fn a_busy_vf_is_reset() {
     assert_eq!(twin.ledger.get(1, "jobs_done"), 1);
 }
 
+/// By an order an entry is shown without the valid bit, over resets, and nothing else changes.
+#[test]
+fn an_entry_of_the_vft_is_shown_as_not_valid() {
+    let mut machine = Machine::new();
+    let mut twin = device(&mut machine);
+    let kind = regs::QM_VFT_CFG_TYPE_SQC;
+    let entry = get_vft(&mut twin, &mut machine, kind, 1);
+    let other = get_vft(&mut twin, &mut machine, kind, 2);
+    assert_eq!(twin.control("fault vf1 vft-invalid on"), "");
+    assert_eq!(
+        get_vft(&mut twin, &mut machine, kind, 1),
+        entry & !(1 << 44)
+    );
+    assert_ne!(get_vft(&mut twin, &mut machine, kind, 1), entry);
+    assert_eq!(get_vft(&mut twin, &mut machine, kind, 2), other);
+    twin.reset(0);
+    set_vft(&mut twin, &mut machine, kind, 1, entry);
+    assert_ne!(get_vft(&mut twin, &mut machine, kind, 1), entry);
+    assert_eq!(twin.control("fault vf1 clear"), "");
+    assert_eq!(get_vft(&mut twin, &mut machine, kind, 1), entry);
+}
+
 #[test]
 fn an_entry_of_the_vft_that_is_not_valid_gives_no_queue() {
     let mut machine = Machine::new();
