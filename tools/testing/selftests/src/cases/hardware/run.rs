@@ -43,15 +43,19 @@ fn on_named(vfs: &[Function]) -> Result<()> {
     let others = &vfs[NAMED..];
     let before: Vec<_> = others.iter().map(Function::driver).collect();
     let (said, succeeded) = program(&["run", "--hardware"], &vfs[..NAMED])?;
-    ensure!(succeeded, "it fails:\n{said}");
+    let failed: Vec<&str> = said
+        .lines()
+        .filter(|line| !line.starts_with("ok "))
+        .collect();
+    ensure!(succeeded, "it fails:\n{}", failed.join("\n"));
     let (ran, skipped) = (count(&said, "ok ", false), count(&said, "ok ", true));
     let cases = registry::all().len();
     ensure!(
-        ran + skipped == cases && ran >= 15,
+        ran + skipped == cases && ran >= 12,
         "of {cases} cases {ran} were run and {skipped} skipped"
     );
     let needs = said.matches("# SKIP needs the device model").count();
-    ensure!(needs != 0, "no case says that it needs the model:\n{said}");
+    ensure!(needs != 0, "no case says that it needs the model");
     let after: Vec<_> = others.iter().map(Function::driver).collect();
     ensure!(before == after, "the drivers of other VFs: {after:?}");
 

@@ -40,7 +40,7 @@ fn hpre(driver: Driver) -> Result<()> {
     busy(host::HPRE, driver, driver, true)
 }
 
-case!(without_precopy, with: [Rust, C], hardware: Some(2));
+case!(without_precopy, with: [Rust, C]);
 fn without_precopy(driver: Driver) -> Result<()> {
     busy(host::ZIP, driver, driver, false)
 }
@@ -73,7 +73,7 @@ fn no_guest_driver(driver: Driver) -> Result<()> {
     work.round(&mut qm, &bench.memory, JOBS)
 }
 
-case!(back_and_forth, with: [Rust, C], hardware: Some(2));
+case!(back_and_forth, with: [Rust, C]);
 /// Twenty times, the VFs reused, work in flight each time: the engine has done one more each time,
 /// and is at the next one when the source is stopped.
 fn back_and_forth(driver: Driver) -> Result<()> {
@@ -161,7 +161,7 @@ fn wrong_device(driver: Driver) -> Result<()> {
     work.round(&mut qm, &pair.bench.memory, JOBS)
 }
 
-case!(v1_stream, with: [Rust, C], hardware: Some(2));
+case!(v1_stream, with: [Rust, C]);
 /// A stream of the C driver's old format, with its wrong addresses (H1).
 fn v1_stream(driver: Driver) -> Result<()> {
     let mut pair = Pair::new(driver, driver)?;
@@ -176,7 +176,7 @@ fn v1_stream(driver: Driver) -> Result<()> {
     pair.round()
 }
 
-case!(newer_minor, with: [Rust, C], hardware: Some(2));
+case!(newer_minor, with: [Rust, C]);
 /// A stream of a driver with a newer minor version is taken (H7); of another major one it is not,
 /// see [`refused_stream`].
 fn newer_minor(driver: Driver) -> Result<()> {
@@ -395,7 +395,7 @@ fn reset_in_precopy(driver: Driver) -> Result<()> {
     work.round(&mut qm, &pair.bench.memory, JOBS)
 }
 
-case!(source_goes_on, with: [Rust, C], hardware: Some(2));
+case!(source_goes_on, with: [Rust, C]);
 /// D19: a source whose migration came to nothing works on, by way of PRE_COPY or not. The C driver
 /// rings as many doorbells as the stream said that it has last loaded, of which a source has none
 /// (`vf_qm_fun_reset()`), so a stopped one stays stopped.
