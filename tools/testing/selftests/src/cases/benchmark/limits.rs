@@ -10,8 +10,21 @@ pub struct Limit {
     pub pf: u64,
 }
 
-/// RUNNING -> STOP_COPY, and the read of the whole stream, of a VF that is set up and idle, and
-/// whose mailbox holds an answer. Without doorbells and polls.
-pub const SAVE: Limit = Limit { vf: 44, pf: 3 };
-/// RUNNING -> RESUMING -> STOP -> RUNNING with a stream. Without doorbells and polls.
-pub const RESUME: Limit = Limit { vf: 40, pf: 4 };
+/// What a generation needs at most.
+pub struct Limits {
+    /// RUNNING -> STOP_COPY, and the read of the whole stream, of a VF that is set up and idle, and
+    /// whose mailbox holds an answer. Without doorbells and polls.
+    pub save: Limit,
+    /// RUNNING -> RESUMING -> STOP -> RUNNING with a stream. Without doorbells and polls.
+    pub resume: Limit,
+}
+
+/// An access to the mailbox counts twice: it has 16 bytes.
+pub const V3: Limits = Limits {
+    save: Limit { vf: 57, pf: 3 },
+    resume: Limit { vf: 55, pf: 4 },
+};
+pub const V5: Limits = Limits {
+    save: Limit { vf: 43, pf: 20 },
+    resume: Limit { vf: 41, pf: 22 },
+};

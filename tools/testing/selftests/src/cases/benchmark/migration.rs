@@ -219,8 +219,13 @@ fn migration() -> Result<String> {
     }
     let [ours, c] = &sides;
     let queues = u64::from(ours.work.0.vf_queues);
-    ours.save.is_within("save", limits::SAVE)?;
-    ours.resume.is_within("resume", limits::RESUME)?;
+    let limits = if host::has_window()? {
+        limits::V5
+    } else {
+        limits::V3
+    };
+    ours.save.is_within("save", limits.save)?;
+    ours.resume.is_within("resume", limits.resume)?;
     // The SQs, the EQ and the AEQ.
     for cost in [&ours.cancel, &ours.resume] {
         ensure!(
