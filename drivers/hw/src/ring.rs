@@ -162,6 +162,12 @@ impl Ring {
         }
     }
 
+    /// Returns whether the engine has fetched all entries before `tail` that are complete, as it must
+    /// have if each completion is that of the entry of its index.
+    pub const fn is_ordered_to(&self, tail: u16) -> bool {
+        self.distance(self.sq_head, tail) <= self.distance(self.cq_tail, tail)
+    }
+
     /// Returns how many entries there are from `first` to before `end`.
     pub const fn distance(&self, first: u16, end: u16) -> u16 {
         if end >= first {
@@ -352,6 +358,7 @@ mod tests {
             assert!(!busy.is_idle());
             assert_eq!((busy.sq_tail, busy.cq_tail), (7, 0));
             assert_eq!((busy.in_flight(), busy.back(7, 7)), (Some(7), 0));
+            assert!(busy.is_ordered_to(7));
             // All is fetched; then all is complete.
             sqc.set_head(7);
             let fetched = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
@@ -368,7 +375,7 @@ mod tests {
             // A head that a guest has put back: the engine will fetch from there.
             sqc.set_head(5);
             let again = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
-            assert!(!again.is_idle());
+            assert!(!again.is_idle() && !again.is_ordered_to(7));
             assert_eq!(again.in_flight(), Some(2));
             sqc.set_head(7);
             sqc.set_w11(1 << 6);

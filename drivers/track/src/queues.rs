@@ -63,7 +63,9 @@ struct Queue {
     /// What is in flight may belong to an earlier life of the queue, whose end the contexts do not
     /// show.
     stale: bool,
-    /// The hardware has shown that its contexts are those that were read.
+    /// A doorbell was rung since the contexts were read, so that the hardware has fetched its own.
+    rung: bool,
+    /// The hardware has shown since then that its contexts are those that were read.
     confirmed: bool,
 }
 
@@ -81,6 +83,7 @@ impl Queue {
 
     /// Notes a doorbell.
     fn note(&mut self, doorbell: &Doorbell) {
+        self.rung = true;
         match doorbell.kind {
             Kind::Sq => self.noted = Some(doorbell.index),
             Kind::Cq => self.consumed = Some(doorbell.index),

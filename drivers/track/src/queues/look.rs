@@ -128,6 +128,8 @@ impl<G: Guest> Look<'_, '_, G> {
         let is_unknown = self.log.is_unknown(q);
         let held = self.log.in_flight(q);
         let fits = is_unknown || count.is_some_and(|count| usize::from(count) <= held);
+        let tail = queue.tail.filter(|_| queue.placed);
+        let ordered = tail.is_none_or(|tail| ring.is_ordered_to(tail));
         let complete = || {
             let last = queue.last.as_ref();
             last.is_some_and(|last| last.is_complete(self.guest, self.number))
@@ -159,7 +161,7 @@ impl<G: Guest> Look<'_, '_, G> {
                     }
                     queue.placed = true;
                     queue.stale = false;
-                } else if !(known && fits) {
+                } else if !(known && fits && ordered) {
                     if known || self.has_any() {
                         self.log.mark_all(Reason::Changed.number());
                     }
@@ -170,7 +172,10 @@ impl<G: Guest> Look<'_, '_, G> {
         if self.how != How::Again || !known || queue.tail.is_none() {
             queue.tail = Some(ring.sq_tail);
         }
-        queue.confirmed = self.how == How::Again && known && !is_unknown;
+        match self.how {
+            How::Again => queue.confirmed |= queue.rung && known && !is_unknown,
+            How::First | How::Touched => (queue.confirmed, queue.rung) = (false, false),
+        }
         queue.ring = Some(ring);
     }
 
@@ -334,7 +339,7 @@ impl Queues {
             return;
         }
         let open = |(number, queue): (u32, &Queue)| {
-            let rung = queue.ring.is_some() && queue.noted.is_some() && !queue.confirmed;
+            let rung = queue.ring.is_some() && queue.rung && !queue.confirmed;
             rung || (queue.ring.is_some() && !queue.placed) || log.is_unknown(number)
         };
         if !(0..).zip(&self.queues).any(open) {
