@@ -16,11 +16,7 @@ use crate::{
     step::{Made, Step},
     vf::VF,
 };
-use hisi_acc_hw::{
-    doorbell::Kind,
-    mailbox::Command,
-    Engine,
-};
+use hisi_acc_hw::{doorbell::Kind, mailbox::Command, Engine};
 
 /// What the guest knows of a queue that it has made.
 #[derive(Clone, Copy)]
@@ -112,7 +108,7 @@ impl Player {
             206..=207 => self.odd_write(m, queue, cosim),
             208..=214 => self.reset(),
             215..=222 => self.toggle(cosim),
-            223..=226 => self.pause(cosim),
+            223..=226 => Self::pause(m, queue, cosim),
             227 => self.go(m, cosim),
             228 => self.load(m),
             229..=236 => self.race(m, queue, cosim),

@@ -111,11 +111,23 @@ impl Player {
         vec![Step::Start]
     }
 
-    pub(super) fn pause(&self, cosim: &Cosim) -> Vec<Step> {
-        vec![match cosim.quiesced {
-            Some(_) => Step::Resume,
-            None => Step::Quiesce,
-        }]
+    /// P2P begins or ends. At times the guest rings with priority then.
+    pub(super) fn pause(m: Move, queue: u16, cosim: &Cosim) -> Vec<Step> {
+        if cosim.quiesced.is_some() {
+            return vec![Step::Resume];
+        }
+        let mut steps = vec![Step::Quiesce];
+        if m.b % 4 == 0 {
+            let priority = 1 + m.c % 3;
+            steps.extend([
+                Step::Report(None),
+                Step::Report(None),
+                Step::Ring(Kind::Sq, queue, m.c % 4, priority),
+                Step::Run(m.time()),
+                Step::Report(None),
+            ]);
+        }
+        steps
     }
 
     /// The guest driver goes, mostly when nothing is in flight. Or the VF masters the bus again.
