@@ -14,9 +14,9 @@ pub trait Lifeline: Send + Sync {
     fn is_cut(&self) -> bool;
 
     /// Waits a moment for the end of what has cut the lifeline. Returns whether it is over: then
-    /// [`Driver::shows_reset`](crate::pci::Driver::shows_reset) says whether the device was reset.
-    /// If this returns `false`, the state of the device is lost. Called as [`Self::is_cut`], once it
-    /// is cut.
+    /// [`Driver::shows_reset`](crate::pci::Driver::shows_reset) says whether the device was
+    /// reset. If this returns `false`, the state of the device is lost. Called as
+    /// [`Self::is_cut`], once it is cut.
     fn is_over(&self) -> bool {
         false
     }
