@@ -13,6 +13,7 @@
 //! `poll.rs` (delayed work).
 
 mod bindings;
+mod compat;
 mod notify;
 mod pf;
 mod poll;

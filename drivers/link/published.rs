@@ -2,7 +2,10 @@
 
 //! What other drivers find at an auxiliary device.
 
-use crate::pf::PfQm;
+use crate::{
+    compat::CovariantForLt,
+    pf::PfQm, //
+};
 use kernel::{
     prelude::*,
     sync::Arc, //
@@ -16,7 +19,7 @@ pub const MODULE_NAME: &CStr = c"hisi_acc_link";
 
 /// The type which the registration data is to be asked for, as
 /// [`ForLt`](trait@kernel::types::ForLt) encoding.
-pub type RegistrationData = kernel::types::ForLt!(Published);
+pub type RegistrationData = CovariantForLt!(Published);
 
 /// What the auxiliary device carries for the driver that binds it.
 pub struct Published(pub(crate) Arc<PfQm>);

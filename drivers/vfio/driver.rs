@@ -140,25 +140,25 @@ fn store_mode(dev: &Device<AccVf>, bytes: &[u8]) -> Result {
     Ok(())
 }
 
-/// The ID of the VFs of each engine.
-const IDS: [(DeviceId, ()); Engine::ALL.len()] = {
-    let none = DeviceId::from_id(pci::Vendor::HUAWEI, 0);
-    let mut ids = [(none, ()); Engine::ALL.len()];
-    let mut n = 0;
-    while n < ids.len() {
-        let vf = Engine::ALL[n].descriptor().vf;
-        // CAST: Widens; `From` is not const.
-        ids[n] = (DeviceId::from_id(pci::Vendor::HUAWEI, vf as u32), ());
-        n += 1;
-    }
-    ids
-};
+/// Returns the ID of the VFs of an engine.
+const fn id(engine: Engine) -> DeviceId {
+    let vf = engine.descriptor().vf;
+    // CAST: Widens; `From` is not const.
+    DeviceId::from_id(pci::Vendor::HUAWEI, vf as u32)
+}
+
+// The table names each engine.
+const _: () = assert!(Engine::ALL.len() == 3);
 
 vfio::pci_device_table!(
     PCI_TABLE,
     MODULE_PCI_TABLE,
     <AccVf as vfio::pci::Driver>::IdInfo,
-    IDS
+    [
+        (id(Engine::Zip), ()),
+        (id(Engine::Sec), ()),
+        (id(Engine::Hpre), ()),
+    ]
 );
 
 impl vfio::pci::Driver for AccVf {

@@ -38,7 +38,7 @@ pub(crate) fn find<Ctx: DeviceContext>(pf: &pci::Device<Ctx>) -> Option<Arc<PfQm
 
 pub(crate) struct LinkDriver(Arc<PfQm>);
 
-kernel::auxiliary_device_table!(
+vfio::auxiliary_device_table!(
     AUX_TABLE,
     MODULE_AUX_TABLE,
     <LinkDriver as auxiliary::Driver>::IdInfo,

@@ -5,18 +5,19 @@
 //! `vfio_pci_core_enable()` has mapped them by then. The core's `read()` and `write()` use the same
 //! mapping.
 
-use crate::bindings;
+use crate::{
+    bindings,
+    compat::{
+        self,
+        RawBar, //
+    }, //
+};
 use core::{
     marker::PhantomData,
-    ops::Deref,
     ptr::NonNull, //
 };
 use kernel::{
     error::to_result,
-    io::{
-        Mmio,
-        MmioRaw, //
-    },
     prelude::*, //
 };
 
@@ -27,7 +28,7 @@ use kernel::{
 /// - `raw` names a mapping of its length, at least `SIZE`, which lives for `'a`.
 /// - `core` is valid for `'a`.
 pub struct Bar<'a, const SIZE: usize = 0> {
-    raw: MmioRaw<SIZE>,
+    raw: RawBar<SIZE>,
     /// What says whether the device takes accesses. `None` while the device is being reset: the
     /// resetting thread may have the core's `memory_lock`, and the device takes accesses.
     core: Option<NonNull<bindings::vfio_pci_core_device>>,
@@ -46,9 +47,9 @@ impl<'a, const SIZE: usize> Bar<'a, SIZE> {
         len: usize,
         core: Option<NonNull<bindings::vfio_pci_core_device>>,
     ) -> Result<Self> {
-        // INVARIANT: By the safety requirement; `MmioRaw::new` looks at `SIZE`.
+        // INVARIANT: By the safety requirement; `raw_bar` looks at `SIZE`.
         Ok(Self {
-            raw: MmioRaw::new(addr as usize, len)?,
+            raw: compat::raw_bar(addr as usize, len)?,
             core,
             _open: PhantomData,
         })
@@ -73,7 +74,7 @@ impl<'a, const SIZE: usize> Bar<'a, SIZE> {
     /// or not aligned.
     pub(crate) fn addr(&self, offset: usize, size: usize) -> Result<*mut c_void> {
         let end = offset.checked_add(size).ok_or(EINVAL)?;
-        if end > self.raw.maxsize() || offset % size != 0 {
+        if end > compat::raw_len(&self.raw) || offset % size != 0 {
             return Err(EINVAL);
         }
         Ok((self.raw.addr() + offset) as *mut c_void)
@@ -93,6 +94,11 @@ pub struct Live<'a, const SIZE: usize = 0> {
 }
 
 impl<const SIZE: usize> Live<'_, SIZE> {
+    /// Returns the mapping, for [`kernel::io::Io`] only.
+    pub(crate) fn raw(&self) -> &RawBar<SIZE> {
+        &self.bar.raw
+    }
+
     /// Writes 16 bytes: by one access on arm64, elsewhere by two of 8 bytes, low half first. The
     /// device sees memory that was written before.
     pub fn try_write128(&self, value: u128, offset: usize) -> Result {
@@ -111,15 +117,6 @@ impl<const SIZE: usize> Live<'_, SIZE> {
         // SAFETY: As for `try_write128`; the two places are valid for writing.
         unsafe { bindings::vfio_rs_read128(addr, &mut lo, &mut hi) };
         Ok(u128::from(lo) | (u128::from(hi) << 64))
-    }
-}
-
-impl<const SIZE: usize> Deref for Live<'_, SIZE> {
-    type Target = Mmio<SIZE>;
-
-    fn deref(&self) -> &Mmio<SIZE> {
-        // SAFETY: By the invariant of `Bar`, `raw` is a live mapping.
-        unsafe { Mmio::from_raw(&self.bar.raw) }
     }
 }
 

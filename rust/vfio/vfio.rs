@@ -23,6 +23,7 @@
 //! [`include/uapi/linux/vfio.h`](srctree/include/uapi/linux/vfio.h)
 
 pub mod bindings;
+mod compat;
 pub mod debug;
 pub mod dirty;
 pub mod handle;

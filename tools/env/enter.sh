@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs a command inside the toolchain root, with the tree at /work and the cache at /cache.
+# With KERNEL=7.3, the source of that kernel is there too (tools/env/kernel.sh).
 # As root in a mount namespace, else in a user namespace of the caller's own.
 #
 # usage: enter.sh [COMMAND…]          (no command: a shell)
@@ -9,6 +10,11 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 
 ROOT=$("$(dirname "$0")/root.sh")
+# Inside, KERNEL is a version, and empty for the root's own kernel.
+if [ -n "${KERNEL:-}" ]; then
+	KERNEL=$("$(dirname "$0")/kernel.sh" "$ROOT")
+	export KERNEL
+fi
 # With ACC_NESTED set to anything: the guests' own QEMU too, whose root it names inside.
 if [ -n "${ACC_NESTED:-}" ]; then
 	ACC_NESTED=$("$(dirname "$0")/nested.sh")
@@ -43,7 +49,7 @@ exec unshare "${flags[@]}" bash -c '
 	fi
 	cat /etc/resolv.conf >"$root/run/resolv.conf" 2>/dev/null || :
 	keep=()
-	for v in TERM CI T V FLAVOUR DRIVER KDIR ACC_NESTED ACC_SOAK http_proxy https_proxy no_proxy COLUMNS; do
+	for v in TERM CI T V KERNEL FLAVOUR DRIVER KDIR ACC_NESTED ACC_SOAK http_proxy https_proxy no_proxy COLUMNS; do
 		[ -z "${!v:-}" ] || keep+=("$v=${!v}")
 	done
 	exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \

@@ -1,21 +1,33 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds the kernel under test in the cache and prints its build folder. Runs inside the toolchain
-# root (tools/env/enter.sh).
+# Builds the kernel under test in the cache and prints its build folder: the one that KERNEL names
+# (tools/env/kernel.sh), else the toolchain root's own. Runs inside that root (tools/env/enter.sh).
 #
-# usage: build.sh [FRAGMENT…]     config fragments on top of tools/kernel/config
+# usage: build.sh [FRAGMENT…]     config fragments on top of tools/kernel/config, and of those of
+#                                 tools/kernel/from-VERSION.config that this kernel is new enough for
 set -euo pipefail
 . "$(dirname "$0")/../env/common.sh"
 CACHE=$HISI_ACC_CACHE
-. /.versions 2>/dev/null || die "run this by tools/env/enter.sh"
+SOURCE=/usr/src VERSIONS=/.versions
+. "$VERSIONS" 2>/dev/null || die "run this by tools/env/enter.sh"
+if [ -n "${KERNEL:-}" ]; then
+	SOURCE=$CACHE/source-$KERNEL VERSIONS=$SOURCE/.versions
+	# shellcheck source=/dev/null
+	. "$VERSIONS" 2>/dev/null || die "the source of Linux $KERNEL is not here: run this by tools/env/enter.sh"
+fi
 
 HERE=$TOP/tools/kernel
 FRAGMENTS=("$HERE/config")
+for f in "$HERE"/from-*.config; do
+	from=${f##*/from-} from=${from%.config}
+	printf '%s\n' "$from" "${kernel_source#linux-source-}" | sort -V -C || continue
+	FRAGMENTS+=("$f")
+done
 for f in "$@"; do FRAGMENTS+=("$HERE/$f"); done
 # Counts what changes the result below; a change of this file's text alone builds no kernel again.
 RECIPE=1
-KEY=$({ cat "${FRAGMENTS[@]}" /.versions; echo "$RECIPE"; rustc -V; clang --version; } | digest)
+KEY=$({ cat "${FRAGMENTS[@]}" "$VERSIONS"; echo "$RECIPE"; rustc -V; clang --version; } | digest)
 SRC=$CACHE/src/linux-$kernel_version
 OUT=$CACHE/kernel-$KEY
 
@@ -27,7 +39,7 @@ if [ ! -e "$OUT/.complete" ]; then
 		say "unpacking $kernel_source $kernel_version"
 		rm -rf "$SRC"
 		mkdir -p "$SRC"
-		tar -xf "/usr/src/$kernel_source.tar.xz" -C "$SRC" --strip-components=1
+		tar -xf "$SOURCE/$kernel_source.tar.xz" -C "$SRC" --strip-components=1
 		: >"$SRC/.complete"
 	fi
 	say "kernel $kernel_version for arm64: once, 10 minutes or so on two cores"
@@ -37,7 +49,10 @@ if [ ! -e "$OUT/.complete" ]; then
 	(cd "$OUT" && KCONFIG_CONFIG=.config quietly merge.log "$SRC/scripts/kconfig/merge_config.sh" -m .config "${FRAGMENTS[@]}")
 	quietly "$OUT/config.log" kmake olddefconfig
 	# An option that a dependency took away would show as a puzzling test: say it here.
-	missing=$(sed -n 's/^\(CONFIG_[A-Z0-9_]*=[ym]\)$/\1/p' "${FRAGMENTS[@]}" | grep -vxFf "$OUT/.config" || :)
+	# Of an option that several fragments have, the last one counts.
+	missing=$(awk -F= '/^CONFIG_[A-Z0-9_]*=[ymn]$/ { set[$1] = $0 }
+		END { for (option in set) if (set[option] !~ /=n$/) print set[option] }' "${FRAGMENTS[@]}" |
+		grep -vxFf "$OUT/.config" || :)
 	[ -z "$missing" ] || die "this kernel does not take: $(echo $missing)"
 	quietly "$OUT/rust.log" kmake rustavailable
 	kmake -j"$(nproc)" Image modules >"$OUT/build.log" 2>&1 &

@@ -11,11 +11,13 @@ use super::{
     ops::attributes,
     registration::Registration, //
 };
-use crate::bindings;
+use crate::{
+    bindings,
+    compat, //
+};
 use kernel::{
     bindings as kbindings,
     device::Core,
-    device_id::RawDeviceIdIndex,
     driver,
     error::{
         from_result,
@@ -116,9 +118,13 @@ impl<D: Driver> Adapter<D> {
         // SAFETY: `DeviceId` is transparent, and the PCI core passes a valid ID.
         let id = unsafe { &*id.cast::<DeviceId>() };
         from_result(|| {
-            // The PCI core gives an ID that an administrator has added the data of one of the table
-            // (`new_id_store()`).
-            let info = id.is_specific().then(|| D::ID_TABLE.info(id.index()));
+            let info = if id.is_specific() {
+                // SAFETY: The ID is in the table, or an administrator has added it. The PCI core
+                // takes such an ID only with the data of one in the table (`new_id_store()`).
+                unsafe { compat::info::<D>(id) }
+            } else {
+                None
+            };
             Registration::<D>::new(pdev, D::probe(pdev, info))?.into_drvdata();
             Ok(0)
         })

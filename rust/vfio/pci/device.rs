@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     bindings,
+    compat,
     debug::Entry,
     dirty::{
         self,
@@ -101,7 +102,7 @@ impl<D: Driver> Device<D> {
         // SAFETY: By the safety requirement.
         unsafe {
             let tail = (*this).tail.get().cast::<Tail<D>>();
-            try_pin_init!(Tail {
+            let init = try_pin_init!(Tail {
                 machine <- Machine::new(),
                 ratelimit <- RateLimit::new(),
                 tracker <- Tracker::new(),
@@ -110,8 +111,8 @@ impl<D: Driver> Device<D> {
                 bars: Bars::new(),
                 debug,
                 data <- data,
-            }? Error)
-            .__pinned_init(tail)?;
+            }? Error);
+            compat::init_at(tail, init)?;
             *(*this).tail_ready.get() = true;
         }
         Ok(())

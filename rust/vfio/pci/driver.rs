@@ -17,10 +17,7 @@ use core::ops::Range;
 use kernel::{
     bindings as kbindings,
     device::Core,
-    device_id::{
-        RawDeviceId,
-        RawDeviceIdIndex, //
-    },
+    device_id::RawDeviceId,
     pci,
     prelude::*, //
 };
@@ -31,7 +28,7 @@ const PCI_ANY_ID: u32 = !0;
 /// module's aliases, where libvirt and driverctl look for variant drivers.
 #[repr(transparent)]
 #[derive(Clone, Copy)]
-pub struct DeviceId(kbindings::pci_device_id);
+pub struct DeviceId(pub(crate) kbindings::pci_device_id);
 
 impl DeviceId {
     /// A device by its vendor and device ID: C's `PCI_DRIVER_OVERRIDE_DEVICE_VFIO`.
@@ -73,31 +70,8 @@ unsafe impl RawDeviceId for DeviceId {
     type RawType = kbindings::pci_device_id;
 }
 
-// SAFETY: The offset is that of `driver_data`, a `kernel_ulong_t`.
-unsafe impl RawDeviceIdIndex for DeviceId {
-    const DRIVER_DATA_OFFSET: usize = core::mem::offset_of!(kbindings::pci_device_id, driver_data);
-
-    fn index(&self) -> usize {
-        self.0.driver_data
-    }
-}
-
 /// A table of them, made by [`pci_device_table!`](crate::pci_device_table).
 pub type IdTable<T> = &'static dyn kernel::device_id::IdTable<DeviceId, T>;
-
-/// Makes an [`IdTable`] and its alias for modpost.
-#[macro_export]
-macro_rules! pci_device_table {
-    ($table_name:ident, $module_table_name:ident, $id_info_type:ty, $table_data:expr) => {
-        const $table_name: ::kernel::device_id::IdArray<
-            $crate::pci::DeviceId,
-            $id_info_type,
-            { $table_data.len() },
-        > = ::kernel::device_id::IdArray::new($table_data);
-
-        ::kernel::module_device_table!("pci", $module_table_name, $table_name);
-    };
-}
 
 /// A VFIO PCI variant driver. The implementing type is the driver's data of one device.
 pub trait Driver: Send + Sync + Sized + 'static {

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Linux 7.2: regions have a size and no type, and device IDs hold an index.
+
+use crate::{
+    io::Live,
+    pci::{
+        DeviceId,
+        Driver, //
+    }, //
+};
+use core::ops::Deref;
+use kernel::{
+    bindings as kbindings,
+    device_id::RawDeviceIdIndex,
+    io::{
+        Mmio,
+        MmioRaw, //
+    },
+    prelude::*, //
+};
+
+/// A mapping of at least `SIZE` bytes.
+pub(crate) type RawBar<const SIZE: usize> = MmioRaw<SIZE>;
+
+/// Returns a mapping of `len` bytes. [`EINVAL`] if it is shorter than `SIZE`.
+pub(crate) fn raw_bar<const SIZE: usize>(addr: usize, len: usize) -> Result<RawBar<SIZE>> {
+    MmioRaw::new(addr, len)
+}
+
+/// Returns the length of a mapping.
+pub(crate) fn raw_len<const SIZE: usize>(raw: &RawBar<SIZE>) -> usize {
+    raw.maxsize()
+}
+
+impl<const SIZE: usize> Deref for Live<'_, SIZE> {
+    type Target = Mmio<SIZE>;
+
+    fn deref(&self) -> &Mmio<SIZE> {
+        // SAFETY: By the invariant of `Bar`, `raw` is a live mapping.
+        unsafe { Mmio::from_raw(self.raw()) }
+    }
+}
+
+// SAFETY: The offset is that of `driver_data`, a `kernel_ulong_t`.
+unsafe impl RawDeviceIdIndex for DeviceId {
+    const DRIVER_DATA_OFFSET: usize = core::mem::offset_of!(kbindings::pci_device_id, driver_data);
+
+    fn index(&self) -> usize {
+        self.0.driver_data
+    }
+}
+
+/// Returns the driver's data of an ID.
+///
+/// # Safety
+///
+/// The driver data of `id` must be those of an ID in the table of `D`, or 0.
+pub(crate) unsafe fn info<D: Driver>(id: &DeviceId) -> Option<&'static D::IdInfo> {
+    Some(D::ID_TABLE.info(id.index()))
+}
+
+/// Makes an [`IdTable`](crate::pci::IdTable) and its alias for modpost. The last argument is a list of
+/// pairs: an ID, and the driver's data of it.
+#[macro_export]
+macro_rules! pci_device_table {
+    ($table:ident, $module_table:ident, $info:ty, $list:expr $(,)?) => {
+        const $table: ::kernel::device_id::IdArray<
+            $crate::pci::DeviceId,
+            $info,
+            { $list.len() },
+        > = ::kernel::device_id::IdArray::new($list);
+
+        ::kernel::module_device_table!("pci", $module_table, $table);
+    };
+}
+
+/// The kernel's macro of this name.
+#[macro_export]
+macro_rules! auxiliary_device_table {
+    ($table:ident, $module_table:ident, $info:ty, $list:expr $(,)?) => {
+        ::kernel::auxiliary_device_table!($table, $module_table, $info, $list);
+    };
+}
+
+/// Runs an initializer.
+///
+/// # Safety
+///
+/// `slot` must be valid for writing and must not move afterwards. If this fails, what is there is
+/// not initialized.
+pub(crate) unsafe fn init_at<T, E>(slot: *mut T, init: impl PinInit<T, E>) -> Result<(), E> {
+    // SAFETY: By the safety requirement.
+    unsafe { init.__pinned_init(slot) }
+}
