@@ -7,7 +7,7 @@ ENTER := tools/env/enter.sh
 DRIVER ?= both
 T ?= *
 TIME ?= 60
-export FLAVOUR V
+export FLAVOUR KERNEL V
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo check check-qemu bench soak list slices shell modules hw-report lint htmldocs fuzz mutants clean distclean
@@ -20,6 +20,8 @@ help:
 	@echo '                           DRIVER=rust|c    with this driver only'
 	@echo '                           ALL=1            also the cases that take long'
 	@echo '                           FLAVOUR=debug    in a kernel with KASAN, lockdep, kmemleak'
+	@echo '                           KERNEL=7.3       in this kernel, or in the newest that Debian'
+	@echo '                                            has (KERNEL=newest); also of make run, modules'
 	@echo '                           SLICE=n          one part of the other cases, as CI runs it'
 	@echo 'make check-qemu          runs all cases in which QEMU migrates a guest'
 	@echo 'make bench               measures this driver beside the C driver: accesses and times'
@@ -79,11 +81,12 @@ shell:
 
 modules:
 ifdef KDIR
-	@tools/modules.sh '$(KDIR)'
-else
-	@$(ENTER) bash -c 'tools/modules.sh "$$(tools/kernel/flavour.sh)"'
-endif
+	@KERNEL= tools/modules.sh '$(KDIR)'
 	@ls build/modules$(addprefix -,$(filter-out plain,$(FLAVOUR)))/*.ko
+else
+	@$(ENTER) bash -c 'tools/modules.sh "$$(tools/kernel/flavour.sh)" && \
+		. tools/env/common.sh && ls build/modules$$SUFFIX/*.ko'
+endif
 
 hw-report:
 	@$(ENTER) bash -c 'cd tools && CARGO_TARGET_DIR=/work/build/cargo cargo build -q --release \

@@ -47,26 +47,26 @@ step harness harness || {
 	exit 1
 }
 step selftests host_selftests || broken+=(selftests)
-KERNEL=
+BUILD=
 TWIN=
 if [ "${1:-}" != list ]; then
 	[ ${#broken[@]} != 0 ] || step selftests selftests || broken+=(selftests)
 	TWIN=$(step twin tools/twin/qemu/build.sh) || broken+=(twin)
-	KERNEL=${KDIR:-}
-	[ -n "$KERNEL" ] || KERNEL=$(step kernel tools/kernel/flavour.sh) || broken+=(kernel)
-	if [ -n "$KERNEL" ]; then
-		step modules tools/modules.sh "$KERNEL" || broken+=(modules)
-		step upstream tools/testing/upstream.sh "$KERNEL" || broken+=(upstream)
+	BUILD=${KDIR:-}
+	[ -n "$BUILD" ] || BUILD=$(step kernel tools/kernel/flavour.sh) || broken+=(kernel)
+	if [ -n "$BUILD" ]; then
+		step modules tools/modules.sh "$BUILD" || broken+=(modules)
+		step upstream tools/testing/upstream.sh "$BUILD" || broken+=(upstream)
 		if [ -n "${ACC_NESTED:-}" ]; then
-			step nested tools/testing/nested.sh "$KERNEL" || broken+=(nested)
+			step nested tools/testing/nested.sh "$BUILD" || broken+=(nested)
 		fi
 	fi
 fi
-arguments=(--top "$TOP" --flavour "${FLAVOUR:-}")
+arguments=(--top "$TOP" --flavour "${FLAVOUR:-}" --suffix "$SUFFIX")
 if [ ${#broken[@]} != 0 ]; then
 	[ "${1:-}" = check ] || exit 2
 	exec "$ACC" "${arguments[@]}" broken "${broken[@]}"
 fi
-[ -z "$KERNEL" ] || arguments+=(--kernel "$KERNEL" --twin "$TWIN")
+[ -z "$BUILD" ] || arguments+=(--kernel "$BUILD" --twin "$TWIN")
 [ -z "${ACC_NESTED:-}" ] || arguments+=(--nested "$ACC_NESTED")
 exec "$ACC" "${arguments[@]}" "$@"

@@ -11,7 +11,7 @@ cd "$TOP" || exit 1
 alone
 . /.versions 2>/dev/null || die "run this by tools/env/enter.sh"
 
-KERNEL=$(tools/kernel/build.sh) || exit 1
+BUILD=$(tools/kernel/build.sh) || exit 1
 SRC=$HISI_ACC_CACHE/src/linux-$kernel_version
 export CARGO_TARGET_DIR=$TOP/build/cargo
 failed=0
@@ -169,9 +169,9 @@ text_checks() {
 }
 
 kernel_checks() {
-	check "clippy: kernel crates" tools/modules.sh "$KERNEL" CLIPPY=1 KRUSTFLAGS=-Dwarnings \
+	check "clippy: kernel crates" tools/modules.sh "$BUILD" CLIPPY=1 KRUSTFLAGS=-Dwarnings \
 		MO="$TOP/build/clippy"
-	check "callbacks have C's types" tools/lint/callbacks.sh "$KERNEL" "$TOP/build/clippy"
+	check "callbacks have C's types" tools/lint/callbacks.sh "$BUILD" "$TOP/build/clippy"
 	check "what must not compile" tools/lint/rejected.sh "$TOP/build/clippy"
 	check "rustdoc: kernel crates" kernel_docs
 	exit $failed

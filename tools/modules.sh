@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Builds the modules against a kernel's build folder, into build/modules/ (build/modules-FLAVOUR/
-# where FLAVOUR names one).
+# Builds the modules against a kernel's build folder, into build/modules/ (build/modules-FLAVOUR/,
+# build/modules-VERSION/ where FLAVOUR or KERNEL names one).
 #
 # usage: modules.sh KDIR [MAKE ARGUMENT…]
 set -euo pipefail

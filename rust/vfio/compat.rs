@@ -11,6 +11,7 @@
 //! - `info()`: the driver's data of a device ID;
 //! - [`pci_device_table!`](crate::pci_device_table) and
 //!   [`auxiliary_device_table!`](crate::auxiliary_device_table);
+//! - [`parameter()`](crate::parameter): the value of a parameter of a module;
 //! - `init_at()`: runs an initializer.
 
 #[cfg(not(linux_7_3))]
@@ -19,6 +20,10 @@ mod linux_7_2;
 mod linux_7_3;
 
 #[cfg(not(linux_7_3))]
+pub use linux_7_2::parameter;
+#[cfg(not(linux_7_3))]
 pub(crate) use linux_7_2::*;
+#[cfg(linux_7_3)]
+pub use linux_7_3::parameter;
 #[cfg(linux_7_3)]
 pub(crate) use linux_7_3::*;

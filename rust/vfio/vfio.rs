@@ -34,5 +34,7 @@ pub mod ratelimit;
 pub mod region;
 pub mod sysfs;
 
+pub use compat::parameter;
+
 /// The prefix of this crate's `pr_*!` messages.
 const __LOG_PREFIX: &[u8] = b"vfio_rs\0";

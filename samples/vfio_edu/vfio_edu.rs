@@ -113,6 +113,7 @@ use vfio::{
         Operations,
         Stream, //
     },
+    parameter,
     pci::{
         DeviceId,
         Driver,
@@ -209,11 +210,9 @@ impl Operations<Edu> for Migration {
             0 => Flags::STOP_COPY,
             _ => flags,
         };
-        let p2p = offered(*module_parameters::p2p.value(), Flags::P2P);
-        Some(p2p.and(offered(
-            *module_parameters::precopy.value(),
-            Flags::PRE_COPY,
-        )))
+        let p2p = offered(parameter(&module_parameters::p2p), Flags::P2P);
+        let precopy = offered(parameter(&module_parameters::precopy), Flags::PRE_COPY);
+        Some(p2p.and(precopy))
     }
 
     /// Traces the call. An edu does no DMA, so there is nothing to do.

@@ -77,6 +77,7 @@ alone() {
 # The plain one has no name.
 if [ "${FLAVOUR:-}" = plain ]; then FLAVOUR=; fi
 
-# SUFFIX: behind the names of what a flavour of the kernel has for itself (tools/kernel/flavour.sh).
+# SUFFIX: behind the names of what a flavour of the kernel (tools/kernel/flavour.sh) and a kernel that
+# is not the toolchain root's (tools/env/kernel.sh) have for themselves.
 # shellcheck disable=SC2034
-SUFFIX=${FLAVOUR:+-$FLAVOUR}
+SUFFIX=${FLAVOUR:+-$FLAVOUR}${KERNEL:+-$KERNEL}

@@ -11,11 +11,20 @@ set -euo pipefail
 
 mapfile -t SLICES < <(sed -n 's/^slice //p' "$TOP/tools/kernel/flavours")
 
-# line NUMBER: what `make check` is to be given.
-line() {
-	local flavour driver patterns
+# slice NUMBER: sets what `make check` is to be given.
+slice() {
 	read -r flavour driver patterns <<<"${SLICES[$1 - 1]}"
-	printf "FLAVOUR=%s DRIVER=%s T='%s'\n" "$flavour" "$driver" "$patterns"
+	kernel=
+	if [[ $flavour == *@* ]]; then
+		kernel=${flavour#*@} flavour=${flavour%%@*}
+	fi
+}
+
+# line NUMBER: the same, to read.
+line() {
+	local flavour kernel driver patterns
+	slice "$1"
+	printf "FLAVOUR=%s %sDRIVER=%s T='%s'\n" "$flavour" "${kernel:+KERNEL=$kernel }" "$driver" "$patterns"
 }
 
 case ${1:-} in
@@ -33,9 +42,10 @@ run)
 		die "SLICE=${2:-} is none: there are 1 to ${#SLICES[@]} (make slices)"
 	n=$((10#$2))
 	echo "# slice $n of ${#SLICES[@]}: $(line "$n")"
-	read -r flavour driver patterns <<<"${SLICES[n - 1]}"
+	slice "$n"
 	cd "$TOP"
-	exec make --no-print-directory SLICE= ALL= FLAVOUR="$flavour" DRIVER="$driver" T="$patterns" check
+	exec make --no-print-directory SLICE= ALL= FLAVOUR="$flavour" KERNEL="$kernel" DRIVER="$driver" \
+		T="$patterns" check
 	;;
 *) die "usage: slice.sh list | of COMMIT | run NUMBER" ;;
 esac

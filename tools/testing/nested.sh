@@ -8,16 +8,16 @@
 set -euo pipefail
 . "$(dirname "$0")/../env/common.sh"
 
-KERNEL=$1
+BUILD=$1
 HERE=$TOP/tools/testing/nested
 OUT=$TOP/build/nested
 mkdir -p "$OUT/module"
-release=$(cat "$KERNEL/include/config/kernel.release")
-key=$({ cat "$HERE"/* "$0" "$KERNEL/Module.symvers"; echo "$KERNEL"; } | digest)
+release=$(cat "$BUILD/include/config/kernel.release")
+key=$({ cat "$HERE"/* "$0" "$BUILD/Module.symvers"; echo "$BUILD"; } | digest)
 [ ! -e "$OUT/.complete-$key" ] || exit 0
 
 say "the guest that migrates: its work"
-quietly "$OUT/module.log" make -C "$KERNEL" M="$HERE" MO="$OUT/module" ARCH=arm64 LLVM=1 modules
+quietly "$OUT/module.log" make -C "$BUILD" M="$HERE" MO="$OUT/module" ARCH=arm64 LLVM=1 modules
 rm -rf "$OUT/tree"
 mkdir -p "$OUT"/tree/{bin,lib,proc,sys,dev,sbin,tmp} "$OUT/tree/lib/modules/$release"
 cp /usr/bin/busybox "$OUT/tree/bin/"
@@ -26,14 +26,14 @@ ln -s ../bin/busybox "$OUT/tree/sbin/modprobe"
 cp "$HERE/init" "$OUT/tree/init"
 lib=$OUT/tree/lib/modules/$release
 # All modules but those of VFIO: modprobe takes what it needs.
-grep -v -E '/vfio/|iommu|samples|selftest' "$KERNEL/modules.order" | while read -r object; do
-	cp "$KERNEL/${object%.o}.ko" "$lib/"
+grep -v -E '/vfio/|iommu|samples|selftest' "$BUILD/modules.order" | while read -r object; do
+	cp "$BUILD/${object%.o}.ko" "$lib/"
 done
 cp "$OUT/module/acc_load.ko" "$lib/"
-cp "$KERNEL"/modules.builtin{,.modinfo} "$lib/"
+cp "$BUILD"/modules.builtin{,.modinfo} "$lib/"
 : >"$lib/modules.order"
 depmod -b "$OUT/tree" "$release"
 (cd "$OUT/tree" && find . | cpio -o -H newc --quiet -R 0:0 | gzip -1) >"$OUT/initrd.gz"
-cp "$KERNEL/arch/arm64/boot/Image" "$OUT/Image"
+cp "$BUILD/arch/arm64/boot/Image" "$OUT/Image"
 rm -f "$OUT"/.complete-*
 : >"$OUT/.complete-$key"

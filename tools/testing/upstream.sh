@@ -11,13 +11,13 @@ CACHE=$HISI_ACC_CACHE
 # shellcheck source=/dev/null
 . /.versions 2>/dev/null || die "run this by tools/env/enter.sh"
 
-KERNEL=${1:?usage: upstream.sh KERNEL_BUILD_DIR}
+BUILD=${1:?usage: upstream.sh KERNEL_BUILD_DIR}
 COMPAT=$TOP/tools/testing/upstream-compat.h
 OUT=$TOP/build/upstream
 TESTS=tools/testing/selftests/vfio
 
 # Where the tests are: in the source of this kernel, else of the one that is built here.
-SRC=$KERNEL/source
+SRC=$BUILD/source
 [ -e "$SRC/$TESTS/Makefile" ] || SRC=$CACHE/src/linux-${kernel_version:?}
 if [ ! -e "$SRC/$TESTS/Makefile" ]; then
 	say "no source of a kernel with $TESTS here: the cases upstream.* will fail"

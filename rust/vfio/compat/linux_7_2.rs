@@ -17,6 +17,7 @@ use kernel::{
         Mmio,
         MmioRaw, //
     },
+    module_param::ModuleParamAccess,
     prelude::*, //
 };
 
@@ -81,6 +82,11 @@ macro_rules! auxiliary_device_table {
     ($table:ident, $module_table:ident, $info:ty, $list:expr $(,)?) => {
         ::kernel::auxiliary_device_table!($table, $module_table, $info, $list);
     };
+}
+
+/// Returns the value of a parameter of a module.
+pub fn parameter<T: Copy>(parameter: &ModuleParamAccess<T>) -> T {
+    *parameter.value()
 }
 
 /// Runs an initializer.

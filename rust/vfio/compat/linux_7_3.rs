@@ -19,6 +19,7 @@ use kernel::{
         MmioRaw,
         Region, //
     },
+    module_param::ModuleParamAccess,
     prelude::*, //
 };
 
@@ -76,6 +77,11 @@ macro_rules! auxiliary_device_table {
     ($table:ident, $module_table:ident, $info:ty, $($list:tt)+) => {
         ::kernel::auxiliary_device_table!($table, $info, $($list)+);
     };
+}
+
+/// Returns the value of a parameter of a module.
+pub fn parameter<T: Copy>(parameter: &ModuleParamAccess<T>) -> T {
+    parameter.value()
 }
 
 /// Runs an initializer.

@@ -17,6 +17,8 @@ pub struct Flavour {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Slice {
     pub flavour: String,
+    /// The kernel, if it is not the toolchain root's: what `make check KERNEL=` takes.
+    pub kernel: Option<String>,
     pub driver: String,
     pub patterns: String,
 }
@@ -47,14 +49,19 @@ impl Flavours {
                         slowness,
                     });
                 }
-                ["slice", flavour, driver @ ("rust" | "c" | "both"), patterns @ ..]
+                ["slice", which, driver @ ("rust" | "c" | "both"), patterns @ ..]
                     if !patterns.is_empty() =>
                 {
-                    if !read.flavours.iter().any(|known| known.name == *flavour) {
+                    let (flavour, kernel) = match which.split_once('@') {
+                        Some((flavour, kernel)) => (flavour, Some(kernel)),
+                        None => (*which, None),
+                    };
+                    if !read.flavours.iter().any(|known| known.name == flavour) {
                         return Err(format!("'{line}': there is no such flavour before it"));
                     }
                     read.slices.push(Slice {
-                        flavour: (*flavour).to_owned(),
+                        flavour: flavour.to_owned(),
+                        kernel: kernel.map(str::to_owned),
                         driver: (*driver).to_owned(),
                         patterns: patterns.join(" "),
                     });
@@ -92,12 +99,12 @@ mod tests {
     fn lines() {
         let read = Flavours::read(
             "# a comment\n\nflavour plain 1\nflavour debug 5 a.config b.config\n\
-             slice debug rust a.* b.c\nslice plain both *",
+             slice debug rust a.* b.c\nslice plain both *\nslice plain@9.9 c a.*",
         );
         let read = read.unwrap();
         assert_eq!(read.slowness("debug"), Some(5));
         assert_eq!(read.slowness("other"), None);
-        assert_eq!(read.slices.len(), 2);
+        assert_eq!(read.slices.len(), 3);
         assert_eq!(read.slices[0].patterns, "a.* b.c");
         let case = |name: &str, flavour: Option<&str>| Case {
             flavour: flavour.map(str::to_owned),
@@ -108,6 +115,9 @@ mod tests {
         assert!(in_first("a.x", Some("debug")) && !in_first("a.x", Some("")));
         assert!(!in_first("a.x:c", None) && !in_first("b.d", None));
         assert!(read.slices[1].has(&case("a.x", Some(""))));
+        assert_eq!(read.slices[1].kernel, None);
+        assert_eq!(read.slices[2].flavour, PLAIN);
+        assert_eq!(read.slices[2].kernel.as_deref(), Some("9.9"));
         for wrong in [
             "flavour debug",
             "flavour debug x",

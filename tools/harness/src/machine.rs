@@ -21,6 +21,9 @@ pub struct Machine {
     pub twin: PathBuf,
     /// Name of the kernel's flavour. Empty for the plain one.
     pub flavour: String,
+    /// What is behind the names of the folders of this flavour and this kernel. Empty for the plain
+    /// flavour of the toolchain root's own kernel.
+    pub suffix: String,
     /// Factor by which the kernel is slower than the plain one.
     pub slowness: u32,
     /// The root of the guests' own QEMU, if there is one
@@ -83,13 +86,9 @@ fn soak() -> Option<u64> {
 }
 
 impl Machine {
-    /// A folder of the build that each flavour of the kernel has for itself.
+    /// A folder of the build that each flavour of each kernel has for itself.
     pub fn folder(&self, name: &str) -> PathBuf {
-        let name = match self.flavour.as_str() {
-            "" => name.to_owned(),
-            flavour => format!("{name}-{flavour}"),
-        };
-        self.top.join("build").join(name)
+        self.top.join("build").join(name.to_owned() + &self.suffix)
     }
 
     pub fn limits(&self, silence: u64, total: u64) -> Limits {

@@ -43,6 +43,9 @@ struct Arguments {
     /// The kernel's flavour, where it is not the plain one
     #[arg(long, default_value = "")]
     flavour: String,
+    /// What is behind the names of the folders of this flavour and this kernel
+    #[arg(long, default_value = "", allow_hyphen_values = true)]
+    suffix: String,
     /// The object that plugs the device model into QEMU
     #[arg(long)]
     twin: Option<PathBuf>,
@@ -104,7 +107,7 @@ fn guest_cases(machine: &Machine) -> Result<Vec<Case>> {
 fn all_cases(machine: &Machine) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     // They have nothing to do with the guests' kernel.
-    if machine.flavour.is_empty() {
+    if machine.suffix.is_empty() {
         cases.extend(host::cases());
     }
     cases.extend(guest_cases(machine)?);
@@ -211,6 +214,7 @@ fn main() -> ExitCode {
         kernel: arguments.kernel.unwrap_or_default(),
         twin: arguments.twin.unwrap_or_default(),
         flavour: arguments.flavour,
+        suffix: arguments.suffix,
         nested: arguments.nested,
         replaced: None,
     };

@@ -101,11 +101,8 @@ impl<'a> Builder<'a> {
 
     /// Where the modules are built.
     fn out(&self) -> PathBuf {
-        let build = self.tree.join("build");
-        match self.machine.flavour.as_str() {
-            "" => build.join("modules"),
-            flavour => build.join(format!("modules-{flavour}")),
-        }
+        let name = "modules".to_owned() + &self.machine.suffix;
+        self.tree.join("build").join(name)
     }
 
     pub fn build<'b>(&self, mutant: &'b Mutant) -> Result<Built<'b>> {
