@@ -9,11 +9,13 @@ use crate::{
     bindings,
     compat::{
         self,
-        RawBar, //
+        RawBar,
+        Registers, //
     }, //
 };
 use core::{
     marker::PhantomData,
+    ops::Deref,
     ptr::NonNull, //
 };
 use kernel::{
@@ -94,11 +96,6 @@ pub struct Live<'a, const SIZE: usize = 0> {
 }
 
 impl<const SIZE: usize> Live<'_, SIZE> {
-    /// Returns the mapping, for [`kernel::io::Io`] only.
-    pub(crate) fn raw(&self) -> &RawBar<SIZE> {
-        &self.bar.raw
-    }
-
     /// Writes 16 bytes: by one access on arm64, elsewhere by two of 8 bytes, low half first. The
     /// device sees memory that was written before.
     pub fn try_write128(&self, value: u128, offset: usize) -> Result {
@@ -117,6 +114,15 @@ impl<const SIZE: usize> Live<'_, SIZE> {
         // SAFETY: As for `try_write128`; the two places are valid for writing.
         unsafe { bindings::vfio_rs_read128(addr, &mut lo, &mut hi) };
         Ok(u128::from(lo) | (u128::from(hi) << 64))
+    }
+}
+
+impl<const SIZE: usize> Deref for Live<'_, SIZE> {
+    type Target = Registers<SIZE>;
+
+    fn deref(&self) -> &Registers<SIZE> {
+        // SAFETY: By the invariant of `Bar`, `raw` is a live mapping.
+        unsafe { compat::registers(&self.bar.raw) }
     }
 }
 

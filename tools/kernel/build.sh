@@ -10,6 +10,7 @@ set -euo pipefail
 . "$(dirname "$0")/../env/common.sh"
 CACHE=$HISI_ACC_CACHE
 SOURCE=/usr/src VERSIONS=/.versions
+# shellcheck source=/dev/null
 . "$VERSIONS" 2>/dev/null || die "run this by tools/env/enter.sh"
 if [ -n "${KERNEL:-}" ]; then
 	SOURCE=$CACHE/source-$KERNEL VERSIONS=$SOURCE/.versions
@@ -19,16 +20,17 @@ fi
 
 HERE=$TOP/tools/kernel
 FRAGMENTS=("$HERE/config")
+version=${kernel_source:?}
 for f in "$HERE"/from-*.config; do
 	from=${f##*/from-} from=${from%.config}
-	printf '%s\n' "$from" "${kernel_source#linux-source-}" | sort -V -C || continue
+	printf '%s\n' "$from" "${version#linux-source-}" | sort -V -C || continue
 	FRAGMENTS+=("$f")
 done
 for f in "$@"; do FRAGMENTS+=("$HERE/$f"); done
 # Counts what changes the result below; a change of this file's text alone builds no kernel again.
 RECIPE=1
 KEY=$({ cat "${FRAGMENTS[@]}" "$VERSIONS"; echo "$RECIPE"; rustc -V; clang --version; } | digest)
-SRC=$CACHE/src/linux-$kernel_version
+SRC=$CACHE/src/linux-${kernel_version:?}
 OUT=$CACHE/kernel-$KEY
 
 if [ ! -e "$OUT/.complete" ]; then

@@ -2,17 +2,11 @@
 
 //! Linux 7.2: regions have a size and no type, and device IDs hold an index.
 
-use crate::{
-    io::Live,
-    pci::{
-        DeviceId,
-        Driver, //
-    }, //
-};
-use core::ops::Deref;
 use kernel::{
-    bindings as kbindings,
-    device_id::RawDeviceIdIndex,
+    device_id::{
+        IdTable,
+        RawDeviceIdIndex, //
+    },
     io::{
         Mmio,
         MmioRaw, //
@@ -34,31 +28,44 @@ pub(crate) fn raw_len<const SIZE: usize>(raw: &RawBar<SIZE>) -> usize {
     raw.maxsize()
 }
 
-impl<const SIZE: usize> Deref for Live<'_, SIZE> {
-    type Target = Mmio<SIZE>;
+/// What has the methods of [`kernel::io::Io`]. The reference to it says how long they can be called.
+pub(crate) type Registers<const SIZE: usize> = Mmio<SIZE>;
 
-    fn deref(&self) -> &Mmio<SIZE> {
-        // SAFETY: By the invariant of `Bar`, `raw` is a live mapping.
-        unsafe { Mmio::from_raw(self.raw()) }
-    }
+/// Returns the registers of a mapping.
+///
+/// # Safety
+///
+/// `raw` must be a mapping for as long as the result is used.
+pub(crate) unsafe fn registers<const SIZE: usize>(raw: &RawBar<SIZE>) -> &Registers<SIZE> {
+    // SAFETY: By the safety requirement.
+    unsafe { Mmio::from_raw(raw) }
 }
 
-// SAFETY: The offset is that of `driver_data`, a `kernel_ulong_t`.
-unsafe impl RawDeviceIdIndex for DeviceId {
-    const DRIVER_DATA_OFFSET: usize = core::mem::offset_of!(kbindings::pci_device_id, driver_data);
+/// Implements `RawDeviceIdIndex` for a wrapper of a C type, which has a field `driver_data`.
+macro_rules! impl_device_id_index {
+    ($wrapper:ty, $raw:ty) => {
+        // SAFETY: The offset is that of `driver_data`, a `kernel_ulong_t`.
+        unsafe impl ::kernel::device_id::RawDeviceIdIndex for $wrapper {
+            const DRIVER_DATA_OFFSET: usize = ::core::mem::offset_of!($raw, driver_data);
 
-    fn index(&self) -> usize {
-        self.0.driver_data
-    }
+            fn index(&self) -> usize {
+                self.0.driver_data
+            }
+        }
+    };
 }
+pub(crate) use impl_device_id_index;
 
 /// Returns the driver's data of an ID.
 ///
 /// # Safety
 ///
-/// The driver data of `id` must be those of an ID in the table of `D`, or 0.
-pub(crate) unsafe fn info<D: Driver>(id: &DeviceId) -> Option<&'static D::IdInfo> {
-    Some(D::ID_TABLE.info(id.index()))
+/// The driver data of `id` must be those of an ID in `table`, or 0.
+pub(crate) unsafe fn info<T: RawDeviceIdIndex, U>(
+    table: &'static dyn IdTable<T, U>,
+    id: &T,
+) -> Option<&'static U> {
+    Some(table.info(id.index()))
 }
 
 /// Makes an [`IdTable`](crate::pci::IdTable) and its alias for modpost. The last argument is a list of

@@ -2,16 +2,11 @@
 
 //! Linux 7.3: regions have a type, and device IDs hold a pointer.
 
-use crate::{
-    io::Live,
-    pci::{
-        DeviceId,
-        Driver, //
-    }, //
-};
 use kernel::{
-    bindings as kbindings,
-    device_id::RawDeviceIdIndex,
+    device_id::{
+        IdTable,
+        RawDeviceIdIndex, //
+    },
     io::{
         IoBase,
         Mmio,
@@ -36,30 +31,58 @@ pub(crate) fn raw_len<const SIZE: usize>(raw: &RawBar<SIZE>) -> usize {
     raw.size()
 }
 
-// For a reference: what it makes lives no longer than the guard.
-impl<'a, const SIZE: usize> IoBase<'a> for &'a Live<'_, SIZE> {
+/// What has the methods of [`kernel::io::Io`]. The reference to it says how long they can be called:
+/// an [`Mmio`] itself can be copied, and the copy outlives the reference.
+///
+/// # Invariants
+///
+/// While there is a reference, it names a mapping.
+#[repr(transparent)]
+pub struct Registers<const SIZE: usize>(RawBar<SIZE>);
+
+/// Returns the registers of a mapping.
+///
+/// # Safety
+///
+/// `raw` must be a mapping for as long as the result is used.
+pub(crate) unsafe fn registers<const SIZE: usize>(raw: &RawBar<SIZE>) -> &Registers<SIZE> {
+    // INVARIANT: By the safety requirement.
+    // SAFETY: `Registers` is transparent.
+    unsafe { &*core::ptr::from_ref(raw).cast() }
+}
+
+impl<'a, const SIZE: usize> IoBase<'a> for &'a Registers<SIZE> {
     type Backend = MmioBackend;
     type Target = Region<SIZE>;
 
     fn as_view(self) -> Mmio<'a, Region<SIZE>> {
-        // SAFETY: By the invariant of `Bar`, `raw` is a mapping, which lives for `'a`.
-        unsafe { Mmio::from_raw(*self.raw()) }
+        // SAFETY: By the type invariant.
+        unsafe { Mmio::from_raw(self.0) }
     }
 }
 
-// SAFETY: The offset is that of `driver_data`, a `kernel_ulong_t`.
-unsafe impl RawDeviceIdIndex for DeviceId {
-    const DRIVER_DATA_OFFSET: usize = core::mem::offset_of!(kbindings::pci_device_id, driver_data);
+/// Implements `RawDeviceIdIndex` for a wrapper of a C type, which has a field `driver_data`.
+macro_rules! impl_device_id_index {
+    ($wrapper:ty, $raw:ty) => {
+        // SAFETY: The offset is that of `driver_data`, a `kernel_ulong_t`.
+        unsafe impl ::kernel::device_id::RawDeviceIdIndex for $wrapper {
+            const DRIVER_DATA_OFFSET: usize = ::core::mem::offset_of!($raw, driver_data);
+        }
+    };
 }
+pub(crate) use impl_device_id_index;
 
 /// Returns the driver's data of an ID.
 ///
 /// # Safety
 ///
-/// The driver data of `id` must be those of an ID in the table of `D`, or 0.
-pub(crate) unsafe fn info<D: Driver>(id: &DeviceId) -> Option<&'static D::IdInfo> {
-    // SAFETY: By the safety requirement: the table is an `IdArray<DeviceId, D::IdInfo>`.
-    unsafe { id.info_unchecked_opt::<D::IdInfo>() }
+/// The driver data of `id` must be those of an ID in `table`, or 0.
+pub(crate) unsafe fn info<T: RawDeviceIdIndex, U>(
+    _table: &'static dyn IdTable<T, U>,
+    id: &T,
+) -> Option<&'static U> {
+    // SAFETY: By the safety requirement, as there is no `IdTable` but `IdArray`.
+    unsafe { id.info_unchecked_opt::<U>() }
 }
 
 /// Makes an [`IdTable`](crate::pci::IdTable) and its alias for modpost. The last argument is a list of

@@ -121,7 +121,7 @@ impl<D: Driver> Adapter<D> {
             let info = if id.is_specific() {
                 // SAFETY: The ID is in the table, or an administrator has added it. The PCI core
                 // takes such an ID only with the data of one in the table (`new_id_store()`).
-                unsafe { compat::info::<D>(id) }
+                unsafe { compat::info(D::ID_TABLE, id) }
             } else {
                 None
             };

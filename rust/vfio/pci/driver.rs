@@ -7,6 +7,7 @@ use super::device::{
     OpenDevice, //
 };
 use crate::{
+    compat,
     debug,
     dirty,
     migration,
@@ -28,7 +29,7 @@ const PCI_ANY_ID: u32 = !0;
 /// module's aliases, where libvirt and driverctl look for variant drivers.
 #[repr(transparent)]
 #[derive(Clone, Copy)]
-pub struct DeviceId(pub(crate) kbindings::pci_device_id);
+pub struct DeviceId(kbindings::pci_device_id);
 
 impl DeviceId {
     /// A device by its vendor and device ID: C's `PCI_DRIVER_OVERRIDE_DEVICE_VFIO`.
@@ -69,6 +70,8 @@ impl DeviceId {
 unsafe impl RawDeviceId for DeviceId {
     type RawType = kbindings::pci_device_id;
 }
+
+compat::impl_device_id_index!(DeviceId, kbindings::pci_device_id);
 
 /// A table of them, made by [`pci_device_table!`](crate::pci_device_table).
 pub type IdTable<T> = &'static dyn kernel::device_id::IdTable<DeviceId, T>;
