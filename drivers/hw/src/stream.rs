@@ -275,34 +275,38 @@ pub struct Stream {
     pub state: Option<State>,
 }
 
-/// The fields after the match data, up to the end.
-fn parse_state(r: &mut Reader<'_>) -> State {
-    let state = State {
-        aeq_int_mask: r.u32(),
-        eq_int_mask: r.u32(),
-        ifc_int_source: r.u32(),
-        ifc_int_mask: r.u32(),
-        ifc_int_set: r.u32(),
-        page_size: r.u32(),
-        eqc: r.words(),
-        aeqc: r.words(),
-        eqe_dma: 0,
-        aeqe_dma: 0,
-        sqc_dma: 0,
-        cqc_dma: 0,
-    };
-    // `qm_rsv_regs[5]`, `padding`
-    let _: [u32; 6] = r.words();
-    State {
-        eqe_dma: r.u64(),
-        aeqe_dma: r.u64(),
-        sqc_dma: r.u64(),
-        cqc_dma: r.u64(),
-        ..state
-    }
-}
-
 impl State {
+    /// Reads the fields after the match data of a whole stream. They are not judged.
+    pub fn parse(stream: &[u8]) -> Result<Self, Error> {
+        if stream.len() != STREAM_SIZE {
+            return Err(Error::Length(stream.len()));
+        }
+        let mut r = Reader(stream.get(MATCH_SIZE..).unwrap_or_default());
+        let state = Self {
+            aeq_int_mask: r.u32(),
+            eq_int_mask: r.u32(),
+            ifc_int_source: r.u32(),
+            ifc_int_mask: r.u32(),
+            ifc_int_set: r.u32(),
+            page_size: r.u32(),
+            eqc: r.words(),
+            aeqc: r.words(),
+            eqe_dma: 0,
+            aeqe_dma: 0,
+            sqc_dma: 0,
+            cqc_dma: 0,
+        };
+        // `qm_rsv_regs[5]`, `padding`
+        let _: [u32; 6] = r.words();
+        Ok(Self {
+            eqe_dma: r.u64(),
+            aeqe_dma: r.u64(),
+            sqc_dma: r.u64(),
+            cqc_dma: r.u64(),
+            ..state
+        })
+    }
+
     /// Returns whether the function has an EQ, an AEQ, and tables of contexts.
     pub fn has_queues(&self) -> bool {
         ![self.eqe_dma, self.aeqe_dma, self.sqc_dma, self.cqc_dma].contains(&0)
@@ -372,11 +376,7 @@ impl Stream {
         if bytes.len() == MATCH_SIZE {
             return Ok(Self { head, state: None });
         }
-        if bytes.len() != STREAM_SIZE {
-            return Err(Error::Length(bytes.len()));
-        }
-        let mut r = Reader(bytes.get(MATCH_SIZE..).unwrap_or_default());
-        let mut state = parse_state(&mut r);
+        let mut state = State::parse(bytes)?;
         if head.magic == MAGIC_V1 {
             state.eqe_dma = context_address(&state.eqc);
             state.aeqe_dma = context_address(&state.aeqc);

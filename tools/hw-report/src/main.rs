@@ -1,19 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `hw-report`: asks a host with HiSilicon accelerators what the in-tree drivers do not show, and
-//! prints a text to mail. `Documentation/selftests/twin-guesses.rst` has the questions.
-//!
-//! It only reads: sysfs, configuration space, and registers of VFs that no driver has. With
-//! `--reset-unused-vf ADDRESS` it also resets that one VF.
+//! `hw-report`: prints what a host with HiSilicon accelerators shows of them (see the library).
 
-mod function;
-mod questions;
-#[cfg(test)]
-mod tests;
-mod tree;
-
-use crate::tree::Tree;
 use clap::Parser;
+use hw_report::{report, tree::Tree};
 use std::process::ExitCode;
 
 /// Prints what this host shows of HiSilicon accelerators.
@@ -27,7 +17,7 @@ struct Arguments {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let tree = Tree::of_host();
-    match questions::report(&tree, arguments.reset_unused_vf.as_deref()) {
+    match report(&tree, arguments.reset_unused_vf.as_deref()) {
         Ok(text) => {
             print!("{text}");
             ExitCode::SUCCESS
