@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Fuzzes the device model, each target for a while. Runs inside the toolchain root.
+# Fuzzes the device model and what decodes streams, each target for a while. Runs inside the toolchain root.
 #
 # What was found, and inputs that came far, are kept in build/fuzz/.
 #
