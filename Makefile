@@ -7,10 +7,13 @@ ENTER := tools/env/enter.sh
 DRIVER ?= both
 T ?= *
 TIME ?= 60
+# The kernel that modules are installed for.
+INSTALL_KDIR = $(or $(KDIR),/lib/modules/$(shell uname -r)/build)
 export FLAVOUR KERNEL V
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo check check-qemu bench soak list slices shell modules hw-report lint htmldocs fuzz mutants clean distclean
+.PHONY: help run demo check check-qemu bench soak list slices shell modules modules_install accvf install uninstall deb \
+	hw-report lint htmldocs fuzz mutants clean distclean
 
 help:
 	@echo 'make run                 shows a VF with requests in flight that migrates to another VF'
@@ -31,9 +34,16 @@ help:
 	@echo 'make slices              lists the slices (tools/kernel/flavours)'
 	@echo 'make shell               boots a guest with a shell'
 	@echo 'make modules [KDIR=…]    builds the modules, for your kernel or for the one under test'
+	@echo 'make modules_install     installs the modules for KDIR= (default: the running kernel).'
+	@echo '                         INSTALL_MOD_PATH= a folder in front of /lib/modules'
+	@echo 'make accvf               builds the command line tool, with manual pages and completion'
+	@echo 'make install             installs it. DESTDIR= a folder in front of /usr and /etc'
+	@echo 'make uninstall           removes the tool and the modules. KDIR=, DESTDIR=, INSTALL_MOD_PATH='
+	@echo 'make deb                 makes Debian packages of both: build/deb'
 	@echo 'make hw-report           builds the program that asks a host with the hardware what nobody'
 	@echo '                         here knows (Documentation/admin-guide/hw-report.rst)'
-	@echo 'make fuzz                fuzzes the device model; TIME=seconds for each target, T=target'
+	@echo 'make fuzz                fuzzes the device model and accvf decode; TIME=seconds for each'
+	@echo '                         target, T=target'
 	@echo 'make mutants             checks that the tests see small defects. Takes hours, and continues'
 	@echo '                         where it was interrupted; M=pattern: these, N=10: ten, chosen by'
 	@echo '                         the commit'
@@ -87,6 +97,24 @@ else
 	@$(ENTER) bash -c 'tools/modules.sh "$$(tools/kernel/flavour.sh)" && \
 		. tools/env/common.sh && ls build/modules$$SUFFIX/*.ko'
 endif
+
+modules_install:
+	@packaging/modules.sh install '$(INSTALL_KDIR)' '$(INSTALL_MOD_PATH)'
+
+accvf:
+	@$(ENTER) packaging/accvf.sh build
+	@ls build/accvf/accvf
+
+install:
+	@packaging/accvf.sh install '$(DESTDIR)'
+
+uninstall:
+	@packaging/accvf.sh uninstall '$(DESTDIR)'
+	@packaging/modules.sh uninstall '$(INSTALL_KDIR)' '$(INSTALL_MOD_PATH)'
+
+deb:
+	@$(ENTER) bash -c 'set -e; kernel=$$(tools/kernel/flavour.sh); tools/modules.sh "$$kernel"; \
+		packaging/accvf.sh build; packaging/deb.sh "$$kernel"'
 
 hw-report:
 	@$(ENTER) bash -c 'cd tools && CARGO_TARGET_DIR=/work/build/cargo cargo build -q --release \

@@ -4,12 +4,17 @@
 # Builds the modules against a kernel's build folder, into build/modules/ (build/modules-FLAVOUR/,
 # build/modules-VERSION/ where FLAVOUR or KERNEL names one).
 #
-# usage: modules.sh KDIR [MAKE ARGUMENT…]
+# usage: modules.sh [--check] KDIR [MAKE ARGUMENT…]     (--check: builds nothing, says what is missing)
 set -euo pipefail
 . "$(dirname "$0")/env/common.sh"
 alone
 
-KDIR=${1:?usage: modules.sh KDIR}
+CHECK=
+if [ "${1:-}" = --check ]; then
+	CHECK=1
+	shift
+fi
+KDIR=${1:?usage: modules.sh [--check] KDIR}
 shift
 CONFIG=$KDIR/include/config/auto.conf
 [ -r "$CONFIG" ] || die "$KDIR is no kernel's build folder: it has no include/config/auto.conf." \
@@ -98,6 +103,7 @@ echo 'int probe;' >"$OUT.probe.h"
 	die "'$BINDGEN' does not work: it needs libclang (package libclang-dev, or LIBCLANG_PATH)"
 }
 rm -f "$OUT.probe.h" "$OUT.probe.log"
+[ -z "$CHECK" ] || exit 0
 
 quietly "$OUT.log" make -C "$KDIR" M="$TOP" MO="$OUT" -j"$(nproc)" "${arguments[@]}" modules
 # A warning of what is compiled here ends the build, one of kbuild's is said.

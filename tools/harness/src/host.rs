@@ -49,10 +49,14 @@ const SUITES: &[Suite] = &[
             "acc-vfio-user",
             "-p",
             "hw-report",
+            "-p",
+            "accvf",
         ],
     ),
     Suite("host.ci", "", &["tools/testing/ci/test.sh"]),
     Suite("host.modules", "", &["tools/testing/modules/test.sh"]),
+    Suite("host.install", "", &["packaging/test-install.sh"]),
+    Suite("host.dkms", "", &["packaging/test-dkms.sh"]),
     Suite("host.lint", "", &["tools/lint.sh"]),
 ];
 
