@@ -29,9 +29,18 @@ harness() { (cd tools && quietly "$TOP/build/cargo.log" cargo build --release -p
 host_selftests() {
 	(cd tools && quietly "$TOP/build/cargo-host.log" cargo build --release -p acc-selftests)
 }
+# One at a time: together they would have other features of their dependencies, and be built again for the
+# packages.
 selftests() {
-	(cd tools && quietly "$TOP/build/cargo-guest.log" cargo build --release \
-		--target aarch64-unknown-linux-gnu -p acc-selftests)
+	local program
+	for program in acc-selftests accvf; do
+		(cd tools && quietly "$TOP/build/cargo-guest.log" cargo build --release \
+			--target aarch64-unknown-linux-gnu -p $program) || return
+	done
+}
+
+packages() {
+	packaging/accvf.sh build && packaging/deb.sh "$1" >"$TOP/build/deb.log"
 }
 
 step harness harness || {
@@ -56,6 +65,7 @@ if [ "${1:-}" != list ]; then
 	[ -n "$BUILD" ] || BUILD=$(step kernel tools/kernel/flavour.sh) || broken+=(kernel)
 	if [ -n "$BUILD" ]; then
 		step modules tools/modules.sh "$BUILD" || broken+=(modules)
+		[ "${1:-}" != check ] || [ ${#broken[@]} != 0 ] || step packages packages "$BUILD" || broken+=(packages)
 		step upstream tools/testing/upstream.sh "$BUILD" || broken+=(upstream)
 		if [ -n "${ACC_NESTED:-}" ]; then
 			step nested tools/testing/nested.sh "$BUILD" || broken+=(nested)

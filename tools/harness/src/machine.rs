@@ -104,9 +104,10 @@ impl Machine {
         self.top.join("build/cargo/release/acc-selftest")
     }
 
-    fn guest_selftest(&self) -> PathBuf {
-        self.top
-            .join("build/cargo/aarch64-unknown-linux-gnu/release/acc-selftest")
+    /// Returns the programs of this tree that run in guests.
+    fn guest_programs(&self) -> [PathBuf; 2] {
+        let folder = "build/cargo/aarch64-unknown-linux-gnu/release";
+        ["acc-selftest", "accvf"].map(|name| self.top.join(folder).join(name))
     }
 
     /// The kernel's release, by which its modules' folder is called.
@@ -143,16 +144,30 @@ impl Machine {
             .collect::<std::io::Result<_>>()?)
     }
 
+    /// Returns the packages that cases install. Only `make check` builds them.
+    fn packages(&self) -> Result<Vec<PathBuf>> {
+        let Ok(entries) = fs::read_dir(self.folder("deb")) else {
+            return Ok(Vec::new());
+        };
+        let paths = entries.map(|entry| entry.map(|e| e.path()));
+        let mut all = paths.collect::<std::io::Result<Vec<_>>>()?;
+        all.retain(|path| path.extension().is_some_and(|e| e == "deb"));
+        Ok(all)
+    }
+
     /// Makes the initramfs anew if something in it is newer.
     pub fn build_initramfs(&self) -> Result<()> {
         let root = self.folder("guest").join("root");
         let modules = self.modules()?;
         let upstream = self.upstream()?;
+        let packages = self.packages()?;
         let inputs = modules
             .iter()
             .chain(&upstream)
+            .chain(&packages)
             .cloned()
-            .chain([self.guest_selftest(), std::env::current_exe()?]);
+            .chain(self.guest_programs())
+            .chain([std::env::current_exe()?]);
         let made = fs::metadata(self.initramfs())
             .and_then(|m| m.modified())
             .ok();
@@ -185,11 +200,19 @@ impl Machine {
         symlink("busybox", root.join("bin/sh"))?;
         // Where the kernel looks for it.
         symlink("../bin/busybox", root.join("sbin/modprobe"))?;
-        fs::copy(self.guest_selftest(), root.join("bin/acc-selftest"))?;
+        for program in self.guest_programs() {
+            let name = program.file_name().ok_or("no name")?;
+            fs::copy(&program, root.join("bin").join(name))?;
+        }
         let tests = root.join("lib/selftests/vfio");
         fs::create_dir_all(&tests)?;
         for test in &upstream {
             fs::copy(test, tests.join(test.file_name().ok_or("no name")?))?;
+        }
+        let folder = root.join("packages");
+        fs::create_dir_all(&folder)?;
+        for package in &packages {
+            fs::copy(package, folder.join(package.file_name().ok_or("no name")?))?;
         }
         fs::write(root.join("init"), INIT)?;
         run(Command::new("chmod").arg("755").arg(root.join("init")))?;

@@ -31,6 +31,11 @@ const LOAD: &str = "/work";
 /// Sockets and consoles, in and out of that root.
 const RUN: &str = "/run";
 
+/// Returns where this guest has a file of QEMU's root.
+pub fn outside(path: &str) -> String {
+    format!("{ROOT}{path}")
+}
+
 fn mount(arguments: &[&str]) -> Result<()> {
     let output = Command::new("mount").args(arguments).output()?;
     if !output.status.success() {
@@ -48,14 +53,13 @@ pub fn set_up() -> Result<()> {
     fs::create_dir_all(ROOT)?;
     let nine = "trans=virtio,version=9p2000.L,msize=1048576,cache=loose,ro";
     mount(&["-t", "9p", "-o", nine, "nested", ROOT])?;
-    let inside = |path: &str| format!("{ROOT}{path}");
-    mount(&["-t", "9p", "-o", nine, "load", &inside(LOAD)])?;
+    mount(&["-t", "9p", "-o", nine, "load", &outside(LOAD)])?;
     for (kind, path) in [("proc", "/proc"), ("sysfs", "/sys")] {
-        mount(&["-t", kind, kind, &inside(path)])?;
+        mount(&["-t", kind, kind, &outside(path)])?;
     }
-    mount(&["-o", "bind", "/dev", &inside("/dev")])?;
+    mount(&["-o", "bind", "/dev", &outside("/dev")])?;
     for path in [RUN, "/tmp"] {
-        mount(&["-t", "tmpfs", "tmpfs", &inside(path)])?;
+        mount(&["-t", "tmpfs", "tmpfs", &outside(path)])?;
     }
     // Buffers of the nested guest's RAM.
     fs::create_dir_all("/dev/shm")?;

@@ -5,6 +5,7 @@
 
 mod benchmark;
 mod beside_c;
+mod cli;
 mod debug;
 mod debugfs;
 pub mod dirty;
@@ -12,6 +13,7 @@ mod fault;
 mod guess;
 mod hardware;
 mod hidden;
+mod install;
 mod iommufd;
 mod kunit;
 mod lifetime;

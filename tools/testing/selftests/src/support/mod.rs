@@ -2,6 +2,7 @@
 
 //! What cases share.
 
+pub mod accvf;
 pub mod bar2;
 pub mod bare;
 pub mod bench;

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `install.*`: the Debian packages, in a guest that has nothing of them.
+
+mod packages;
+
+use crate::registry::Spec;
+
+/// What all cases of the suite need.
+const SUITE: Spec = Spec {
+    // Modules and programs of the guest are replaced.
+    fresh: true,
+    ..Spec::NONE
+};
