@@ -99,22 +99,22 @@ else
 endif
 
 modules_install:
-	@packaging/modules.sh install '$(INSTALL_KDIR)' '$(INSTALL_MOD_PATH)'
+	@tools/packaging/modules.sh install '$(INSTALL_KDIR)' '$(INSTALL_MOD_PATH)'
 
 accvf:
-	@$(ENTER) packaging/accvf.sh build
+	@$(ENTER) tools/packaging/accvf.sh build
 	@ls build/accvf/accvf
 
 install:
-	@packaging/accvf.sh install '$(DESTDIR)'
+	@tools/packaging/accvf.sh install '$(DESTDIR)'
 
 uninstall:
-	@packaging/accvf.sh uninstall '$(DESTDIR)'
-	@packaging/modules.sh uninstall '$(INSTALL_KDIR)' '$(INSTALL_MOD_PATH)'
+	@tools/packaging/accvf.sh uninstall '$(DESTDIR)'
+	@tools/packaging/modules.sh uninstall '$(INSTALL_KDIR)' '$(INSTALL_MOD_PATH)'
 
 deb:
 	@$(ENTER) bash -c 'set -e; kernel=$$(tools/kernel/flavour.sh); tools/modules.sh "$$kernel"; \
-		packaging/accvf.sh build; packaging/deb.sh "$$kernel"'
+		tools/packaging/accvf.sh build; tools/packaging/deb.sh "$$kernel"'
 
 hw-report:
 	@$(ENTER) bash -c 'cd tools && CARGO_TARGET_DIR=/work/build/cargo cargo build -q --release \

@@ -40,7 +40,7 @@ selftests() {
 }
 
 packages() {
-	packaging/accvf.sh build && packaging/deb.sh "$1" >"$TOP/build/deb.log"
+	tools/packaging/accvf.sh build && tools/packaging/deb.sh "$1" >"$TOP/build/deb.log"
 }
 
 step harness harness || {

@@ -8,7 +8,7 @@
 # ROOT is in front of /lib/modules (INSTALL_MOD_PATH). MODULE_KEY and MODULE_CERT name a key to sign with;
 # else it is that of the kernel's build folder, if there is one.
 set -euo pipefail
-. "$(dirname "$0")/../tools/env/common.sh"
+. "$(dirname "$0")/../env/common.sh"
 
 COMMAND=${1:-}
 KDIR=${2:?usage: modules.sh install|uninstall KDIR [ROOT]}

@@ -7,7 +7,7 @@
 set -uo pipefail
 HOME=${HOME:-/root}
 export HOME
-"$(dirname "$0")/../tools/modules.sh" --check "${1:?usage: dkms-check.sh KDIR}" || {
+"$(dirname "$0")/../modules.sh" --check "${1:?usage: dkms-check.sh KDIR}" || {
 	echo "hisi-acc-vfio-rs: not built for $1 (see the error above)" >&2
 	exit 1
 }

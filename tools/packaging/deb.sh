@@ -6,7 +6,7 @@
 #
 # usage: deb.sh KDIR
 set -euo pipefail
-. "$(dirname "$0")/../tools/env/common.sh"
+. "$(dirname "$0")/../env/common.sh"
 alone
 
 KDIR=${1:?usage: deb.sh KDIR}
@@ -16,7 +16,7 @@ VERSION=$(sed -n 's/^version = "\(.*\)"$/\1/p' "$TOP/tools/Cargo.toml" | head -n
 OUT=$TOP/build/deb$SUFFIX
 STAGE=$OUT/stage
 # What DKMS needs to build the modules.
-SOURCES=(Kbuild Kconfig COPYING dkms.conf rust drivers samples packaging/dkms-check.sh
+SOURCES=(Kbuild Kconfig COPYING dkms.conf rust drivers samples tools/packaging/dkms-check.sh
 	tools/modules.sh tools/warnings.awk tools/bindgen.mk tools/env/common.sh)
 
 git_() { git -c safe.directory="$TOP" -C "$TOP" "$@"; }
@@ -65,7 +65,7 @@ pack() {
 # Packages of the same content stay as they are.
 KEY=$({
 	echo "$RELEASE $VERSION $SOURCE_DATE_EPOCH"
-	tracked "${SOURCES[@]}" packaging | (cd "$TOP" && xargs sha256sum)
+	tracked "${SOURCES[@]}" tools/packaging | (cd "$TOP" && xargs sha256sum)
 	find "$TOP/build/accvf" "$TOP/build/modules$SUFFIX" -maxdepth 2 \( -name '*.ko' -o -path '*/accvf/*' \) \
 		-type f -exec sha256sum {} + | sort
 } | digest)
@@ -76,7 +76,7 @@ fi
 rm -rf "$OUT"
 mkdir -p "$STAGE"
 
-"$TOP/packaging/accvf.sh" install "$STAGE/accvf"
+"$TOP/tools/packaging/accvf.sh" install "$STAGE/accvf"
 control accvf arm64 '' 'VFs of HiSilicon accelerators: list, bind, explain, decode streams' <<-TEXT
 accvf lists PFs and VFs, shows why a VF does not migrate, creates and binds
 VFs, and decodes and compares migration streams.
@@ -86,7 +86,7 @@ gzip -9n "$STAGE"/accvf/usr/share/man/man1/*.1
 pack accvf
 
 modules=$NAME-modules-$RELEASE
-"$TOP/packaging/modules.sh" install "$KDIR" "$STAGE/$modules" >"$OUT/modules.log" 2>&1 || {
+"$TOP/tools/packaging/modules.sh" install "$KDIR" "$STAGE/$modules" >"$OUT/modules.log" 2>&1 || {
 	complain <"$OUT/modules.log"
 	exit 1
 }
@@ -120,7 +120,7 @@ script "$dkms" postinst <<-TEXT
 dkms add -m $NAME -v $VERSION || [ -d /var/lib/dkms/$NAME/$VERSION ]
 # A kernel that cannot have the modules is no reason to leave the package half installed.
 kernel=/lib/modules/\$(uname -r)/build
-if /usr/src/$NAME-$VERSION/packaging/dkms-check.sh "\$kernel"; then
+if /usr/src/$NAME-$VERSION/tools/packaging/dkms-check.sh "\$kernel"; then
 	dkms install -m $NAME -v $VERSION
 fi
 TEXT

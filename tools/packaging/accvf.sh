@@ -6,10 +6,10 @@
 # usage: accvf.sh build                    inside the toolchain root, into build/accvf/
 #        accvf.sh install|uninstall [DESTDIR]
 set -euo pipefail
-. "$(dirname "$0")/../tools/env/common.sh"
+. "$(dirname "$0")/../env/common.sh"
 
 BUILT=$TOP/build/accvf
-HERE=$TOP/packaging
+HERE=$TOP/tools/packaging
 
 build() {
 	alone

@@ -6,7 +6,7 @@
 #
 # usage: test-install.sh [KERNEL_BUILD_DIR]     else $ACC_KERNEL
 set -uo pipefail
-. "$(dirname "$0")/../tools/env/common.sh"
+. "$(dirname "$0")/../env/common.sh"
 
 KERNEL=${1:-${ACC_KERNEL:?usage: test-install.sh KERNEL_BUILD_DIR}}
 RELEASE=$(cat "$KERNEL/include/config/kernel.release") || exit 1
@@ -45,7 +45,7 @@ runs() {
 	fi
 }
 
-modules() { "$TOP/packaging/modules.sh" "$@"; }
+modules() { "$TOP/tools/packaging/modules.sh" "$@"; }
 
 runs "modules are installed" 0 "updates/hisi_acc_vfio_rs.ko" modules install "$KERNEL" "$TO"
 found=$(cd "$UPDATES" 2>/dev/null && echo *)
@@ -59,7 +59,7 @@ if grep -q '^updates/hisi_acc_vfio_rs.ko:.* updates/vfio_rs.ko' "$TO/lib/modules
 else
 	result "modprobe knows them" "$(cat "$TO/lib/modules/$RELEASE/modules.dep")"
 fi
-runs "the tool is installed" 0 "" "$TOP/packaging/accvf.sh" install "$TO"
+runs "the tool is installed" 0 "" "$TOP/tools/packaging/accvf.sh" install "$TO"
 for file in usr/bin/accvf usr/share/man/man1/accvf.1 etc/modprobe.d/hisi-acc-vfio-rs.conf; do
 	if [ -s "$TO/$file" ]; then result "there is $file"; else result "there is $file" "it is not"; fi
 done
@@ -79,7 +79,7 @@ openssl req -new -nodes -utf8 -sha256 -days 2 -batch -x509 -subj /CN=test -outfo
 	-out "$OUT/key.x509" -keyout "$OUT/key.pem" 2>"$OUT/openssl.log" ||
 	result "a key" "$(cat "$OUT/openssl.log")"
 runs "a key that is named" 0 "" env MODULE_KEY="$OUT/key.pem" MODULE_CERT="$OUT/key.x509" \
-	"$TOP/packaging/modules.sh" install "$signs" "$OUT/signed"
+	"$TOP/tools/packaging/modules.sh" install "$signs" "$OUT/signed"
 for module in vfio_rs hisi_acc_link hisi_acc_vfio_rs; do
 	file=$OUT/signed/lib/modules/$RELEASE/updates/$module.ko
 	signer=$(modinfo -F signer "$file" 2>&1)
@@ -95,7 +95,7 @@ runs "modules of another kernel" 1 "was built for $RELEASE, not for 7.2.0-other"
 runs "no kernel" 1 "is no kernel's build folder" modules install "$OUT" "$TO"
 
 runs "modules are removed" 0 "" modules uninstall "$KERNEL" "$TO"
-runs "the tool is removed" 0 "" "$TOP/packaging/accvf.sh" uninstall "$TO"
+runs "the tool is removed" 0 "" "$TOP/tools/packaging/accvf.sh" uninstall "$TO"
 left=$(find "$TO" -type f ! -path "$TO/lib/modules/$RELEASE/modules.*")
 if [ -z "$left" ]; then result "nothing is left"; else result "nothing is left" "$left"; fi
 exit $failed

@@ -6,7 +6,7 @@
 #
 # usage: test-dkms.sh [KERNEL_BUILD_DIR]     else $ACC_KERNEL
 set -uo pipefail
-. "$(dirname "$0")/../tools/env/common.sh"
+. "$(dirname "$0")/../env/common.sh"
 
 KERNEL=${1:-${ACC_KERNEL:?usage: test-dkms.sh KERNEL_BUILD_DIR}}
 RELEASE=$(cat "$KERNEL/include/config/kernel.release") || exit 1
