@@ -89,6 +89,8 @@ pub(crate) use self::callbacks::{
     Open,
     Registered, //
 };
-pub(crate) use self::file::Shared;
-pub(crate) use self::gate::Receiver;
+pub(crate) use self::gate::{
+    FileId,
+    Receiver, //
+};
 pub(crate) use self::machine::Machine;

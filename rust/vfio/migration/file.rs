@@ -15,7 +15,10 @@ mod wait;
 
 use self::wait::WaitQueue;
 use super::{
-    gate::Gate,
+    gate::{
+        FileId,
+        Gate, //
+    },
     lifeline::Lifeline,
     stream::{
         Check,
@@ -213,9 +216,9 @@ impl MigrationFile {
         self.file
     }
 
-    /// Returns whether this is the file with `shared`.
-    pub(crate) fn is(&self, shared: &Shared) -> bool {
-        core::ptr::eq(&*self.shared, shared)
+    /// Returns whether this is the file that `id` names.
+    pub(crate) fn is(&self, id: FileId) -> bool {
+        FileId::of(&*self.shared) == id
     }
 
     /// Returns whether the device has the stream.
@@ -412,7 +415,7 @@ impl Shared {
         };
         // Without the lock of the content, which the state lock comes above. `io` keeps other
         // writers out.
-        gate.receive(self).inspect_err(|_| {
+        gate.receive(FileId::of(self)).inspect_err(|_| {
             if let Some(content) = (*self.content.lock()).as_mut() {
                 content.stream.truncate(before);
             }

@@ -5,13 +5,22 @@
 //! Userspace can keep a file longer than the device lives. So a file has no reference of the
 //! device, but one of the device's [`Gate`], which leads to the device only while it is open.
 
-use super::file::Shared;
 use core::ptr::NonNull;
 use kernel::{
     new_mutex,
     prelude::*,
     sync::Mutex, //
 };
+
+/// Names a file to its device, as long as the file is there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileId(*const ());
+
+impl FileId {
+    pub(super) fn of<T>(file: &T) -> Self {
+        Self(core::ptr::from_ref(file).cast())
+    }
+}
 
 /// What a file reaches of its device.
 pub(crate) trait Receiver {
@@ -23,7 +32,7 @@ pub(crate) trait Receiver {
     /// # Safety
     ///
     /// The device must be open until this returns.
-    unsafe fn receive(&self, file: &Shared) -> Result;
+    unsafe fn receive(&self, file: FileId) -> Result;
 }
 
 /// An open device.
@@ -75,7 +84,7 @@ impl Gate {
     }
 
     /// Loads what was written to `file`: [`ENODEV`] if the device is not open any more.
-    pub(super) fn receive(&self, file: &Shared) -> Result {
+    pub(super) fn receive(&self, file: FileId) -> Result {
         let way = self.way.lock();
         let Way(dev) = way.as_ref().ok_or(ENODEV)?;
         // SAFETY: By the type invariant the device is open, and stays so while the lock is held.

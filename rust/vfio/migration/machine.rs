@@ -12,11 +12,9 @@ use super::{
         Open,
         Registered, //
     },
-    file::{
-        MigrationFile,
-        Shared, //
-    },
+    file::MigrationFile,
     gate::{
+        FileId,
         Gate,
         Receiver, //
     },
@@ -380,7 +378,7 @@ impl Machine {
 
     /// Loads what was written to a file. Called by the file's `write()`, through the gate:
     /// [`ENODEV`] if the file is ended.
-    pub(crate) fn receive(&self, dev: &impl Open, file: &Shared) -> Result {
+    pub(crate) fn receive(&self, dev: &impl Open, file: FileId) -> Result {
         let mut inner = self.inner.lock();
         let ours = inner.resuming.as_ref().is_some_and(|own| own.is(file));
         let result = if Self::after_cut(dev, &mut inner) || !ours {

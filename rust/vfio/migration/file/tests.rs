@@ -29,7 +29,7 @@ mod cases {
             true
         }
 
-        unsafe fn receive(&self, _file: &Shared) -> Result {
+        unsafe fn receive(&self, _file: FileId) -> Result {
             Err(ERANGE)
         }
     }

@@ -6,12 +6,12 @@ use crate::{
     bindings,
     migration::{
         Check,
+        FileId,
         Lifeline,
         Open,
         Operations,
         Receiver,
         Registered,
-        Shared,
         State,
         Stream, //
     },
@@ -57,7 +57,7 @@ impl<D: Driver> Receiver for Device<D> {
         unsafe { (&raw const (*self.as_vfio()).precopy_info_v2).read_volatile() != 0 }
     }
 
-    unsafe fn receive(&self, file: &Shared) -> Result {
+    unsafe fn receive(&self, file: FileId) -> Result {
         // The core holds the device awake over ioctls only.
         let _awake = Awake::new(self)?;
         // SAFETY: By the safety requirement.

@@ -8,8 +8,10 @@ use super::super::{
             Open,
             Registered, //
         },
-        file::Shared,
-        gate::Receiver,
+        gate::{
+            FileId,
+            Receiver, //
+        },
         stream::{
             Check,
             Progress, //
@@ -207,7 +209,7 @@ impl Receiver for Device {
         true
     }
 
-    unsafe fn receive(&self, file: &Shared) -> Result {
+    unsafe fn receive(&self, file: FileId) -> Result {
         self.machine().receive(self, file)
     }
 }
