@@ -102,8 +102,8 @@ impl<'a> Qm<'a> {
 
     /// Returns whether the guest driver has set the VF up: [`EIO`] if no register can be reached.
     ///
-    /// `qm_wait_dev_not_ready()` polls for up to a millisecond. Userspace has stopped the vCPUs when
-    /// it stops a VF, so what the register reads then does not change.
+    /// `qm_wait_dev_not_ready()` polls for up to a millisecond. Userspace has stopped the vCPUs
+    /// when it stops a VF, so what the register reads then does not change.
     pub(crate) fn is_ready(&self) -> Result<bool> {
         match self.read(regs::QM_VF_STATE)? {
             // The guest may have written all ones.

@@ -108,8 +108,8 @@ impl EventHeads {
         }
     }
 
-    /// Requests the interrupts of pending and of later events: a doorbell that leaves the head of an
-    /// event queue where it is does so (`vf_qm_xeqc_save()`).
+    /// Requests the interrupts of pending and of later events: a doorbell that leaves the head of
+    /// an event queue where it is does so (`vf_qm_xeqc_save()`).
     pub(crate) fn ring(self, qm: &Qm<'_>) -> Result {
         for (kind, index) in [(Kind::Eq, self.eq), (Kind::Aeq, self.aeq)] {
             qm.ring(Doorbell {

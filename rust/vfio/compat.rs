@@ -6,8 +6,8 @@
 //! The build sets `linux_7_3` for Linux 7.3 and later (Kbuild). Nothing outside of this module asks
 //! for it, and C code asks for no version of the kernel at all.
 //!
-//! - `RawBar`, `raw_bar()`, `raw_len()`, `Registers`, `registers()`: a mapping of a BAR, and access to
-//!   it;
+//! - `RawBar`, `raw_bar()`, `raw_len()`, `Registers`, `registers()`: a mapping of a BAR, and access
+//!   to it;
 //! - `impl_device_id_index!`, `info()`: the driver's data of a device ID;
 //! - [`pci_device_table!`](crate::pci_device_table) and
 //!   [`auxiliary_device_table!`](crate::auxiliary_device_table);

@@ -129,7 +129,8 @@ impl<const SIZE: usize> Deref for Live<'_, SIZE> {
 impl<const SIZE: usize> Drop for Live<'_, SIZE> {
     fn drop(&mut self) {
         if let Some(core) = self.bar.core {
-            // SAFETY: By the type invariant the lock is held, and by that of `Bar` the core is valid.
+            // SAFETY: By the type invariant the lock is held, and by that of `Bar` the core is
+            // valid.
             unsafe { bindings::vfio_rs_access_end(core.as_ptr()) };
         }
     }

@@ -11,15 +11,15 @@
 //! callbacks ([`callbacks`]), so that its tests run it on a device of their own.
 //!
 //! The data pass through [`Stream`]s, which the migration files own. A file can outlive its device:
-//! it reaches the device through a [`gate`], which closes before the device does. The file ends when
-//! the state machine leaves the transfer, when the device is reset and when it is closed.
+//! it reaches the device through a [`gate`], which closes before the device does. The file ends
+//! when the state machine leaves the transfer, when the device is reset and when it is closed.
 //!
 //! # Errors where userspace can act on them
 //!
-//! Userspace (QEMU, cloud-hypervisor) answers a failed arc on the way to `STOP_COPY` with a reset of
-//! the device, under a guest that goes on. A failed `read()` of the migration file fails the
-//! migration only. On the target an error of `RESUMING -> STOP` comes after the source was told that
-//! all is well. Therefore:
+//! Userspace (QEMU, cloud-hypervisor) answers a failed arc on the way to `STOP_COPY` with a reset
+//! of the device, under a guest that goes on. A failed `read()` of the migration file fails the
+//! migration only. On the target an error of `RESUMING -> STOP` comes after the source was told
+//! that all is well. Therefore:
 //!
 //! - a state that cannot be saved fails the file: the arc to `STOP_COPY` succeeds, `read()` returns
 //!   [`EIO`], and the way back to `RUNNING` starts the device;

@@ -162,8 +162,8 @@ impl Ring {
         }
     }
 
-    /// Returns whether the engine has fetched all entries before `tail` that are complete, as it must
-    /// have if each completion is that of the entry of its index.
+    /// Returns whether the engine has fetched all entries before `tail` that are complete, as it
+    /// must have if each completion is that of the entry of its index.
     pub const fn is_ordered_to(&self, tail: u16) -> bool {
         self.distance(self.sq_head, tail) <= self.distance(self.cq_tail, tail)
     }

@@ -28,8 +28,8 @@ pub const MATCH_SIZE: usize = 40;
 /// The length of a whole stream, in bytes: `sizeof(struct acc_vf_data)`.
 pub const STREAM_SIZE: usize = 176;
 
-/// The page sizes that `QM_PAGE_SIZE` is known to take: 4, 16 and 64 KiB (what `qm.c` writes there).
-/// Hardware without SVA prefetch shows what it had after its reset, which nobody knows.
+/// The page sizes that `QM_PAGE_SIZE` is known to take: 4, 16 and 64 KiB (what `qm.c` writes
+/// there). Hardware without SVA prefetch shows what it had after its reset, which nobody knows.
 pub const PAGE_SIZE_MAX: u32 = 2;
 
 /// Why a stream cannot be loaded.

@@ -28,7 +28,8 @@ pub(crate) fn raw_len<const SIZE: usize>(raw: &RawBar<SIZE>) -> usize {
     raw.maxsize()
 }
 
-/// What has the methods of [`kernel::io::Io`]. The reference to it says how long they can be called.
+/// What has the methods of [`kernel::io::Io`]. The reference to it says how long they can be
+/// called.
 pub(crate) type Registers<const SIZE: usize> = Mmio<SIZE>;
 
 /// Returns the registers of a mapping.
@@ -68,16 +69,13 @@ pub(crate) unsafe fn info<T: RawDeviceIdIndex, U>(
     Some(table.info(id.index()))
 }
 
-/// Makes an [`IdTable`](crate::pci::IdTable) and its alias for modpost. The last argument is a list of
-/// pairs: an ID, and the driver's data of it.
+/// Makes an [`IdTable`](crate::pci::IdTable) and its alias for modpost. The last argument is a list
+/// of pairs: an ID, and the driver's data of it.
 #[macro_export]
 macro_rules! pci_device_table {
     ($table:ident, $module_table:ident, $info:ty, $list:expr $(,)?) => {
-        const $table: ::kernel::device_id::IdArray<
-            $crate::pci::DeviceId,
-            $info,
-            { $list.len() },
-        > = ::kernel::device_id::IdArray::new($list);
+        const $table: ::kernel::device_id::IdArray<$crate::pci::DeviceId, $info, { $list.len() }> =
+            ::kernel::device_id::IdArray::new($list);
 
         ::kernel::module_device_table!("pci", $module_table, $table);
     };

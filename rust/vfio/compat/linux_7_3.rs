@@ -31,8 +31,8 @@ pub(crate) fn raw_len<const SIZE: usize>(raw: &RawBar<SIZE>) -> usize {
     raw.size()
 }
 
-/// What has the methods of [`kernel::io::Io`]. The reference to it says how long they can be called:
-/// an [`Mmio`] itself can be copied, and the copy outlives the reference.
+/// What has the methods of [`kernel::io::Io`]. The reference to it says how long they can be
+/// called: an [`Mmio`] itself can be copied, and the copy outlives the reference.
 ///
 /// # Invariants
 ///
@@ -85,8 +85,8 @@ pub(crate) unsafe fn info<T: RawDeviceIdIndex, U>(
     unsafe { id.info_unchecked_opt::<U>() }
 }
 
-/// Makes an [`IdTable`](crate::pci::IdTable) and its alias for modpost. The last argument is a list of
-/// pairs: an ID, and the driver's data of it.
+/// Makes an [`IdTable`](crate::pci::IdTable) and its alias for modpost. The last argument is a list
+/// of pairs: an ID, and the driver's data of it.
 #[macro_export]
 macro_rules! pci_device_table {
     ($table:ident, $module_table:ident, $info:ty, $($list:tt)+) => {

@@ -76,8 +76,8 @@ struct Content {
 }
 
 impl Content {
-    /// Returns the content. [`ENODEV`] if the file is ended, or its lifeline is cut. If the transfer
-    /// has failed, its error.
+    /// Returns the content. [`ENODEV`] if the file is ended, or its lifeline is cut. If the
+    /// transfer has failed, its error.
     fn of(content: Option<&mut Self>) -> Result<&mut Self> {
         let content = content.ok_or(ENODEV)?;
         if let Some(e) = content.failed {

@@ -24,7 +24,8 @@ impl FileId {
 
 /// What a file reaches of its device.
 pub(crate) trait Receiver {
-    /// Returns whether userspace wants v2 of `VFIO_MIG_GET_PRECOPY_INFO`. It may opt in at any time.
+    /// Returns whether userspace wants v2 of `VFIO_MIG_GET_PRECOPY_INFO`. It may opt in at any
+    /// time.
     fn precopy_info_v2(&self) -> bool;
 
     /// Loads what was written to the file, see [`Machine::receive`](super::Machine::receive).
@@ -78,9 +79,10 @@ impl Gate {
     /// Returns whether userspace wants v2 of `VFIO_MIG_GET_PRECOPY_INFO`.
     pub(super) fn precopy_info_v2(&self) -> bool {
         let way = self.way.lock();
-        // SAFETY: As for `receive`.
-        way.as_ref()
-            .is_some_and(|Way(dev)| unsafe { dev.as_ref() }.precopy_info_v2())
+        way.as_ref().is_some_and(|Way(dev)| {
+            // SAFETY: As for `receive`.
+            unsafe { dev.as_ref() }.precopy_info_v2()
+        })
     }
 
     /// Loads what was written to `file`: [`ENODEV`] if the device is not open any more.

@@ -253,9 +253,9 @@ impl Machine {
         }
     }
 
-    /// Handles a reset of which the PCI core says that it was made, after [`Machine::reset_done`]. If
-    /// the registers did not show it, the device is `RUNNING` now, but what was in flight stays so:
-    /// userspace may have accessed the device since.
+    /// Handles a reset of which the PCI core says that it was made, after [`Machine::reset_done`].
+    /// If the registers did not show it, the device is `RUNNING` now, but what was in flight stays
+    /// so: userspace may have accessed the device since.
     pub(crate) fn reset_succeeded(&self, dev: &impl Registered) {
         {
             let mut reset = self.reset.lock();

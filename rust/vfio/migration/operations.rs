@@ -17,7 +17,8 @@ use kernel::{
 /// The callbacks of the state machine.
 ///
 /// All of them but [`Self::flags`] and [`Self::data_size`] run in process context under the
-/// machine's state lock and may sleep. A callback that fails must leave the device as it was before.
+/// machine's state lock and may sleep. A callback that fails must leave the device as it was
+/// before.
 ///
 /// Userspace answers an error of [`Self::quiesce`] or [`Self::stop`] with a reset of the device,
 /// under a guest that goes on. So a driver should detect in [`Self::pre_copy`] what would prevent a
@@ -27,8 +28,8 @@ pub trait Operations<D: Handles> {
     const STREAM_MAX: usize;
 
     /// Returns an estimate of the data that `STOP_COPY` would save now, in bytes
-    /// (`VFIO_DEVICE_FEATURE_MIG_DATA_SIZE`). Userspace asks in any state, also while a state change
-    /// is under way: this does not run under the state lock.
+    /// (`VFIO_DEVICE_FEATURE_MIG_DATA_SIZE`). Userspace asks in any state, also while a state
+    /// change is under way: this does not run under the state lock.
     fn data_size(_dev: &D::Open<'_>) -> Result<usize> {
         Ok(Self::STREAM_MAX)
     }
@@ -58,9 +59,9 @@ pub trait Operations<D: Handles> {
         Ok(())
     }
 
-    /// `RUNNING -> PRE_COPY`, with P2P or without: appends what can be saved of a running device, at
-    /// least one byte. All of it counts as `initial_bytes`, which the uAPI wants not to be 0. For
-    /// devices with [`Flags::PRE_COPY`].
+    /// `RUNNING -> PRE_COPY`, with P2P or without: appends what can be saved of a running device,
+    /// at least one byte. All of it counts as `initial_bytes`, which the uAPI wants not to be 0.
+    /// For devices with [`Flags::PRE_COPY`].
     fn pre_copy(_dev: &D::Open<'_>, _stream: &mut Stream) -> Result {
         Err(ENOTTY)
     }
@@ -93,8 +94,8 @@ pub trait Operations<D: Handles> {
     /// The device was reset: the driver drops what it knew of the device's state. By default there
     /// is nothing to drop. The device may be closed.
     ///
-    /// The core may hold its `memory_lock` for writing. So a lock that the driver takes here must not
-    /// be held over an access to user memory or to a register, or over a fault in a BAR.
+    /// The core may hold its `memory_lock` for writing. So a lock that the driver takes here must
+    /// not be held over an access to user memory or to a register, or over a fault in a BAR.
     fn reset(_data: Pin<&D>) {}
 }
 

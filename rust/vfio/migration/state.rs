@@ -12,8 +12,9 @@ use kernel::{
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum State {
-    /// The device is in no other state, and only a reset leads out: a reset or the undoing of an arc
-    /// failed, or what the device depends on was reset while the device was quiesced or stopped.
+    /// The device is in no other state, and only a reset leads out: a reset or the undoing of an
+    /// arc failed, or what the device depends on was reset while the device was quiesced or
+    /// stopped.
     Error = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_ERROR,
     /// Stopped: the state of the device does not change.
     Stop = bindings::vfio_device_mig_state_VFIO_DEVICE_STATE_STOP,

@@ -83,8 +83,8 @@ pub trait Check: Send {
     /// taken: `write()` fails with this error.
     ///
     /// With [`Progress::Whole`], `write()` loads the stream
-    /// ([`Operations::load`](super::Operations::load)), fails if that fails, and takes no byte after
-    /// it. A stream of which this never says that it is whole is loaded by `RESUMING -> STOP`, too
-    /// late for userspace to keep the source.
+    /// ([`Operations::load`](super::Operations::load)), fails if that fails, and takes no byte
+    /// after it. A stream of which this never says that it is whole is loaded by `RESUMING ->
+    /// STOP`, too late for userspace to keep the source.
     fn check(&self, received: &[u8]) -> Result<Progress>;
 }

@@ -8,8 +8,7 @@ use super::{
     driver::Driver, //
 };
 use crate::{
-    bindings,
-    compat,
+    bindings, compat,
     debug::Entry,
     dirty::{
         self,

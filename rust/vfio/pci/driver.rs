@@ -185,8 +185,8 @@ pub trait Driver: Send + Sync + Sized + 'static {
     /// Returns whether the registers of an open device show that it was reset. The PCI core does
     /// not say so: it calls `reset_done` whatever the reset returned. If this returns `false`, the
     /// migration state becomes `ERROR`, and what is in flight stays so. Otherwise the state becomes
-    /// `RUNNING`. A reset that userspace asks for by `VFIO_DEVICE_RESET`, and that succeeds, leads to
-    /// `RUNNING` in any case.
+    /// `RUNNING`. A reset that userspace asks for by `VFIO_DEVICE_RESET`, and that succeeds, leads
+    /// to `RUNNING` in any case.
     ///
     /// Called after [`Driver::reset_done`], under a spinlock: must not sleep.
     fn shows_reset(_dev: &OpenDevice<'_, Self>) -> bool {

@@ -44,8 +44,8 @@ impl WaitQueue {
     ///
     /// # Safety
     ///
-    /// To be called by `poll()` of `file` with its `table`. The queue must live as long as the file:
-    /// the VFS takes its waiters away before it releases the file.
+    /// To be called by `poll()` of `file` with its `table`. The queue must live as long as the
+    /// file: the VFS takes its waiters away before it releases the file.
     pub(super) unsafe fn poll(
         &self,
         file: *mut kbindings::file,

@@ -16,8 +16,8 @@
 //! - [`mailbox`]: its commands;
 //! - [`queue`]: contexts and doorbells; [`work`]: fetching and completion; [`event`]: EQ and AEQ;
 //! - [`engine`]: what compresses, ciphers, multiplies;
-//! - [`guess`]: what the hardware might do instead; [`fault`]: faults to order; [`ledger`]: what happened; [`log`]: in which order; [`control`]:
-//!   how tests ask for these.
+//! - [`guess`]: what the hardware might do instead; [`fault`]: faults to order; [`ledger`]: what
+//!   happened; [`log`]: in which order; [`control`]: how tests ask for these.
 
 pub mod bus;
 pub mod caps;

@@ -156,9 +156,9 @@ pub const ALL: &[Difference] = &[
         ours: &[],
         before: &["pf read QM_QUE_ISO_CFG_V"],
         why: "C compares the match data in write(), and loads in RESUMING -> STOP. This driver judges \
-              the whole stream once more when its last byte is written, and loads it then: an error \
-              of write() still ends the migration, an error of RESUMING -> STOP comes too late. C \
-              asks the VF for the number of its queues, this driver has asked the PF (S24).",
+              the whole stream once more when its last byte is written, and loads it then: an \
+              error of write() still ends the migration, an error of RESUMING -> STOP comes too \
+              late. C asks the VF for the number of its queues, this driver has asked the PF (S24).",
     },
     Difference {
         id: "S12",
@@ -300,8 +300,8 @@ pub const ALL: &[Difference] = &[
         ours: &["vf read QM_VF_STATE"],
         before: &["pf read QM_ABNORMAL_INT_STATUS"],
         why: "C pauses a VF that no guest driver has set up, and never starts it again. That works \
-              only if the set-up by a later guest driver ends the pause (G17). This driver does not \
-              pause such a VF.",
+              only if the set-up by a later guest driver ends the pause (G17). This driver does \
+              not pause such a VF.",
     },
     Difference {
         id: "S24",

@@ -75,8 +75,8 @@ pub fn stops(pair: &Pair) -> Result<[Fails; 2]> {
     Ok([stop(pair, false)?, stop(pair, true)?])
 }
 
-/// With `fault` the VF cannot be migrated, which fails as `wanted`; without, its work goes on and it
-/// migrates.
+/// With `fault` the VF cannot be migrated, which fails as `wanted`; without, its work goes on and
+/// it migrates.
 pub fn no_stop(
     pair: &mut Pair,
     function: &str,

@@ -290,9 +290,9 @@ impl Matrix {
         Ok(if moved { Fate::Moved } else { Fate::Stayed })
     }
 
-    /// Waits until a migration has ended. One that does not converge is canceled, as its user would:
-    /// nobody can say which pages a VF writes whose mailbox does not answer. Returns whether the
-    /// guest has moved.
+    /// Waits until a migration has ended. One that does not converge is canceled, as its user
+    /// would: nobody can say which pages a VF writes whose mailbox does not answer. Returns whether
+    /// the guest has moved.
     fn ended(source: &mut Vm) -> Result<bool> {
         let begin = Instant::now();
         let mut canceled = false;

@@ -14,8 +14,8 @@ use vmm_sys_util::eventfd::EventFd;
 
 case!(load_fails);
 /// D21: at whatever command it fails, and however: `write()` says so, the target is reset once, and
-/// the next try goes well. A target of which no register can be reached is not touched, and stays in
-/// RESUMING. The last `write()` can be made again.
+/// the next try goes well. A target of which no register can be reached is not touched, and stays
+/// in RESUMING. The last `write()` can be made again.
 fn load_fails() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
     pair.work_in_flight()?;

@@ -98,7 +98,7 @@ fn guest(driver: Driver) -> Result<()> {
 }
 
 case!(not_made);
-/// An administrator's reset does nothing. PCI calls the driver back all the same, and the registers
+/// An administrator's reset does nothing. PCI calls the driver back nevertheless, and the registers
 /// show it: the state is ERROR, from which only a reset leads.
 fn not_made() -> Result<()> {
     let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;

@@ -12,8 +12,8 @@ use acc_vfio_user::{
 use std::{fs::File, io::Write};
 
 case!(refusals);
-/// A stream that `write()` refuses when it is whole, a hundred times. Each refusal has a line in the log,
-/// and most of the lines are suppressed: the kernel's limit is 10 lines in 5 seconds.
+/// A stream that `write()` refuses when it is whole, a hundred times. Each refusal has a line in
+/// the log, and most of the lines are suppressed: the kernel's limit is 10 lines in 5 seconds.
 fn refusals() -> Result<()> {
     const TIMES: usize = 100;
     let pair = Pair::new(Driver::Rust, Driver::Rust)?;
