@@ -134,12 +134,14 @@ fn loaded() -> Result<()> {
         let dirty = log.report()?;
         let what = format!("head {sq_head}, tail of the CQ {cq_tail}");
         covers(&dirty, &vf.written()?, &what)?;
-        ensure!(!dirty.is_all(), "{what}: all is dirty");
+        // When tails differ, more completions than requests come back.
+        let agree = sq_head == cq_tail;
+        ensure!(!(agree && dirty.is_all()), "{what}: all is dirty");
     }
     vf.is_known_anew(&log)
 }
 
-case!(replaced);
+case!(replaced, generations: One(V3));
 /// The guest makes a queue anew while the engine is at one of its requests: that one is in flight
 /// until a request of the new queue is complete.
 fn replaced() -> Result<()> {
@@ -155,13 +157,13 @@ fn replaced() -> Result<()> {
     let other = vf.bench.memory.alloc(len);
     vf.qm.remake(&vf.bench.memory, 0, Some(other))?;
     ensure!(log.report()?.is_all(), "the mailbox was used");
-    log.report()?;
+    for n in 0..2 {
+        ensure!(!log.report()?.is_all(), "report {n}: all is dirty");
+    }
     vf.bench.twin.mark()?;
     vf.bench.twin.release_jobs(0)?;
     vf.wait_for_jobs(1)?;
-    let dirty = log.report()?;
-    covers(&dirty, &vf.written()?, "a request of the old queue")?;
-    ensure!(!dirty.is_all(), "a request of the old queue: all is dirty");
+    covers(&log.report()?, &vf.written()?, "a request of the old queue")?;
     vf.is_known_anew(&log)
 }
 
