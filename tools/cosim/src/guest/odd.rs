@@ -35,7 +35,12 @@ impl Player {
         if index < known.depth {
             known.tail = index;
         }
-        vec![Step::Ring(Kind::Sq, queue, index, 0)]
+        let mut steps = vec![Step::Ring(Kind::Sq, queue, index, 0)];
+        if index >= known.depth && m.seed % 4 != 0 {
+            // Where the next requests begin is not known then.
+            steps.push(Step::Ring(Kind::Sq, queue, known.tail, 0));
+        }
+        steps
     }
 
     /// A doorbell whose index is in no ring.
