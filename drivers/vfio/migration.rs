@@ -250,12 +250,11 @@ impl Operations<AccVf> for Migration {
         if !ready {
             return Ok(());
         }
-        pause(dev, &qm).or_else(|e| {
+        pause(dev, &qm).inspect_err(|e| {
             dev_warn_ratelimited!(dev, "cannot stop: the QM does not pause ({:?})\n", e);
             if Self::unquiesce(dev).is_err() {
                 dev.lose();
             }
-            Err(e)
         })
     }
 

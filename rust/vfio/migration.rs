@@ -22,7 +22,7 @@
 //! that all is well. Therefore:
 //!
 //! - a state that cannot be saved fails the file: the arc to `STOP_COPY` succeeds, `read()` returns
-//!   [`EIO`], and the way back to `RUNNING` starts the device;
+//!   `EIO`, and the way back to `RUNNING` starts the device;
 //! - a stream is loaded by the `write()` of its last byte, if [`Check`] knows which one that is.
 //!
 //! # Locks
