@@ -31,9 +31,10 @@ fn pf_unbind_in_load() -> Result<()> {
     let pf = host::pf()?;
     let (error, unbinding) = thread::scope(|scope| -> Result<_> {
         let loading = scope.spawn(|| errno((&file).write_all(&stream)));
+        // The first command of a load.
         let begun = host::wait_for("the loading", || {
             twin.counts()
-                .is_ok_and(|counts| counts.get("vf1", "mailbox.SQC_BT") == 1)
+                .is_ok_and(|counts| counts.get("vf1", "mailbox.PAUSE_QM") == 1)
         });
         let pf = pf.clone();
         let unbinding = thread::spawn(move || pf.unbind().map_err(|e| e.to_string()));
