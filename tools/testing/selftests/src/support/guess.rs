@@ -56,6 +56,8 @@ pub struct Expected {
     pub without_driver: i32,
     /// All pages that the VF writes are reported.
     pub pages: bool,
+    /// The target may do a request again that the source has done.
+    pub repeats: bool,
 }
 
 /// All is as ever.
@@ -63,6 +65,7 @@ pub const WORKS: Expected = Expected {
     migration: 0,
     without_driver: 0,
     pages: true,
+    repeats: false,
 };
 
 /// Stops and saves a VF. Either may be refused.
@@ -86,6 +89,16 @@ pub fn refused(device: &Device, expected: i32) -> Result<()> {
 /// Migrations with and without work in flight; or each is refused, and the VF goes on with the work
 /// that it has.
 fn migrations(expected: Expected) -> Result<()> {
+    if expected.repeats {
+        for precopy in [true, false] {
+            let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+            pair.work_in_flight()?;
+            pair.migrate(precopy)?;
+            pair.finish()?;
+            pair.round()?;
+        }
+        return moves::idle(Driver::Rust);
+    }
     if expected.migration == 0 {
         moves::idle(Driver::Rust)?;
         moves::busy(host::ZIP, Driver::Rust, Driver::Rust, true)?;

@@ -27,7 +27,9 @@ under! {
     state_ready = "G4:ready" => || basics(NO_DRIVER_REFUSED);
     state_kept = "G4:kept" => || basics(NO_DRIVER_REFUSED);
     counters_clear = "G5:clears" => || basics(WORKS);
-    write_back_late = "G6:late" => || basics(WORKS);
+    // The model ends a write-back when its host lets it. A loaded host may take longer than the
+    // millisecond that both drivers wait.
+    write_back_late = "G6:late", long: true => || basics(WORKS);
     write_back_stuck = "G6:stuck" => || basics(WORKS);
     command_replaces = "G7:replaces" => || basics(WORKS);
     command_fails = "G7:fails" => || basics(WORKS);

@@ -11,10 +11,14 @@ under! {
     silent_both = "G8:silent-kick,G9:silent-load" => || basics(WORKS);
     // A queue whose context is in no cache is to be resumed.
     each_queue_fetched = "G8:each-queue,CACHE:few" => || basics(WORKS);
-    // The request in the engine ends after the pause, while the caches are written back.
-    early_and_late = "G6:late,G19:early" => || basics(WORKS);
+    // The request in the engine ends after the pause, while the caches are written back: before the
+    // context is written, or after it. Then the target does it once more, to the same effect.
+    early_and_late = "G6:late,G19:early", long: true => || basics(Expected {
+        repeats: true,
+        ..WORKS
+    });
     // Requests go on while the command is in progress, and end behind it.
-    drains_late = "G6:late,G19:drains" => || basics(WORKS);
+    drains_late = "G6:late,G19:drains", long: true => || basics(WORKS);
     messages = "G3:unmasked,G3:status-masked" => || basics(WORKS);
     ready_and_kept = "G4:ready,G4:kept" => || basics(Expected {
         without_driver: libc::EIO,
