@@ -137,7 +137,7 @@ pub const ALL: &[Difference] = &[
         shown: &[
             (
                 "migration.bad_stream",
-                Fails("page size: RESUMING -> STOP has errno 0"),
+                Fails("EQE address: RESUMING -> STOP has errno 0"),
             ),
             ("fault.load_refused", Fails("the state is 4")),
             ("stream.fuzz", Ours),

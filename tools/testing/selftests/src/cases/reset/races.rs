@@ -189,7 +189,11 @@ fn in_change(driver: Driver) -> Result<()> {
             twin.fault("vf1", &format!("mailbox-hold {name}"))?;
             let changed = thread::scope(|scope| {
                 let change = scope.spawn(|| match &file {
-                    Some(file) => (&mut &*file).write_all(&good).map(|()| None),
+                    // Our driver loads in write(), C in RESUMING -> STOP.
+                    Some(file) => (&mut &*file).write_all(&good).and_then(|()| match driver {
+                        Driver::Rust => Ok(None),
+                        Driver::C => device.set_state(state::STOP),
+                    }),
                     None => device.set_state(state::STOP_COPY),
                 });
                 let given = format!("mailbox.{name}");
