@@ -7,24 +7,11 @@
 # usage: test-dkms.sh [KERNEL_BUILD_DIR]     else $ACC_KERNEL
 set -uo pipefail
 . "$(dirname "$0")/../env/common.sh"
+. "$(dirname "$0")/../testing/result.sh"
 
 KERNEL=${1:-${ACC_KERNEL:?usage: test-dkms.sh KERNEL_BUILD_DIR}}
 RELEASE=$(cat "$KERNEL/include/config/kernel.release") || exit 1
 OUT=$TOP/build/dkms-test
-failed=0
-
-# result NAME PROBLEM…: nothing behind the name is no problem.
-result() {
-	local name=$1
-	shift
-	if [ $# = 0 ]; then
-		echo "ok - $name"
-	else
-		echo "not ok - $name"
-		printf '%s\n' "$@" | sed 's/^/  /'
-		failed=1
-	fi
-}
 
 rm -rf "$OUT"
 mkdir -p "$OUT"/{tree,unpacked,tmp} "$OUT/install/$RELEASE" "$OUT"/install/7.2.0-no-{rust,metadata}

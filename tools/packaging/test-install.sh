@@ -7,43 +7,16 @@
 # usage: test-install.sh [KERNEL_BUILD_DIR]     else $ACC_KERNEL
 set -uo pipefail
 . "$(dirname "$0")/../env/common.sh"
+. "$(dirname "$0")/../testing/result.sh"
 
 KERNEL=${1:-${ACC_KERNEL:?usage: test-install.sh KERNEL_BUILD_DIR}}
 RELEASE=$(cat "$KERNEL/include/config/kernel.release") || exit 1
 OUT=$TOP/build/install-test
 TO=$OUT/to
 UPDATES=$TO/lib/modules/$RELEASE/updates
-failed=0
 rm -rf "$OUT"
 mkdir -p "$OUT"
 unset FLAVOUR WHY
-
-# result NAME PROBLEM…: nothing behind the name is no problem.
-result() {
-	local name=$1
-	shift
-	if [ $# = 0 ]; then
-		echo "ok - $name"
-	else
-		echo "not ok - $name"
-		printf '%s\n' "$@" | sed 's/^/  /'
-		failed=1
-	fi
-}
-
-# runs NAME STATUS WORDS COMMAND…: the command ends with this status and says these words.
-runs() {
-	local name=$1 status=$2 words=$3 got=0 said
-	shift 3
-	said=$("$@" 2>&1) || got=$?
-	if [ $got != "$status" ]; then
-		result "$name" "status $got, not $status:" "$said"
-	elif [[ $said != *"$words"* ]]; then
-		result "$name" "it does not say '$words':" "$said"
-	else
-		result "$name"
-	fi
-}
 
 modules() { "$TOP/tools/packaging/modules.sh" "$@"; }
 

@@ -7,11 +7,11 @@
 # usage: test.sh [KERNEL_BUILD_DIR]     else $ACC_KERNEL
 set -uo pipefail
 . "$(dirname "$0")/../../env/common.sh"
+. "$(dirname "$0")/../result.sh"
 
 KERNEL=${1:-${ACC_KERNEL:?usage: test.sh KERNEL_BUILD_DIR}}
 OUT=$TOP/build/modules-test
 TREE=$OUT/tree
-failed=0
 
 rm -rf "$OUT"
 mkdir -p "$TREE/tools/env" "$OUT/bin"
@@ -20,32 +20,8 @@ cp "$TOP/tools/env/common.sh" "$TREE/tools/env/"
 cp "$TOP"/tools/testing/modules/{Kbuild,bindings.h,bindgen_parameters,part_c.c,part_rs.rs} "$TREE/"
 unset FLAVOUR WHY
 
-# result NAME PROBLEM…: nothing behind the name is no problem.
-result() {
-	local name=$1
-	shift
-	if [ $# = 0 ]; then
-		echo "ok - $name"
-	else
-		echo "not ok - $name"
-		printf '  %s\n' "$@"
-		failed=1
-	fi
-}
-
 # build NAME STATUS WORDS ARGUMENT…: modules.sh ends with this status and says these words.
-build() {
-	local name=$1 status=$2 words=$3 got=0 said
-	shift 3
-	said=$("$TREE/tools/modules.sh" "$@" 2>&1) || got=$?
-	if [ $got != "$status" ]; then
-		result "$name" "status $got, not $status:" "$said"
-	elif [[ $said != *"$words"* ]]; then
-		result "$name" "it does not say '$words':" "$said"
-	else
-		result "$name"
-	fi
-}
+build() { runs "${@:1:3}" "$TREE/tools/modules.sh" "${@:4}"; }
 
 # A version that no kernel has been built with.
 printf '#!/bin/sh\necho v9.99\n' >"$OUT/bin/pahole"
