@@ -60,6 +60,14 @@ impl Inner {
         self.severed = false;
     }
 
+    /// Fails a transfer whose lifeline is gone. The device keeps its state.
+    fn fail_saving(&mut self) {
+        if let Some(file) = &self.saving {
+            file.fail(ENODEV);
+        }
+        self.lifeline = None;
+    }
+
     fn is_cut(&self) -> bool {
         self.lifeline.as_ref().is_some_and(|l| l.is_cut())
     }
@@ -166,10 +174,7 @@ impl Machine {
         }
         if inner.state != State::PreCopy && Self::survives(dev, inner) {
             // A file to write to has the lifeline, and fails by itself.
-            if let Some(file) = &inner.saving {
-                file.fail(ENODEV);
-            }
-            inner.lifeline = None;
+            inner.fail_saving();
             inner.severed = true;
             return false;
         }
@@ -186,10 +191,7 @@ impl Machine {
             dev.dma_possible();
         } else {
             // The device works, or its user makes it work again. Only the transfer has failed.
-            if let Some(file) = &inner.saving {
-                file.fail(ENODEV);
-            }
-            inner.lifeline = None;
+            inner.fail_saving();
         }
         dev.reset();
         dev.dma_reset();
@@ -209,6 +211,13 @@ impl Machine {
             };
             drop(reset);
             Self::after_reset(dev, &mut inner, pending);
+        }
+    }
+
+    /// Handles a pending reset. If the state lock is held, its holder does.
+    fn handle_pending(&self, dev: &impl Registered) {
+        if let Some(inner) = self.inner.try_lock() {
+            self.unlock(dev, inner);
         }
     }
 
@@ -248,9 +257,7 @@ impl Machine {
         if made {
             dev.dma_reset();
         }
-        if let Some(inner) = self.inner.try_lock() {
-            self.unlock(dev, inner);
-        }
+        self.handle_pending(dev);
     }
 
     /// Handles a reset of which the PCI core says that it was made, after [`Machine::reset_done`].
@@ -264,9 +271,7 @@ impl Machine {
             }
             reset.pending = Some(Pending::Made);
         }
-        if let Some(inner) = self.inner.try_lock() {
-            self.unlock(dev, inner);
-        }
+        self.handle_pending(dev);
     }
 
     /// Handles an error of the bus (`pci_error_handlers.error_detected`).
@@ -287,18 +292,14 @@ impl Machine {
             }
             reset.pending.get_or_insert(Pending::ByBus);
         }
-        if let Some(inner) = self.inner.try_lock() {
-            self.unlock(dev, inner);
-        }
+        self.handle_pending(dev);
     }
 
     /// Handles a device of which the driver says that it is in no known state: `ERROR`.
     pub(crate) fn lose(&self, dev: &impl Registered) {
         // A reset that was made meanwhile, by someone else, counts.
         self.reset.lock().pending.get_or_insert(Pending::Lost);
-        if let Some(inner) = self.inner.try_lock() {
-            self.unlock(dev, inner);
-        }
+        self.handle_pending(dev);
     }
 
     /// Userspace opens the device.
