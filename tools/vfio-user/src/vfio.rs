@@ -126,6 +126,10 @@ pub struct Device {
     id: u32,
 }
 
+/// Bits of the command register of PCI.
+const MEMORY: u16 = 1 << 1;
+const MASTER: u16 = 1 << 2;
+
 impl Device {
     /// Opens `/dev/vfio/devices/vfioN`, bound to an iommufd and attached to its address space.
     pub fn open(path: &Path, iommufd: &Iommufd) -> Result<Self> {
@@ -256,29 +260,30 @@ impl Device {
         self.file.write_at(from, region.offset + at)
     }
 
-    /// Lets the device master the bus, as a driver does, or no more.
-    pub fn set_bus_master(&self, on: bool) -> Result<()> {
-        const MEMORY: u16 = 1 << 1;
-        const MASTER: u16 = 1 << 2;
+    /// Changes the command register of PCI.
+    fn change_command(&self, change: impl FnOnce(u16) -> u16) -> Result<()> {
         let config = self.region(abi::VFIO_PCI_CONFIG_REGION_INDEX)?;
         let mut command = [0; 2];
         self.read_at(&config, 4, &mut command)?;
-        let command = u16::from_le_bytes(command) & !MASTER;
-        let command = command | MEMORY | if on { MASTER } else { 0 };
+        let command = change(u16::from_le_bytes(command));
         self.write_at(&config, 4, &command.to_le_bytes())?;
         Ok(())
     }
 
+    /// Lets the device master the bus, as a driver does, or no more.
+    pub fn set_bus_master(&self, on: bool) -> Result<()> {
+        self.change_command(|command| match on {
+            true => command | MEMORY | MASTER,
+            false => (command & !MASTER) | MEMORY,
+        })
+    }
+
     /// Has the device decode its memory BARs, as a driver does, or no more.
     pub fn set_memory(&self, on: bool) -> Result<()> {
-        const MEMORY: u16 = 1 << 1;
-        let config = self.region(abi::VFIO_PCI_CONFIG_REGION_INDEX)?;
-        let mut command = [0; 2];
-        self.read_at(&config, 4, &mut command)?;
-        let command = u16::from_le_bytes(command) & !MEMORY;
-        let command = command | if on { MEMORY } else { 0 };
-        self.write_at(&config, 4, &command.to_le_bytes())?;
-        Ok(())
+        self.change_command(|command| match on {
+            true => command | MEMORY,
+            false => command & !MEMORY,
+        })
     }
 
     /// Connects the MSI vectors, from the first on, with eventfds.

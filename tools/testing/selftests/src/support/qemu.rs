@@ -60,6 +60,17 @@ pub fn start(name: &str, config: &Config, vfs: &[&Function]) -> Result<Vm> {
     Ok(vm)
 }
 
+/// Begins a migration that is so slow that the guest would stand too long. What the source is
+/// configured for stays.
+pub fn migrate_slowly(source: &mut Vm, socket: &str) -> Result<()> {
+    let config = source.config.clone();
+    source.config.bandwidth = 100_000;
+    source.config.downtime_ms = 1000;
+    let begun = source.migrate(socket);
+    source.config = config;
+    begun
+}
+
 /// Where sources find a target.
 pub fn socket(name: &str) -> String {
     format!("unix:/run/migration-{name}")

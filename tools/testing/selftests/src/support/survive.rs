@@ -5,7 +5,7 @@
 
 use crate::{
     nested::{tell_as, Config, Vm},
-    support::qemu::{goes_on, start, vfs, waiting, works, SOME},
+    support::qemu::{goes_on, migrate_slowly, start, vfs, waiting, works, SOME},
     twin::Twin,
 };
 use acc_vfio_user::{
@@ -245,14 +245,10 @@ impl Matrix {
                 self.twin.ask(&at)?;
             }
         }
-        let whole = life.vm.config.clone();
-        if during.is_some() {
-            // So slow that the guest would stand too long.
-            life.vm.config.bandwidth = 100_000;
-            life.vm.config.downtime_ms = 1000;
-        }
-        let begun = life.vm.migrate(&socket);
-        life.vm.config = whole;
+        let begun = match during {
+            Some(_) => migrate_slowly(&mut life.vm, &socket),
+            None => life.vm.migrate(&socket),
+        };
         if let (Ok(()), Some(order)) = (&begun, &during) {
             works(&mut life.vm, self.config.engines, 1)?;
             self.twin.ask(&format!("fault {order}"))?;

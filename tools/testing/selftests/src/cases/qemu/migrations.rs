@@ -7,7 +7,8 @@ use crate::{
     support::{
         modules,
         qemu::{
-            completed, few_are_dirty, goes_on, migrate, moved, start, vfs, waiting, works, SOME,
+            completed, few_are_dirty, goes_on, migrate, migrate_slowly, moved, start, vfs, waiting,
+            works, SOME,
         },
     },
 };
@@ -156,12 +157,7 @@ fn hpre_vf(driver: Driver) -> Result<String> {
 
 /// Begins a migration that does not get beyond PRE_COPY by itself, and has the source work on.
 fn begin(source: &mut Vm, socket: &str) -> Result<()> {
-    let config = source.config.clone();
-    // So slow that the guest would stand too long.
-    source.config.bandwidth = 100_000;
-    source.config.downtime_ms = 1000;
-    source.migrate(socket)?;
-    source.config = config;
+    migrate_slowly(source, socket)?;
     works(source, source.config.engines, SOME)
 }
 
