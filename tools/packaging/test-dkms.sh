@@ -74,4 +74,4 @@ refused no-rust "$(grep -v '^CONFIG_RUST=' <<<"$config")" "CONFIG_RUST"
 if said=$(dkms_ remove --all); then result "dkms remove"; else result "dkms remove" "$said"; fi
 left=$(find "$OUT/install" -name '*.ko*')
 if [ -z "$left" ]; then result "nothing is left"; else result "nothing is left" "$left"; fi
-exit $failed
+finish

@@ -71,4 +71,4 @@ runs "modules are removed" 0 "" modules uninstall "$KERNEL" "$TO"
 runs "the tool is removed" 0 "" "$TOP/tools/packaging/accvf.sh" uninstall "$TO"
 left=$(find "$TO" -type f ! -path "$TO/lib/modules/$RELEASE/modules.*")
 if [ -z "$left" ]; then result "nothing is left"; else result "nothing is left" "$left"; fi
-exit $failed
+finish

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# For scripts that test: one line for each result. $failed is 1 after a problem.
+# For scripts that test: one line for each result.
 
 failed=0
 
@@ -31,3 +31,6 @@ runs() {
 		result "$name"
 	fi
 }
+
+# finish: the status of the script is 1 after a problem.
+finish() { exit "$failed"; }

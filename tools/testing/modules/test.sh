@@ -68,4 +68,4 @@ else
 	lacks=$(comm -3 <(echo "$words") <(echo "$kernels" | grep '^-'))
 	result "the kernel's list is read whole" ${lacks:+"differs: $lacks"}
 fi
-exit $failed
+finish
