@@ -269,6 +269,11 @@ impl Twin {
         Ok((result?, accesses))
     }
 
+    /// What a function's queues look like, for who looks for something that was lost.
+    pub fn show(&self, function: &str) -> Result<String> {
+        self.ask(&format!("show {function}"))
+    }
+
     /// Counts begin anew.
     pub fn mark(&self) -> Result<()> {
         self.ask("ledger mark").map(|_| ())

@@ -141,7 +141,7 @@ fn loaded() -> Result<()> {
     vf.is_known_anew(&log)
 }
 
-case!(replaced, generations: One(V3));
+case!(replaced);
 /// The guest makes a queue anew while the engine is at one of its requests: that one is in flight
 /// until a request of the new queue is complete.
 fn replaced() -> Result<()> {
@@ -154,6 +154,8 @@ fn replaced() -> Result<()> {
     let (ring, len) = vf.qm.sq_ring(0);
     vf.fill(ring, 1);
     vf.sq_doorbell(0, 1, 0);
+    // Before the answer the engine takes the request, which the new context would hide from it.
+    vf.bench.twin.counts()?;
     let other = vf.bench.memory.alloc(len);
     vf.qm.remake(&vf.bench.memory, 0, Some(other))?;
     ensure!(log.report()?.is_all(), "the mailbox was used");

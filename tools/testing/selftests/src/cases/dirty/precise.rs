@@ -123,7 +123,9 @@ fn random_jobs(accelerator: Accelerator, rounds: usize) -> Result<Sums> {
                 bench.twin.mark()?;
             }
         }
-        work.finish(&mut qm, &bench.memory)?;
+        if let Err(e) = work.finish(&mut qm, &bench.memory) {
+            return Err(format!("{e}\n{}", bench.twin.show("vf1")?).into());
+        }
         let written = Pages::written(&bench.twin, "vf1")?;
         let dirty = log.report()?;
         // Else a page that was written twice counts once, and is reported twice.
