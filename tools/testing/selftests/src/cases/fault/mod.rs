@@ -3,6 +3,7 @@
 //! `fault.*`: faults of the device, and a VF that survives them.
 
 mod asleep;
+mod cloud_hypervisor;
 mod device;
 mod errors;
 mod load;
