@@ -97,7 +97,8 @@ impl Guest for VfGuest<'_, '_> {
         let data = dev.data();
         let mig = data.mig()?;
         let num = mig.vft()?.num;
-        dev.exclude(region::Index::from_raw(BAR2), |_| {
+        dev.exclude(region::Index::from_raw(BAR2), |exclusion| {
+            exclusion.forget();
             let qm = AccVf::qm(dev)?;
             let mut asked = Asked {
                 dev,

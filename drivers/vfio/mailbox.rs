@@ -84,6 +84,12 @@ impl Mailbox<'_> {
         self.poll(mailbox::READY_TIMEOUT_US)
     }
 
+    /// Waits until a command of the guest driver is finished, however long that one may take, and
+    /// returns what stands there: [`ETIMEDOUT`] if the mailbox stays busy.
+    pub(crate) fn settle(&self) -> Result<Message> {
+        self.poll(mailbox::WAIT_TIMEOUT_US)
+    }
+
     /// Puts nothing back: the VF's state is about to be replaced, so no guest driver waits for an
     /// answer.
     pub(crate) fn replace(&mut self) {

@@ -10,7 +10,8 @@
 use crate::{
     qm::{
         wait_idle,
-        Qm, //
+        Qm,
+        BAR2, //
     },
     state::{
         read_state,
@@ -63,6 +64,7 @@ use vfio::{
         Operations,
         Progress, //
     },
+    region, //
 };
 
 /// The [`Operations`] of a VF.
@@ -229,6 +231,29 @@ fn reach(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
     Err(EIO)
 }
 
+/// Tries the mailbox of a running VF where the guest can be kept away from it. A VF whose mailbox
+/// does not work cannot be paused, and userspace would reset it, under a guest that goes on.
+fn try_mailbox(dev: &Vf<'_>) -> Result {
+    if !dev.data().policy.lock().mediates {
+        return Ok(());
+    }
+    let qm = AccVf::qm(dev)?;
+    if !is_ready(dev, &qm)? {
+        // It needs no PAUSE.
+        return Ok(());
+    }
+    let tried = dev.exclude(region::Index::from_raw(BAR2), |_| {
+        let mut mailbox = qm.mailbox();
+        if mailbox.settle()?.is_restorable() {
+            mailbox.query(Command::SqcVftV2)?;
+        }
+        Ok(())
+    });
+    tried.inspect_err(|e| {
+        dev_warn_ratelimited!(dev, "cannot save: the mailbox does not work ({:?})\n", e);
+    })
+}
+
 impl Operations<AccVf> for Migration {
     const STREAM_MAX: usize = stream::STREAM_SIZE;
 
@@ -309,12 +334,14 @@ impl Operations<AccVf> for Migration {
         Ok(())
     }
 
-    /// Asks for what would prevent a save: registers that cannot be reached, pending errors, a VFT
-    /// that is not set. An error here harms nobody, later the guest may lose its VF.
+    /// Asks for what would prevent a save: registers that cannot be reached, pending errors, a
+    /// mailbox that does not work, a VFT that is not set. An error here harms nobody, later the
+    /// guest may lose its VF.
     fn pre_copy(dev: &Vf<'_>, stream: &mut migration::Stream) -> Result {
         reach(dev, &AccVf::qm(dev)?)?;
         check_qm_error(dev)?;
         check_engine_error(dev)?;
+        try_mailbox(dev)?;
         stream.append(&dev.data().match_data()?.to_bytes())
     }
 

@@ -10,7 +10,10 @@ use crate::{
     bindings,
     region::Index, //
 };
-use core::marker::PhantomData;
+use core::{
+    cell::Cell,
+    marker::PhantomData, //
+};
 use kernel::prelude::*;
 
 /// The watched part of a region. Userspace cannot reach it while this lives.
@@ -18,6 +21,7 @@ use kernel::prelude::*;
 /// [`OpenDevice::exclude`] makes it.
 pub struct Exclusion<'a> {
     touched: bool,
+    forget: Cell<bool>,
     _open: PhantomData<&'a ()>,
 }
 
@@ -26,6 +30,11 @@ impl Exclusion<'_> {
     /// [`OpenDevice::touched`].
     pub fn was_touched(&self) -> bool {
         self.touched
+    }
+
+    /// Counts the part as not touched from then on, if what is done meanwhile succeeds.
+    pub fn forget(&self) {
+        self.forget.set(true);
     }
 }
 
@@ -88,8 +97,8 @@ impl<D: Driver> OpenDevice<'_, D> {
     }
 
     /// Returns whether the watched part of `index` ([`Driver::watched`]) may have been reached
-    /// since the last exclusion that succeeded, or since the device was opened. Always `true` if no
-    /// part of the region is watched.
+    /// since the last exclusion that was to forget it, or since the device was opened. Always `true`
+    /// if no part of the region is watched.
     pub fn touched(&self, index: Index) -> bool {
         self.watched_bar(index).is_none_or(|bar| {
             // SAFETY: The device is open, and `bar` is one of its.
@@ -97,8 +106,8 @@ impl<D: Driver> OpenDevice<'_, D> {
         })
     }
 
-    /// Runs `f` while userspace cannot reach the watched part of `index`. If `f` returns [`Ok`],
-    /// the part counts as not touched from then on. [`EINVAL`] if no part of the region is watched.
+    /// Runs `f` while userspace cannot reach the watched part of `index`. [`EINVAL`] if no part of
+    /// the region is watched. See also [`Exclusion::forget`].
     ///
     /// A process that accesses the part meanwhile waits in a page fault, or in `read()` or
     /// `write()`. So `f` must not reach user memory ([`OpenDevice::read_dma`] does), nor take the
@@ -123,11 +132,13 @@ impl<D: Driver> OpenDevice<'_, D> {
             forget: false,
             _open: PhantomData,
         };
-        let result = f(&Exclusion {
+        let exclusion = Exclusion {
             touched: self.touched(index),
+            forget: Cell::new(false),
             _open: PhantomData,
-        });
-        excluded.forget = result.is_ok();
+        };
+        let result = f(&exclusion);
+        excluded.forget = result.is_ok() && exclusion.forget.get();
         result
     }
 }

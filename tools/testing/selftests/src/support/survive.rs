@@ -97,11 +97,12 @@ impl Fault {
     /// Whether the silicon does not do what only it can do, at this step: a VF that cannot be
     /// paused, or that has gone. QEMU resets it then, under a guest that runs.
     pub fn is_of_silicon(&self, side: Side, step: Step) -> bool {
-        let no_pause = matches!(step, Step::Before | Step::PreCopy)
-            || step == Step::At(Side::Source, "PAUSE_QM");
+        // What PRE_COPY finds hurts nobody. A command that is busy stays busy until a reset.
+        let no_pause = step == Step::PreCopy || step == Step::At(Side::Source, "PAUSE_QM");
         match self.name {
             "gone" => true,
-            "mailbox busy" | "mailbox error" => side == Side::Source && no_pause,
+            "mailbox error" => side == Side::Source && no_pause,
+            "mailbox busy" => side == Side::Source && (no_pause || step == Step::Before),
             _ => false,
         }
     }

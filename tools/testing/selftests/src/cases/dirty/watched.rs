@@ -4,7 +4,12 @@
 //! it asks the mailbox itself nobody reaches the page.
 
 use crate::support::logged::{Logged, Vf};
-use acc_vfio_user::{ensure, host, qm::Mailbox, vfio::Mapping, Result};
+use acc_vfio_user::{
+    ensure, host,
+    qm::Mailbox,
+    vfio::{state, Mapping},
+    Result,
+};
 use hisi_acc_hw::{
     mailbox::{Command, Message},
     regs,
@@ -69,6 +74,13 @@ fn watched() -> Result<()> {
     let page = vf.device.mmap(&bar2, 0, PAGE)?;
     seen(&log, "a mapping", || {
         touch(&page);
+        Ok(())
+    })?;
+    // The driver tries the mailbox at PRE_COPY, and then still knows that the guest was there.
+    seen(&log, "a mapping, before PRE_COPY", || {
+        touch(&page);
+        vf.device.set_state(state::PRE_COPY)?;
+        vf.device.set_state(state::RUNNING)?;
         Ok(())
     })?;
     forked(&log, &page)?;

@@ -5,6 +5,7 @@
 
 use crate::{
     support::{
+        commands::{query, same, unread},
         pair::{Pair, JOBS, SLOW_NS},
         stops::{no_stop, Fails},
     },
@@ -13,12 +14,13 @@ use crate::{
 use acc_vfio_user::{
     ensure, errno, host,
     migrate::Quiet,
-    qm::Qm,
+    qm::{Mailbox, Qm},
     vfio::{state, Device},
     work::Zip,
     Driver, Result,
 };
 use hisi_acc_hw::{
+    mailbox::Command,
     regs,
     zip::{Format, Sqe, STATUS_BUFFER},
 };
@@ -139,6 +141,35 @@ fn pause_refused() -> Result<()> {
     )
 }
 
+case!(mailbox_precopy);
+/// PRE_COPY tries the mailbox, which PAUSE will need. The guest driver has its answer after it.
+fn mailbox_precopy() -> Result<()> {
+    let mut pair = pair()?;
+    pair.bench.twin.mark()?;
+    pair.bench.twin.fault("vf1", "mailbox-error SQC_VFT_V2")?;
+    let error = errno(pair.source.set_state(state::PRE_COPY));
+    ensure!(error == libc::EIO, "errno {error}");
+    let now = pair.source.state()?;
+    ensure!(now == state::RUNNING, "it is in {}", state::name(now));
+    pair.bench.twin.fault("vf1", "mailbox-error off")?;
+    pair.round()?;
+    let tried = || -> Result<u64> {
+        let counts = pair.bench.twin.counts()?;
+        Ok(counts.get("vf1", "mailbox.SQC_VFT_V2"))
+    };
+    let before = tried()?;
+    let mailbox = Mailbox::new(&pair.source)?;
+    let answer = unread(&mailbox, query(Command::SqcVftV2))?;
+    pair.source.set_state(state::PRE_COPY)?;
+    same(&mailbox, answer, "PRE_COPY")?;
+    // That of the guest, the trial, and that of the guest again.
+    let n = tried()? - before;
+    ensure!(n == 3, "{n} commands");
+    pair.source.set_state(state::RUNNING)?;
+    pair.migrate(true)?;
+    pair.round()
+}
+
 case!(save_refused);
 fn save_refused() -> Result<()> {
     no_stop(
@@ -217,8 +248,8 @@ fn mailbox_late() -> Result<()> {
     }
     pair.work_in_flight()?;
     pair.migrate(true)?;
-    // PAUSE_QM, SQC_BT, CQC_BT of the source; the same of the target, and SQC_VFT_V2 as a trial.
-    for (vf, wanted) in [("vf1", 3), ("vf2", 4)] {
+    // SQC_VFT_V2 as a trial; PAUSE_QM, SQC_BT, CQC_BT.
+    for (vf, wanted) in [("vf1", 4), ("vf2", 4)] {
         let (reads, commands) = mailbox(&pair.bench.twin, vf)?;
         ensure!(commands == wanted, "{vf}: {commands} commands");
         ensure!(
