@@ -327,17 +327,43 @@ pub const ALL: &[Difference] = &[
         why: "C has paused the target before RESUMING (S23). This driver does so when there is a state \
               to load.",
     },
+    Difference {
+        id: "S26",
+        arcs: &[Arc::PreCopy],
+        when: When::Driver,
+        c: &[],
+        ours: &[
+            "vf read QM_VF_STATE",
+            "vf read mailbox",
+            "vf read mailbox",
+            "vf write mailbox SQC_VFT_V2 asks 0x0 0",
+            "vf read mailbox",
+        ],
+        before: &["pf read QM_QUE_ISO_CFG_V"],
+        why: "If the mailbox does not work, the VF cannot be paused, and userspace resets it. While \
+              the doorbells are mediated, this driver keeps the guest away from the mailbox and \
+              tries it. It waits for a command of the guest's first.",
+    },
+    Difference {
+        id: "S27",
+        arcs: &[Arc::PreCopy],
+        when: When::Answer,
+        c: &[],
+        ours: ANSWER_AGAIN,
+        before: &["pf read QM_QUE_ISO_CFG_V"],
+        why: "As S2, after the trial of the mailbox.",
+    },
 ];
 
 /// The way to the VF's registers on V5, see [`super::line::Way`].
-pub const WAY: &str = "S26";
+pub const WAY: &str = "S28";
 const WAY_WHY: &str =
     "On V5 C reaches all registers of the VF through the window in BAR2 of the PF. This driver uses \
      the window only for the contexts of EQ and AEQ, which the VF itself does not show.";
 
 /// The accesses for an idle VF of the ZIP on V3, through PRE_COPY: to save it, and to make the
 /// target run from RESUMING on (without S9 and S12). First those of C, then those of this driver.
-pub const SAVE: [Count; 2] = [Count { pf: 14, vf: 36 }, Count { pf: 5, vf: 40 }];
+pub const SAVE: [Count; 2] = [Count { pf: 14, vf: 36 }, Count { pf: 5, vf: 45 }];
 pub const RESUME: [Count; 2] = [Count { pf: 5, vf: 36 }, Count { pf: 1, vf: 38 }];
 
 /// How wide the documentation is.
