@@ -10,7 +10,10 @@ use crate::{
         read_registers,
         read_state, //
     },
-    vf::AccVf, //
+    vf::{
+        AccVf,
+        Vf, //
+    },
 };
 use hisi_acc_hw::{
     dma::Why,
@@ -57,7 +60,7 @@ pub(crate) const DIRECTORY: Directory<AccVf> = Directory {
 
 /// Shows something of the registers of a VF: [`EINVAL`] if it is not open, or if the guest driver
 /// has not set it up.
-fn with_qm(view: &View<'_, AccVf>, show: impl FnOnce(&AccVf, &Qm<'_>) -> Result) -> Result {
+fn with_qm(view: &View<'_, AccVf>, show: impl FnOnce(&Vf<'_>, &Qm<'_>) -> Result) -> Result {
     // Registers can be reached only while userspace has the device open.
     let dev = view.open().ok_or(EINVAL)?;
     let qm = AccVf::qm(dev)?;
@@ -65,12 +68,13 @@ fn with_qm(view: &View<'_, AccVf>, show: impl FnOnce(&AccVf, &Qm<'_>) -> Result)
     if !qm.is_ready().unwrap_or(false) {
         return Err(EINVAL);
     }
-    show(&dev.data(), &qm)
+    show(dev, &qm)
 }
 
 /// Shows the state that a migration would save now.
 fn dev_data(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
-    with_qm(view, |vf, qm| {
+    with_qm(view, |dev, qm| {
+        let vf = dev.data();
         let head = vf.match_data()?;
         // Only the mailbox has the bases of the context tables, and it is the guest's while the VF
         // works. The C driver uses it nevertheless.
@@ -79,7 +83,7 @@ fn dev_data(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
         let state = if works {
             read_registers(mig, qm)?
         } else {
-            read_state(mig, qm)?
+            read_state(mig, qm, AccVf::mailbox(dev, qm))?
         };
         hex_dump(seq, c"Dev Data:", &head.to_bytes());
         hex_dump(seq, c"Dev Data:", &Stream::state_bytes(&state));

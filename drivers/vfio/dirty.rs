@@ -47,6 +47,7 @@ use kernel::{
     sync::{
         atomic::{
             Acquire,
+            Relaxed,
             Release, //
         },
         lock::{
@@ -88,7 +89,7 @@ impl Guest for VfGuest<'_, '_> {
     }
 
     fn touched(&self) -> bool {
-        self.0.touched(region::Index::from_raw(BAR2))
+        self.0.touched(region::Index::from_raw(BAR2)) || self.0.data().was_touched.load(Relaxed)
     }
 
     /// [`EBUSY`] if the guest could not be given back what it has in the mailbox.
@@ -104,9 +105,11 @@ impl Guest for VfGuest<'_, '_> {
                 dev,
                 mig,
                 qm: &qm,
-                mailbox: Some(qm.mailbox()),
+                mailbox: Some(AccVf::mailbox(dev, &qm)),
             };
-            Contexts::ask(&mut asked, num)
+            let contexts = Contexts::ask(&mut asked, num)?;
+            data.was_touched.store(false, Relaxed);
+            Ok(contexts)
         })
     }
 
@@ -165,7 +168,9 @@ impl Registers for Asked<'_, '_> {
     }
 
     fn put_back(&mut self) -> Result {
-        self.mailbox = None;
+        let mailbox = self.mailbox.take();
+        let success = mailbox.as_ref().is_some_and(Mailbox::leaves_success);
+        self.dev.data().left_success.store(success, Relaxed);
         Ok(())
     }
 

@@ -35,7 +35,8 @@ use kernel::{
     fmt::Write,
     page::PAGE_SIZE,
     pci,
-    prelude::*, //
+    prelude::*,
+    sync::atomic::Relaxed, //
 };
 use vfio::{
     debug::Directory,
@@ -200,6 +201,8 @@ impl vfio::pci::Driver for AccVf {
     fn open(dev: &OpenDevice<'_, Self>) -> Result {
         let data = dev.data();
         data.known.lock().reset();
+        data.left_success.store(false, Relaxed);
+        data.was_touched.store(false, Relaxed);
         if let Ok(mig) = data.mig() {
             mig.decide();
         }

@@ -40,14 +40,35 @@ use kernel::{
     time::Delta, //
 };
 
+/// What the guest driver must find in the mailbox after commands of this driver.
+#[derive(Clone, Copy)]
+enum Owed {
+    /// A success, of whatever command.
+    Success,
+    /// What it would have found before.
+    Same(Message),
+}
+
+impl Owed {
+    /// Returns what is owed to a guest driver that may not have read `found` yet.
+    fn of(found: Message) -> Self {
+        match found.answer() {
+            Answer::Status if !found.has_failed() => Self::Success,
+            _ => Self::Same(found),
+        }
+    }
+}
+
 /// The mailbox of an open VF, for a series of commands. What the guest driver had there is put back
 /// when this is dropped.
 pub(crate) struct Mailbox<'a> {
     qm: &'a Qm<'a>,
-    /// What stood there before the first command.
-    found: Option<Message>,
+    /// What is owed to the guest driver. `None` before the first command.
+    owed: Option<Owed>,
     /// What the last command left there; `None` if it did not end.
     left: Option<Message>,
+    /// What is owed to it, if that is known without a look.
+    known: Option<Owed>,
     /// The guest driver waits for no answer.
     replaced: bool,
     /// Over the whole series: two of them would take each other's commands for the guest's.
@@ -59,8 +80,9 @@ impl<'a> Qm<'a> {
     pub(crate) fn mailbox(&'a self) -> Mailbox<'a> {
         Mailbox {
             qm: self,
-            found: None,
+            owed: None,
             left: None,
+            known: None,
             replaced: false,
             _ours: self.commands.lock(),
         }
@@ -90,6 +112,17 @@ impl Mailbox<'_> {
         self.poll(mailbox::WAIT_TIMEOUT_US)
     }
 
+    /// The guest has not reached the mailbox since this driver left a success there. So a success
+    /// is all that it waits for.
+    pub(crate) fn owes_success(&mut self) {
+        self.known = Some(Owed::Success);
+    }
+
+    /// Returns whether a success will be all that the guest driver finds.
+    pub(crate) fn leaves_success(&self) -> bool {
+        matches!(self.owed, Some(Owed::Success))
+    }
+
     /// Puts nothing back: the VF's state is about to be replaced, so no guest driver waits for an
     /// answer.
     pub(crate) fn replace(&mut self) {
@@ -100,7 +133,8 @@ impl Mailbox<'_> {
     fn exchange(&mut self, request: Message, timeout_us: i64) -> Result<Message> {
         let before = self.wait()?;
         if !self.replaced {
-            self.found.get_or_insert(before);
+            let owed = self.known.unwrap_or_else(|| Owed::of(before));
+            self.owed.get_or_insert(owed);
         }
         self.left = None;
         self.qm.bar2.live()?.try_write128(
@@ -143,10 +177,10 @@ impl Mailbox<'_> {
         Ok(self.give(cmd, 0, true)?.base)
     }
 
-    /// Puts back what the guest driver can tell apart of `found`.
-    fn give_back(&mut self, found: Message) -> Result {
-        match found.answer() {
-            Answer::Value => {
+    /// Puts back what the guest driver can tell apart of what it would have found.
+    fn give_back(&mut self, owed: Owed) -> Result {
+        match owed {
+            Owed::Same(found) if found.answer() == Answer::Value => {
                 let answer = self.traced(found.again(), mailbox::WAIT_TIMEOUT_US)?;
                 let same = answer.has_failed() == found.has_failed()
                     && (found.has_failed() || answer.base == found.base);
@@ -156,27 +190,31 @@ impl Mailbox<'_> {
                     Err(EIO)
                 }
             }
+            Owed::Same(_) => Ok(()),
             // The guest driver would take a failure of this driver's command for its own.
-            Answer::Status if !found.has_failed() => match self.left {
+            Owed::Success => match self.left {
                 Some(left) if left.has_failed() => self.query(Command::SqcVftV2).map(|_| ()),
                 _ => Ok(()),
             },
-            Answer::Status | Answer::Unknown => Ok(()),
         }
     }
 }
 
 impl Drop for Mailbox<'_> {
     fn drop(&mut self) {
-        let Some(found) = self.found.take() else {
+        let Some(owed) = self.owed.take() else {
             return;
         };
-        if let Err(e) = self.give_back(found) {
-            self.qm.observer.warn(fmt!(
-                "mailbox: the answer to the guest's command {:#x} is lost ({:?})",
-                found.command_raw(),
-                e
-            ));
+        if let Err(e) = self.give_back(owed) {
+            let warn = |text: kernel::fmt::Arguments<'_>| self.qm.observer.warn(text);
+            match owed {
+                Owed::Same(found) => warn(fmt!(
+                    "mailbox: the answer to the guest's command {:#x} is lost ({:?})",
+                    found.command_raw(),
+                    e
+                )),
+                Owed::Success => warn(fmt!("mailbox: the guest may find a failure ({:?})", e)),
+            }
         }
     }
 }

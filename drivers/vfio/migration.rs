@@ -46,7 +46,10 @@ use hisi_acc_link::{
 };
 use kernel::{
     prelude::*,
-    sync::Arc,
+    sync::{
+        atomic::Relaxed,
+        Arc, //
+    },
     time::{
         delay::fsleep,
         Delta,
@@ -176,7 +179,7 @@ fn pause(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
     dev.data().known.lock().paused = true;
     let begin = Instant::<Monotonic>::now();
     loop {
-        let Err(e) = qm.mailbox().command(Command::PauseQm, 0) else {
+        let Err(e) = AccVf::mailbox(dev, qm).command(Command::PauseQm, 0) else {
             return Ok(());
         };
         if !qm.is_there()? {
@@ -242,11 +245,20 @@ fn try_mailbox(dev: &Vf<'_>) -> Result {
         // It needs no PAUSE.
         return Ok(());
     }
-    let tried = dev.exclude(region::Index::from_raw(BAR2), |_| {
-        let mut mailbox = qm.mailbox();
-        if mailbox.settle()?.is_restorable() {
-            mailbox.query(Command::SqcVftV2)?;
+    let data = dev.data();
+    let tried = dev.exclude(region::Index::from_raw(BAR2), |exclusion| {
+        let mut mailbox = AccVf::mailbox(dev, &qm);
+        if !mailbox.settle()?.is_restorable() {
+            return Ok(());
         }
+        mailbox.query(Command::SqcVftV2)?;
+        // Dirty tracking looks at what the guest has loaded until now. Of the mailbox, only what
+        // the guest does from now on is of interest.
+        if exclusion.was_touched() {
+            data.was_touched.store(true, Relaxed);
+        }
+        exclusion.forget();
+        data.left_success.store(mailbox.leaves_success(), Relaxed);
         Ok(())
     });
     tried.inspect_err(|e| {
@@ -373,7 +385,7 @@ impl Operations<AccVf> for Migration {
         }
         let qm = AccVf::qm(dev)?;
         reach(dev, &qm)?;
-        let state = read_state(mig, &qm).inspect_err(|e| {
+        let state = read_state(mig, &qm, AccVf::mailbox(dev, &qm)).inspect_err(|e| {
             dev_warn_ratelimited!(dev, "cannot save: the state cannot be read ({:?})\n", e);
         })?;
         if !state.has_queues() {

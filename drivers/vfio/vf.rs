@@ -4,6 +4,7 @@
 
 use crate::{
     context::MigRegs,
+    mailbox::Mailbox,
     policy::{
         Mode,
         Policy, //
@@ -25,7 +26,10 @@ use kernel::{
     new_mutex,
     prelude::*,
     sync::{
-        atomic::Atomic,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        },
         Mutex, //
     }, //
 };
@@ -35,6 +39,7 @@ use vfio::{
         Device,
         OpenDevice, //
     },
+    region, //
 };
 
 /// A VF that userspace has open.
@@ -82,6 +87,11 @@ pub(crate) struct AccVf {
     /// Held over each series of commands that the driver gives to the VF's mailbox.
     #[pin]
     mailbox: Mutex<()>,
+    /// In the mailbox is a success of a command of this driver, and the guest has not reached the
+    /// mailbox since, unless it is [touched](OpenDevice::touched).
+    pub(crate) left_success: Atomic<bool>,
+    /// The guest had reached the mailbox before that, and dirty tracking does not know yet.
+    pub(crate) was_touched: Atomic<bool>,
     /// Leaf.
     #[pin]
     pub(crate) policy: Mutex<Policy>,
@@ -103,6 +113,8 @@ impl AccVf {
             policy <- new_mutex!(Policy::new(Mode::of_module()), "hisi_acc_vfio::policy"),
             queues <- new_mutex!(Queues::default(), "hisi_acc_vfio::queues"),
             queues_lost: Atomic::new(false),
+            left_success: Atomic::new(false),
+            was_touched: Atomic::new(false),
         }? Error)
     }
 
@@ -114,6 +126,16 @@ impl AccVf {
             &device.data().get_ref().mailbox,
             device,
         ))
+    }
+
+    /// Borrows the mailbox of a VF.
+    pub(crate) fn mailbox<'a>(dev: &Vf<'_>, qm: &'a Qm<'a>) -> Mailbox<'a> {
+        let mut mailbox = qm.mailbox();
+        let touched = dev.touched(region::Index::from_raw(BAR2));
+        if dev.data().left_success.load(Relaxed) && !touched {
+            mailbox.owes_success();
+        }
+        mailbox
     }
 
     /// Returns whether the VF can migrate.
