@@ -63,10 +63,10 @@ impl Owed {
 /// when this is dropped.
 pub(crate) struct Mailbox<'a> {
     qm: &'a Qm<'a>,
+    /// What stands there; `None` before the first look, and after a command that did not end.
+    found: Option<Message>,
     /// What is owed to the guest driver. `None` before the first command.
     owed: Option<Owed>,
-    /// What the last command left there; `None` if it did not end.
-    left: Option<Message>,
     /// What is owed to it, if that is known without a look.
     known: Option<Owed>,
     /// The guest driver waits for no answer.
@@ -80,8 +80,8 @@ impl<'a> Qm<'a> {
     pub(crate) fn mailbox(&'a self) -> Mailbox<'a> {
         Mailbox {
             qm: self,
+            found: None,
             owed: None,
-            left: None,
             known: None,
             replaced: false,
             _ours: self.commands.lock(),
@@ -90,10 +90,14 @@ impl<'a> Qm<'a> {
 }
 
 impl Mailbox<'_> {
+    /// Polls until the mailbox is not busy: [`EIO`] if no register can be reached.
     fn poll(&self, timeout_us: i64) -> Result<Message> {
         let offset = usize::try_from(regs::QM_MB_CMD_SEND_BASE.offset())?;
         read_poll_timeout(
-            || Ok(Message::from_raw(self.qm.bar2.live()?.try_read128(offset)?)),
+            || match self.qm.bar2.live()?.try_read128(offset)? {
+                u128::MAX => Err(EIO),
+                raw => Ok(Message::from_raw(raw)),
+            },
             |message| !message.is_busy(),
             Delta::from_micros(mailbox::POLL_PERIOD_US),
             Delta::from_micros(timeout_us),
@@ -102,14 +106,18 @@ impl Mailbox<'_> {
 
     /// Waits until the mailbox takes a command, and returns what stands there: [`ETIMEDOUT`] if it
     /// stays busy.
-    pub(crate) fn wait(&self) -> Result<Message> {
-        self.poll(mailbox::READY_TIMEOUT_US)
+    pub(crate) fn wait(&mut self) -> Result<Message> {
+        let found = self.poll(mailbox::READY_TIMEOUT_US)?;
+        self.found = Some(found);
+        Ok(found)
     }
 
     /// Waits until a command of the guest driver is finished, however long that one may take, and
     /// returns what stands there: [`ETIMEDOUT`] if the mailbox stays busy.
-    pub(crate) fn settle(&self) -> Result<Message> {
-        self.poll(mailbox::WAIT_TIMEOUT_US)
+    pub(crate) fn settle(&mut self) -> Result<Message> {
+        let found = self.poll(mailbox::WAIT_TIMEOUT_US)?;
+        self.found = Some(found);
+        Ok(found)
     }
 
     /// The guest has not reached the mailbox since this driver left a success there. So a success
@@ -131,18 +139,22 @@ impl Mailbox<'_> {
 
     /// Gives a command, and returns what stands in the mailbox when it is finished.
     fn exchange(&mut self, request: Message, timeout_us: i64) -> Result<Message> {
-        let before = self.wait()?;
+        // Nobody else gives a command meanwhile.
+        let before = match self.found {
+            Some(found) => found,
+            None => self.wait()?,
+        };
         if !self.replaced {
             let owed = self.known.unwrap_or_else(|| Owed::of(before));
             self.owed.get_or_insert(owed);
         }
-        self.left = None;
+        self.found = None;
         self.qm.bar2.live()?.try_write128(
             request.into_raw(),
             usize::try_from(regs::QM_MB_CMD_SEND_BASE.offset())?,
         )?;
         let answer = self.poll(timeout_us)?;
-        self.left = Some(answer);
+        self.found = Some(answer);
         Ok(answer)
     }
 
@@ -192,7 +204,7 @@ impl Mailbox<'_> {
             }
             Owed::Same(_) => Ok(()),
             // The guest driver would take a failure of this driver's command for its own.
-            Owed::Success => match self.left {
+            Owed::Success => match self.found {
                 Some(left) if left.has_failed() => self.query(Command::SqcVftV2).map(|_| ()),
                 _ => Ok(()),
             },

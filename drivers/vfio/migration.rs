@@ -199,8 +199,10 @@ fn pause(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
 /// whether the guest driver has set the VF up.
 fn settle(dev: &Vf<'_>) -> Result<bool> {
     let qm = AccVf::qm(dev)?;
-    let ready = is_ready(dev, &qm)?;
-    if ready && !dev.data().known.lock().paused {
+    let paused = dev.data().known.lock().paused;
+    // One that was paused and then reset is found when it is saved.
+    let ready = paused || is_ready(dev, &qm)?;
+    if ready && !paused {
         // The guest driver has set it up since it was quiesced.
         pause(dev, &qm)?;
     }
@@ -384,7 +386,6 @@ impl Operations<AccVf> for Migration {
             return Ok(());
         }
         let qm = AccVf::qm(dev)?;
-        reach(dev, &qm)?;
         let state = read_state(mig, &qm, AccVf::mailbox(dev, &qm)).inspect_err(|e| {
             dev_warn_ratelimited!(dev, "cannot save: the state cannot be read ({:?})\n", e);
         })?;
@@ -438,13 +439,21 @@ impl Operations<AccVf> for Migration {
             dev_warn_ratelimited!(dev, "page size {:#x} is unknown\n", state.page_size);
         }
         let qm = AccVf::qm(dev)?;
-        reach(dev, &qm)?;
         let mig = data.mig()?;
         mig.check(&**dev)?;
         data.queues.lock().lose();
+        let mut mailbox = qm.mailbox();
+        mailbox.replace();
+        mailbox.wait().inspect_err(|e| {
+            if *e == EIO {
+                warn_unreachable(dev);
+            } else {
+                dev_warn_ratelimited!(dev, "cannot load: the mailbox is busy\n");
+            }
+        })?;
         // A source may be paused by its stop; a target that nobody had set up is not.
         let paused = core::mem::replace(&mut data.known.lock().paused, true);
-        if let Err(e) = write_state(mig, &qm, &stream.head, &state, paused) {
+        if let Err(e) = write_state(mig, &qm, mailbox, &stream.head, &state, paused) {
             dev_warn_ratelimited!(dev, "the state cannot be loaded ({:?}): reset\n", e);
             // A state that is loaded in part cannot work: a reset is better than a mixture.
             // If the reset fails, the layer puts the VF into ERROR.

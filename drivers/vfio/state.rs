@@ -68,14 +68,12 @@ pub(crate) fn read_state(
 pub(crate) fn write_state(
     mig: &MigRegs,
     qm: &Qm<'_>,
+    mut mailbox: Mailbox<'_>,
     head: &Match,
     state: &State,
     paused: bool,
 ) -> Result {
     qm.write(regs::QM_VF_STATE, head.vf_qm_state)?;
-    let mut mailbox = qm.mailbox();
-    mailbox.replace();
-    mailbox.wait()?;
     if !paused {
         mailbox.command(Command::PauseQm, 0)?;
     }

@@ -107,7 +107,9 @@ pub fn to_be_seen(has_window: bool) -> BTreeSet<&'static str> {
         | When::NoDriver
         | When::NotSetUp
         | When::Begins
-        | When::Answer => true,
+        | When::Answer
+        | When::Tried
+        | When::Untried => true,
     });
     let way = has_window.then_some(WAY);
     listed.map(|difference| difference.id).chain(way).collect()

@@ -84,6 +84,11 @@ impl SetUp {
         self.work != Work::NoDriver
     }
 
+    /// Whether the mailbox holds what PRE_COPY tried. The answer to a guest is given again.
+    fn is_tried(&self) -> bool {
+        self.precopy && self.work != Work::Answer
+    }
+
     /// The PF's status register of the engine.
     pub fn engine_status(&self) -> &'static str {
         self.accelerator.errors.status_name
@@ -122,6 +127,10 @@ pub enum When {
     DriverV5,
     /// The mailbox holds an answer to the guest
     Answer,
+    /// A driver has set the source up, and the mailbox holds what PRE_COPY tried
+    Tried,
+    /// A driver has set the source up, and the mailbox holds what the guest had in it
+    Untried,
     /// V5, and the arc begins in RUNNING
     LeavesRunningV5,
 }
@@ -136,6 +145,8 @@ impl When {
             Self::Begins => arc == Arc::PreCopy || !set_up.precopy,
             Self::DriverV5 => set_up.has_driver() && set_up.has_window,
             Self::Answer => set_up.work == Work::Answer,
+            Self::Tried => set_up.has_driver() && set_up.is_tried(),
+            Self::Untried => set_up.has_driver() && !set_up.is_tried(),
             Self::LeavesRunningV5 => set_up.has_window && (arc != Arc::StopCopy || !set_up.precopy),
         }
     }
@@ -149,6 +160,8 @@ impl When {
             Self::Begins => "if the migration begins with the arc",
             Self::DriverV5 => "V5, if the source has a driver",
             Self::Answer => "if the mailbox holds an answer to the guest",
+            Self::Tried => "PRE_COPY, if the source has a driver and the mailbox holds no answer",
+            Self::Untried => "without PRE_COPY, or if the mailbox holds an answer to the guest",
             Self::LeavesRunningV5 => "V5, from RUNNING",
         }
     }

@@ -26,11 +26,7 @@ const VFT_OF_VF: &[&str] = &[
 ];
 
 /// The command with which the guest asked for its queues, once more.
-const ANSWER_AGAIN: &[&str] = &[
-    "vf read mailbox",
-    "vf write mailbox SQC_VFT_V2 asks 0x0 0",
-    "vf read mailbox",
-];
+const ANSWER_AGAIN: &[&str] = &["vf write mailbox SQC_VFT_V2 asks 0x0 0", "vf read mailbox"];
 
 /// The read of whether the window is open.
 const WINDOW: &[&str] = &["pf read QM_MIG_REGION_SEL"];
@@ -42,7 +38,7 @@ pub const ALL: &[Difference] = &[
     Difference {
         id: "S1",
         arcs: &[Arc::StopCopy],
-        when: When::Driver,
+        when: When::Untried,
         c: DEVICE_ERROR,
         ours: &["vf read QM_VF_STATE"],
         before: &["vf read mailbox"],
@@ -64,12 +60,16 @@ pub const ALL: &[Difference] = &[
     Difference {
         id: "S3",
         arcs: &[Arc::StopCopy],
-        when: When::Driver,
-        c: &[],
-        ours: &["vf read QM_VF_STATE"],
-        before: &["pf read QM_ABNORMAL_INT_STATUS"],
-        why: "RUNNING_P2P -> STOP is an arc of its own. The VF may have been reset since it was \
-              quiesced.",
+        when: When::Tried,
+        c: &[
+            "pf read QM_ABNORMAL_INT_STATUS",
+            "pf read {engine}",
+            "vf read mailbox",
+        ],
+        ours: &["vf read QM_VF_STATE", "vf read mailbox"],
+        before: &["vf write mailbox PAUSE_QM 0x0 0"],
+        why: "As S1. Both read the mailbox, but the last command in it differs: that of this driver \
+              was the trial (S26).",
     },
     Difference {
         id: "S4",
@@ -79,7 +79,7 @@ pub const ALL: &[Difference] = &[
         ours: &[],
         before: &["vf read QM_VF_AEQ_INT_MASK", ""],
         why: "C reads while it saves whether the guest has a driver. This driver has read it when it \
-              stopped the VF (S3).",
+              stopped the VF (S1), and reads it once more when all is read (S7).",
     },
     Difference {
         id: "S5",
@@ -184,19 +184,23 @@ pub const ALL: &[Difference] = &[
             "pf read {engine}",
             "vf read mailbox",
         ],
-        ours: &["vf read mailbox"],
+        ours: &[],
         before: &["vf write mailbox SQC_BT *"],
-        why: "As S1, for the command SQC_BT. Both read the mailbox, but the last command in it \
-              differs: that of this driver was PAUSE (S25).",
+        why: "As S1, for the command SQC_BT. C reads the mailbox before each command. This driver knows \
+              from the last command (S25) that it is not busy.",
     },
     Difference {
         id: "S14",
         arcs: &[Arc::Load],
         when: When::Driver,
-        c: DEVICE_ERROR,
+        c: &[
+            "pf read QM_ABNORMAL_INT_STATUS",
+            "pf read {engine}",
+            "vf read mailbox",
+        ],
         ours: &[],
-        before: &["vf read mailbox"],
-        why: "As S1, for the command CQC_BT.",
+        before: &["vf write mailbox CQC_BT *"],
+        why: "As S13, for the command CQC_BT.",
     },
     Difference {
         id: "S15",
@@ -225,13 +229,12 @@ pub const ALL: &[Difference] = &[
     },
     Difference {
         id: "S17",
-        arcs: &[Arc::StopCopy, Arc::Load],
+        arcs: &[Arc::StopCopy],
         when: When::Driver,
-        c: &[],
-        ours: &["vf read mailbox of 4 bytes"],
-        before: &["vf read QM_VF_AEQ_INT_MASK", "vf write QM_VF_STATE 0x0"],
-        why: "If the VF sleeps or is gone, its registers read all ones and what is written is lost. \
-              The mailbox shows that, because it never holds all ones.",
+        c: &["vf read mailbox"],
+        ours: &[],
+        before: &["vf write mailbox CQC_BT asks 0x0 0"],
+        why: "As S13, for the command CQC_BT after SQC_BT.",
     },
     Difference {
         id: "S18",
@@ -239,7 +242,7 @@ pub const ALL: &[Difference] = &[
         when: When::DriverV5,
         c: &[],
         ours: WINDOW,
-        before: &["vf write QM_VF_STATE 0x0"],
+        before: &["vf read mailbox"],
         why: "As S16, before the first register is written.",
     },
     Difference {
@@ -269,8 +272,9 @@ pub const ALL: &[Difference] = &[
             "vf read mailbox of 4 bytes",
             "pf read QM_ABNORMAL_INT_STATUS",
             "pf read {engine}",
+            "vf read QM_VF_STATE",
         ],
-        before: &["pf read QM_QUE_ISO_CFG_V"],
+        before: &["pf read QM_QUE_ISO_CFG_V", "vf read mailbox"],
         why: "This driver refuses to begin if the VF sleeps or an error is pending. A refusal harms \
               nobody here. Later the guest may lose its VF.",
     },
@@ -319,13 +323,13 @@ pub const ALL: &[Difference] = &[
         when: When::Driver,
         c: &[],
         ours: &[
-            "vf read mailbox",
+            "vf write QM_VF_STATE 0x0",
             "vf write mailbox PAUSE_QM 0x0 0",
             "vf read mailbox",
         ],
         before: &["vf write QM_VF_AEQ_INT_MASK *"],
         why: "C has paused the target before RESUMING (S23). This driver does so when there is a state \
-              to load.",
+              to load. It writes QM_VF_STATE after the first read of the mailbox (S28).",
     },
     Difference {
         id: "S26",
@@ -333,8 +337,6 @@ pub const ALL: &[Difference] = &[
         when: When::Driver,
         c: &[],
         ours: &[
-            "vf read QM_VF_STATE",
-            "vf read mailbox",
             "vf read mailbox",
             "vf write mailbox SQC_VFT_V2 asks 0x0 0",
             "vf read mailbox",
@@ -353,18 +355,28 @@ pub const ALL: &[Difference] = &[
         before: &["pf read QM_QUE_ISO_CFG_V"],
         why: "As S2, after the trial of the mailbox.",
     },
+    Difference {
+        id: "S28",
+        arcs: &[Arc::Load],
+        when: When::Driver,
+        c: &["vf write QM_VF_STATE 0x0"],
+        ours: &[],
+        before: &["vf read mailbox"],
+        why: "The mailbox shows whether registers can be reached: it never holds all ones. This driver \
+              reads it before it writes the first register, C after that.",
+    },
 ];
 
 /// The way to the VF's registers on V5, see [`super::line::Way`].
-pub const WAY: &str = "S28";
+pub const WAY: &str = "S29";
 const WAY_WHY: &str =
     "On V5 C reaches all registers of the VF through the window in BAR2 of the PF. This driver uses \
      the window only for the contexts of EQ and AEQ, which the VF itself does not show.";
 
 /// The accesses for an idle VF of the ZIP on V3, through PRE_COPY: to save it, and to make the
 /// target run from RESUMING on (without S9 and S12). First those of C, then those of this driver.
-pub const SAVE: [Count; 2] = [Count { pf: 14, vf: 36 }, Count { pf: 5, vf: 45 }];
-pub const RESUME: [Count; 2] = [Count { pf: 5, vf: 36 }, Count { pf: 1, vf: 38 }];
+pub const SAVE: [Count; 2] = [Count { pf: 14, vf: 36 }, Count { pf: 5, vf: 41 }];
+pub const RESUME: [Count; 2] = [Count { pf: 5, vf: 36 }, Count { pf: 1, vf: 34 }];
 
 /// How wide the documentation is.
 const WIDTH: usize = 98;

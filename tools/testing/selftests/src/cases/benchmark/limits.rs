@@ -21,10 +21,10 @@ pub struct Limits {
 
 /// An access to the mailbox counts twice: it has 16 bytes.
 pub const V3: Limits = Limits {
-    save: Limit { vf: 57, pf: 3 },
-    resume: Limit { vf: 55, pf: 4 },
+    save: Limit { vf: 50, pf: 3 },
+    resume: Limit { vf: 52, pf: 4 },
 };
 pub const V5: Limits = Limits {
-    save: Limit { vf: 43, pf: 20 },
-    resume: Limit { vf: 41, pf: 22 },
+    save: Limit { vf: 36, pf: 20 },
+    resume: Limit { vf: 38, pf: 22 },
 };
