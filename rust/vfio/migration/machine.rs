@@ -108,6 +108,8 @@ struct Reset {
     open: bool,
     /// A reset is to be handled.
     pending: Option<Pending>,
+    /// A reset has begun, and is not over.
+    begun: bool,
     /// The registers did not show the last reset.
     doubted: bool,
     /// An error has frozen the bus: it is going to be reset.
@@ -152,6 +154,7 @@ impl Machine {
                 Reset {
                     open: false,
                     pending: None,
+                    begun: false,
                     doubted: false,
                     frozen: false,
                 },
@@ -238,6 +241,12 @@ impl Machine {
         }
     }
 
+    /// A reset of the device begins (`pci_error_handlers.reset_prepare`). What is loaded from now on
+    /// would be lost, or be taken for a sign that the device was not reset.
+    pub(crate) fn reset_begins(&self) {
+        self.reset.lock().begun = true;
+    }
+
     /// Handles the end of a reset of the device. Its files are ended. If the registers show that it
     /// was reset, it is `RUNNING` and nothing is in flight. Otherwise it is in `ERROR`, and what is
     /// in flight stays so.
@@ -251,6 +260,7 @@ impl Machine {
             // SAFETY: By the type invariant it is open, and it stays so while the lock is held.
             let made = !reset.open || unsafe { dev.shows_reset() };
             reset.pending = Some(if made { Pending::Made } else { Pending::Lost });
+            reset.begun = false;
             reset.doubted = !made;
             made
         };
@@ -378,11 +388,12 @@ impl Machine {
     }
 
     /// Loads what was written to a file. Called by the file's `write()`, through the gate:
-    /// [`ENODEV`] if the file is ended.
+    /// [`ENODEV`] if the file is ended, or about to be by a reset that has begun.
     pub(crate) fn receive(&self, dev: &impl Open, file: FileId) -> Result {
         let mut inner = self.inner.lock();
         let ours = inner.resuming.as_ref().is_some_and(|own| own.is(file));
-        let result = if Self::after_cut(dev, &mut inner) || !ours {
+        let resets = self.reset.lock().begun;
+        let result = if Self::after_cut(dev, &mut inner) || !ours || resets {
             Err(ENODEV)
         } else {
             Self::load(dev, &mut inner)

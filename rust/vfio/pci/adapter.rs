@@ -144,6 +144,7 @@ impl<D: Driver> Adapter<D> {
     unsafe extern "C" fn reset_prepare_callback(pdev: *mut kbindings::pci_dev) {
         // SAFETY: Bound, under the device lock: probe is done and remove is not.
         let dev = unsafe { Device::<D>::from_pci(pdev) };
+        dev.machine().reset_begins();
         D::reset_prepare(dev.data());
     }
 

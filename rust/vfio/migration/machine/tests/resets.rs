@@ -116,6 +116,23 @@ mod cases {
         Ok(())
     }
 
+    /// A sysfs reset has begun, and userspace writes on.
+    #[test]
+    fn nothing_is_loaded_during_a_reset() -> Result {
+        let device = Device::new(ALL)?;
+        let file = device.go(Resuming)?.ok_or(EBADF)?;
+        device.machine().reset_begins();
+        assert_eq!(file.write(b"a."), Err(ENODEV));
+        assert!(device.called(&[]));
+        device.machine().reset_done(&device);
+        assert!(device.called(&[DmaReset, DmaOn, Reset]));
+        assert_eq!(device.state(), Running);
+        let file = device.go(Resuming)?.ok_or(EBADF)?;
+        assert_eq!(file.write(b"a."), Ok(2));
+        assert!(device.called(&[Load]));
+        Ok(())
+    }
+
     #[test]
     fn a_reset_that_was_not_made_is_an_error() -> Result {
         for state in STATES {
