@@ -98,14 +98,12 @@ impl Guest for VfGuest<'_, '_> {
         let data = dev.data();
         let mig = data.mig()?;
         let num = mig.vft()?.num;
-        dev.exclude(region::Index::from_raw(BAR2), |exclusion| {
-            exclusion.forget();
-            let qm = AccVf::qm(dev)?;
+        AccVf::borrow_mailbox(dev, |qm, mailbox| {
             let mut asked = Asked {
                 dev,
                 mig,
-                qm: &qm,
-                mailbox: Some(AccVf::mailbox(dev, &qm)),
+                qm,
+                mailbox,
             };
             let contexts = Contexts::ask(&mut asked, num)?;
             data.was_touched.store(false, Relaxed);
@@ -132,21 +130,14 @@ impl Guest for VfGuest<'_, '_> {
 }
 
 /// The [`Registers`] of an open VF, while the guest cannot reach them.
-struct Asked<'a, 'b> {
+struct Asked<'a, 'b, 'm> {
     dev: &'a Vf<'b>,
     mig: &'a MigRegs,
     qm: &'a Qm<'a>,
-    /// `None` after it is given back.
-    mailbox: Option<Mailbox<'a>>,
+    mailbox: &'a mut Mailbox<'m>,
 }
 
-impl<'a> Asked<'a, '_> {
-    fn mailbox(&mut self) -> Result<&mut Mailbox<'a>> {
-        self.mailbox.as_mut().ok_or(EINVAL)
-    }
-}
-
-impl Registers for Asked<'_, '_> {
+impl Registers for Asked<'_, '_, '_> {
     fn masters_bus(&mut self) -> bool {
         masters_bus(self.dev.as_bound())
     }
@@ -160,17 +151,15 @@ impl Registers for Asked<'_, '_> {
     }
 
     fn wait(&mut self) -> Result<Message> {
-        self.mailbox()?.wait()
+        self.mailbox.wait()
     }
 
     fn query(&mut self, command: Command) -> Result<u64> {
-        self.mailbox()?.query(command)
+        self.mailbox.query(command)
     }
 
     fn put_back(&mut self) -> Result {
-        let mailbox = self.mailbox.take();
-        let success = mailbox.as_ref().is_some_and(Mailbox::leaves_success);
-        self.dev.data().left_success.store(success, Relaxed);
+        self.mailbox.put_back();
         Ok(())
     }
 

@@ -40,6 +40,7 @@ use kernel::{
 };
 use vfio::{
     debug::Directory,
+    dev_info_ratelimited,
     dirty::{
         Log,
         Pass, //
@@ -105,6 +106,12 @@ fn decide_tracking(dev: &OpenDevice<'_, AccVf>) -> Result {
             Mode::Off => false,
         };
         policy.open(wanted && possible);
+        if wanted && data.migrates() && !possible {
+            dev_info_ratelimited!(
+                dev,
+                "dirty tracking is not possible: the mailbox and doorbells are in one page\n"
+            );
+        }
         policy.mediates
     };
     // Not under the policy's lock, which is taken while memory is read, under the lock of the
@@ -201,7 +208,7 @@ impl vfio::pci::Driver for AccVf {
     fn open(dev: &OpenDevice<'_, Self>) -> Result {
         let data = dev.data();
         data.known.lock().reset();
-        data.left_success.store(false, Relaxed);
+        data.owes_success.store(false, Relaxed);
         data.was_touched.store(false, Relaxed);
         if let Ok(mig) = data.mig() {
             mig.decide();

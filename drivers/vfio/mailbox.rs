@@ -67,9 +67,11 @@ pub(crate) struct Mailbox<'a> {
     found: Option<Message>,
     /// What is owed to the guest driver. `None` before the first command.
     owed: Option<Owed>,
+    /// Whether that is, or was, a success.
+    success: Option<bool>,
     /// What is owed to it, if that is known without a look.
     known: Option<Owed>,
-    /// The guest driver waits for no answer.
+    /// Nothing that stands there is owed to the guest driver.
     replaced: bool,
     /// Over the whole series: two of them would take each other's commands for the guest's.
     _ours: Guard<'a, (), MutexBackend>,
@@ -82,6 +84,7 @@ impl<'a> Qm<'a> {
             qm: self,
             found: None,
             owed: None,
+            success: None,
             known: None,
             replaced: false,
             _ours: self.commands.lock(),
@@ -104,31 +107,38 @@ impl Mailbox<'_> {
         )
     }
 
-    /// Waits until the mailbox takes a command, and returns what stands there: [`ETIMEDOUT`] if it
-    /// stays busy.
+    /// Waits until the mailbox takes a command, and returns what the guest driver may wait for:
+    /// [`ETIMEDOUT`] if it stays busy.
     pub(crate) fn wait(&mut self) -> Result<Message> {
-        let found = self.poll(mailbox::READY_TIMEOUT_US)?;
-        self.found = Some(found);
-        Ok(found)
+        self.look(mailbox::READY_TIMEOUT_US)
     }
 
-    /// Waits until a command of the guest driver is finished, however long that one may take, and
-    /// returns what stands there: [`ETIMEDOUT`] if the mailbox stays busy.
+    /// As [`Self::wait`], but waits for a command of the guest driver however long that one takes.
     pub(crate) fn settle(&mut self) -> Result<Message> {
-        let found = self.poll(mailbox::WAIT_TIMEOUT_US)?;
-        self.found = Some(found);
-        Ok(found)
+        self.look(mailbox::WAIT_TIMEOUT_US)
     }
 
-    /// The guest has not reached the mailbox since this driver left a success there. So a success
-    /// is all that it waits for.
+    /// If a success is owed and a failure of this driver stands there, tries once more to leave a
+    /// success.
+    fn look(&mut self, timeout_us: i64) -> Result<Message> {
+        let found = self.poll(timeout_us)?;
+        self.found = Some(found);
+        match self.known {
+            Some(Owed::Success) if found.has_failed() => self.give(Command::SqcVftV2, 0, true),
+            _ => Ok(found),
+        }
+    }
+
+    /// The guest has not reached the mailbox since this driver has used it, and then a success was
+    /// all that it waited for.
     pub(crate) fn owes_success(&mut self) {
         self.known = Some(Owed::Success);
     }
 
-    /// Returns whether a success will be all that the guest driver finds.
-    pub(crate) fn leaves_success(&self) -> bool {
-        matches!(self.owed, Some(Owed::Success))
+    /// Returns what is owed to the guest driver: whether it is a success of whatever command.
+    /// `None` if no command was given.
+    pub(crate) fn owed_success(&self) -> Option<bool> {
+        self.success
     }
 
     /// Puts nothing back: the VF's state is about to be replaced, so no guest driver waits for an
@@ -142,11 +152,14 @@ impl Mailbox<'_> {
         // Nobody else gives a command meanwhile.
         let before = match self.found {
             Some(found) => found,
-            None => self.wait()?,
+            None => self.poll(mailbox::READY_TIMEOUT_US)?,
         };
         if !self.replaced {
-            let owed = self.known.unwrap_or_else(|| Owed::of(before));
-            self.owed.get_or_insert(owed);
+            let known = self.known;
+            let owed = self
+                .owed
+                .get_or_insert_with(|| known.unwrap_or_else(|| Owed::of(before)));
+            self.success = Some(matches!(owed, Owed::Success));
         }
         self.found = None;
         self.qm.bar2.live()?.try_write128(
@@ -210,23 +223,32 @@ impl Mailbox<'_> {
             },
         }
     }
+
+    /// Puts back what is owed to the guest driver. Later commands count anew.
+    pub(crate) fn put_back(&mut self) {
+        let Some(owed) = self.owed.take() else {
+            return;
+        };
+        let replaced = core::mem::replace(&mut self.replaced, true);
+        let result = self.give_back(owed);
+        self.replaced = replaced;
+        let Err(e) = result else {
+            return;
+        };
+        let warn = |text: kernel::fmt::Arguments<'_>| self.qm.observer.warn(text);
+        match owed {
+            Owed::Same(found) => warn(fmt!(
+                "mailbox: the answer to the guest's command {:#x} is lost ({:?})",
+                found.command_raw(),
+                e
+            )),
+            Owed::Success => warn(fmt!("mailbox: the guest may find a failure ({:?})", e)),
+        }
+    }
 }
 
 impl Drop for Mailbox<'_> {
     fn drop(&mut self) {
-        let Some(owed) = self.owed.take() else {
-            return;
-        };
-        if let Err(e) = self.give_back(owed) {
-            let warn = |text: kernel::fmt::Arguments<'_>| self.qm.observer.warn(text);
-            match owed {
-                Owed::Same(found) => warn(fmt!(
-                    "mailbox: the answer to the guest's command {:#x} is lost ({:?})",
-                    found.command_raw(),
-                    e
-                )),
-                Owed::Success => warn(fmt!("mailbox: the guest may find a failure ({:?})", e)),
-            }
-        }
+        self.put_back();
     }
 }

@@ -10,8 +10,7 @@
 use crate::{
     qm::{
         wait_idle,
-        Qm,
-        BAR2, //
+        Qm, //
     },
     state::{
         read_state,
@@ -46,10 +45,7 @@ use hisi_acc_link::{
 };
 use kernel::{
     prelude::*,
-    sync::{
-        atomic::Relaxed,
-        Arc, //
-    },
+    sync::Arc,
     time::{
         delay::fsleep,
         Delta,
@@ -67,7 +63,6 @@ use vfio::{
         Operations,
         Progress, //
     },
-    region, //
 };
 
 /// The [`Operations`] of a VF.
@@ -247,20 +242,10 @@ fn try_mailbox(dev: &Vf<'_>) -> Result {
         // It needs no PAUSE.
         return Ok(());
     }
-    let data = dev.data();
-    let tried = dev.exclude(region::Index::from_raw(BAR2), |exclusion| {
-        let mut mailbox = AccVf::mailbox(dev, &qm);
-        if !mailbox.settle()?.is_restorable() {
-            return Ok(());
+    let tried = AccVf::borrow_mailbox(dev, |_, mailbox| {
+        if mailbox.settle()?.is_restorable() {
+            mailbox.query(Command::SqcVftV2)?;
         }
-        mailbox.query(Command::SqcVftV2)?;
-        // Dirty tracking looks at what the guest has loaded until now. Of the mailbox, only what
-        // the guest does from now on is of interest.
-        if exclusion.was_touched() {
-            data.was_touched.store(true, Relaxed);
-        }
-        exclusion.forget();
-        data.left_success.store(mailbox.leaves_success(), Relaxed);
         Ok(())
     });
     tried.inspect_err(|e| {

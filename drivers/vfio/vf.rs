@@ -87,9 +87,9 @@ pub(crate) struct AccVf {
     /// Held over each series of commands that the driver gives to the VF's mailbox.
     #[pin]
     mailbox: Mutex<()>,
-    /// In the mailbox is a success of a command of this driver, and the guest has not reached the
-    /// mailbox since, unless it is [touched](OpenDevice::touched).
-    pub(crate) left_success: Atomic<bool>,
+    /// When this driver last used the mailbox, the guest waited for no more than a success. That
+    /// holds until the guest has [reached](OpenDevice::touched) it.
+    pub(crate) owes_success: Atomic<bool>,
     /// The guest had reached the mailbox before that, and dirty tracking does not know yet.
     pub(crate) was_touched: Atomic<bool>,
     /// Leaf.
@@ -113,7 +113,7 @@ impl AccVf {
             policy <- new_mutex!(Policy::new(Mode::of_module()), "hisi_acc_vfio::policy"),
             queues <- new_mutex!(Queues::default(), "hisi_acc_vfio::queues"),
             queues_lost: Atomic::new(false),
-            left_success: Atomic::new(false),
+            owes_success: Atomic::new(false),
             was_touched: Atomic::new(false),
         }? Error)
     }
@@ -132,10 +132,34 @@ impl AccVf {
     pub(crate) fn mailbox<'a>(dev: &Vf<'_>, qm: &'a Qm<'a>) -> Mailbox<'a> {
         let mut mailbox = qm.mailbox();
         let touched = dev.touched(region::Index::from_raw(BAR2));
-        if dev.data().left_success.load(Relaxed) && !touched {
+        if dev.data().owes_success.load(Relaxed) && !touched {
             mailbox.owes_success();
         }
         mailbox
+    }
+
+    /// Gives commands by `f` while the guest runs and cannot reach the mailbox: [`EINVAL`] if the
+    /// page of the mailbox is not watched.
+    pub(crate) fn borrow_mailbox<T>(
+        dev: &Vf<'_>,
+        f: impl FnOnce(&Qm<'_>, &mut Mailbox<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let data = dev.data();
+        dev.exclude(region::Index::from_raw(BAR2), |exclusion| {
+            let qm = Self::qm(dev)?;
+            let mut mailbox = Self::mailbox(dev, &qm);
+            if exclusion.was_touched() {
+                // Dirty tracking is to look at what the guest has loaded until now.
+                data.was_touched.store(true, Relaxed);
+                data.owes_success.store(false, Relaxed);
+            }
+            exclusion.forget();
+            let result = f(&qm, &mut mailbox);
+            if let Some(success) = mailbox.owed_success() {
+                data.owes_success.store(success, Relaxed);
+            }
+            result
+        })
     }
 
     /// Returns whether the VF can migrate.

@@ -32,7 +32,7 @@ impl Exclusion<'_> {
         self.touched
     }
 
-    /// Counts the part as not touched from then on, if what is done meanwhile succeeds.
+    /// Counts the part as not touched from the end of the exclusion on.
     pub fn forget(&self) {
         self.forget.set(true);
     }
@@ -138,7 +138,7 @@ impl<D: Driver> OpenDevice<'_, D> {
             _open: PhantomData,
         };
         let result = f(&exclusion);
-        excluded.forget = result.is_ok() && exclusion.forget.get();
+        excluded.forget = exclusion.forget.get();
         result
     }
 }

@@ -5,7 +5,9 @@
 
 use crate::{
     support::{
+        bench::Bench,
         commands::{query, same, unread},
+        logged::{Logged, ARENA},
         pair::{Pair, JOBS, SLOW_NS},
         stops::{no_stop, Fails},
     },
@@ -144,15 +146,27 @@ fn pause_refused() -> Result<()> {
 case!(mailbox_precopy);
 /// PRE_COPY tries the mailbox, which PAUSE will need. The guest driver has its answer after it.
 fn mailbox_precopy() -> Result<()> {
-    let mut pair = pair()?;
+    let bench = Bench::with_memory(host::ZIP, &[Driver::Rust; 2], ARENA)?;
+    let (source, target) = (bench.open(0)?, bench.open(1)?);
+    let mut pair = Pair::over(host::ZIP, bench, source, target)?;
     pair.bench.twin.mark()?;
     pair.bench.twin.fault("vf1", "mailbox-error SQC_VFT_V2")?;
     let error = errno(pair.source.set_state(state::PRE_COPY));
     ensure!(error == libc::EIO, "errno {error}");
     let now = pair.source.state()?;
     ensure!(now == state::RUNNING, "it is in {}", state::name(now));
+    // The failure of a command of the driver's own is nothing that the guest waits for.
+    pair.bench.twin.fault("vf1", "mailbox-error all")?;
+    let error = errno(pair.source.set_state(state::PRE_COPY));
+    ensure!(error == libc::EIO, "errno {error}");
     pair.bench.twin.fault("vf1", "mailbox-error off")?;
-    pair.round()?;
+    {
+        let log = Logged::start(&pair.source)?;
+        pair.round()?;
+        log.report()?;
+        pair.round()?;
+        ensure!(!log.report()?.is_all(), "all is dirty after a failure");
+    }
     let tried = || -> Result<u64> {
         let counts = pair.bench.twin.counts()?;
         Ok(counts.get("vf1", "mailbox.SQC_VFT_V2"))
