@@ -46,8 +46,8 @@ packages() {
 step harness harness || {
 	[ "${1:-}" = check ] || exit 2
 	# Nobody is there to make a report.
-	rm -rf "$RESULTS"
 	mkdir -p "$RESULTS"
+	find "$RESULTS" -type f ! -name store.jsonl -delete
 	{
 		printf 'TAP version 14\n1..1\nnot ok 1 - build.harness\n'
 		sed 's/^/  # /' build/why-harness

@@ -7,7 +7,8 @@ use crate::{
     error::Result,
     judge::{End, Judge},
     machine::{Limits, Machine, OUTPUT_TO_PORT},
-    report::{Outcome, Report},
+    outcome::Outcome,
+    report::Report,
 };
 use acc_case::{Case, Needs, OUTPUT_PORT, RESULTS_PORT};
 use command_fds::{CommandFdExt, FdMapping};
@@ -162,6 +163,13 @@ impl Running {
     }
 }
 
+/// What there is to say of a guest that runs cases.
+pub enum News {
+    /// The case of that name begins, or the guest boots for it
+    Begins(String),
+    Ended(Outcome),
+}
+
 /// A guest that runs cases.
 pub struct Guest {
     pub name: String,
@@ -173,16 +181,25 @@ pub struct Guest {
 impl Guest {
     /// Runs it to its end, or until it is ended; reports each of its cases.
     pub fn run(&self, machine: &Machine, results: &Path, report: &Mutex<Report>) {
-        self.watch(machine, results, &mut |outcome| {
-            report.lock().expect("no poison").add(outcome);
+        self.watch(machine, results, &mut |news| {
+            let mut report = report.lock().expect("no poison");
+            match news {
+                News::Begins(name) => report.begins(&name),
+                News::Ended(outcome) => report.add(outcome),
+            }
             true
         });
     }
 
-    /// The same, with what becomes of each case given to `each`. If that says so, the guest is
-    /// ended then, and nothing is said of the cases that are left.
-    pub fn watch(&self, machine: &Machine, results: &Path, each: &mut dyn FnMut(Outcome) -> bool) {
+    /// The same, with what becomes of each case given to `each`. If that returns `false`, the guest
+    /// is ended then, and nothing is said of the cases that are left.
+    pub fn watch(&self, machine: &Machine, results: &Path, each: &mut dyn FnMut(News) -> bool) {
         let mut judge = Judge::new(&self.cases);
+        let mut current = self.cases.first().map(|case| case.name.clone());
+        if let Some(first) = &current {
+            // While its guest boots.
+            each(News::Begins(first.clone()));
+        }
         let end = match self.start(machine, results) {
             Ok(mut running) => loop {
                 match running.next() {
@@ -196,9 +213,13 @@ impl Guest {
                             }
                         };
                         for outcome in outcomes {
-                            if !each(outcome) {
+                            if !each(News::Ended(outcome)) {
                                 return;
                             }
+                        }
+                        if judge.current().is_some() && judge.current() != current.as_deref() {
+                            current = judge.current().map(str::to_owned);
+                            each(News::Begins(current.clone().unwrap_or_default()));
                         }
                         if judge.is_over() {
                             running.linger();
@@ -214,7 +235,7 @@ impl Guest {
             }
         };
         for outcome in judge.end(end) {
-            each(outcome);
+            each(News::Ended(outcome));
         }
     }
 

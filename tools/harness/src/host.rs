@@ -2,7 +2,7 @@
 
 //! Runs the suites of the host: programs that test without a guest.
 
-use crate::{error::Result, machine::Machine, report::Outcome};
+use crate::{error::Result, machine::Machine, outcome::Outcome};
 use acc_case::Case;
 use std::{fs, path::Path, process::Command, time::Instant};
 

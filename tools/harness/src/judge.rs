@@ -5,7 +5,7 @@
 use crate::{
     complaints::Complaints,
     console::{self, Line},
-    report::Outcome,
+    outcome::Outcome,
 };
 use acc_case::{Case, Excuse, Message};
 use serde_json::Value;
@@ -77,6 +77,11 @@ impl Judge {
             ended: false,
             first: cases.first().map(|c| c.name.clone()).unwrap_or_default(),
         }
+    }
+
+    /// Returns the case that the kernel's log is at, once it is at one.
+    pub fn current(&self) -> Option<&str> {
+        self.current.as_deref()
     }
 
     /// Returns the case that the kernel's log is at.

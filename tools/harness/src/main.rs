@@ -11,24 +11,32 @@ mod host;
 mod judge;
 mod machine;
 mod mutants;
+mod outcome;
+mod progress;
 mod report;
+mod summary;
 mod table;
 
 use acc_case::{Case, Needs};
 use acc_cases::{
     flavours::{self, Flavours},
     groups, select,
+    store::{self, Entry, Kernel, Store},
 };
 use clap::{Parser, Subcommand};
 use error::Result;
 use guest::{Guest, Show};
 use machine::{Machine, SILENCE, TOTAL, TOTAL_NESTED};
-use report::{Outcome, Report};
+use outcome::Outcome;
+use progress::{Progress, GUESTS};
+use report::Report;
 use std::{
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::{Command, ExitCode},
-    sync::Mutex,
+    sync::{mpsc, Mutex},
+    time::Duration,
 };
 
 /// Tests HiSilicon accelerator VFs in guests.
@@ -114,63 +122,122 @@ fn all_cases(machine: &Machine) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
-/// The folder of the results, without those of the last run.
+/// The folder of the results, without those of the last run. The store stays.
 fn results(machine: &Machine) -> Result<PathBuf> {
     let results = machine.folder("results");
-    let _ = fs::remove_dir_all(&results);
     fs::create_dir_all(&results)?;
+    for entry in fs::read_dir(&results)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?;
+        } else if entry.file_name() != store::FILE {
+            fs::remove_file(entry.path())?;
+        }
+    }
     Ok(results)
+}
+
+/// Opens the store of the results of all runs, and returns the results that it has.
+fn store(machine: &Machine, known: &BTreeSet<&str>) -> Result<(Store, Kernel, Vec<Entry>)> {
+    let kernel = Kernel::of(&machine.flavour, &machine.suffix);
+    let path = machine.top.join("build/results").join(store::FILE);
+    let (store, entries) = Store::open(&path, kernel.clone(), known)?;
+    Ok((store, kernel, entries))
 }
 
 fn check(machine: &Machine, pattern: &str, driver: &str, all: bool) -> Result<bool> {
     let results = results(machine)?;
     let all = all || pattern != "*";
-    let (cases, left_out): (Vec<Case>, Vec<Case>) = all_cases(machine)?
+    let every = all_cases(machine)?;
+    let names = every.iter().map(|case| case.name.clone()).collect();
+    let known = every.iter().map(|case| case.name.as_str()).collect();
+    let (store, kernel, before) = store(machine, &known)?;
+    let (cases, left_out): (Vec<Case>, Vec<Case>) = every
         .into_iter()
         .filter(|case| select::matches(pattern, driver, case))
         .partition(|case| all || !case.long);
     if cases.is_empty() {
         return Err(format!("no case matches '{pattern}': make list names them").into());
     }
+    let (host, guests): (Vec<Case>, Vec<Case>) = cases
+        .iter()
+        .cloned()
+        .partition(|case| case.suite() == "host");
+    // Those first that take longest.
+    let mut groups = groups::groups(guests, !machine.flavour.is_empty());
+    groups.sort_by_key(|(_, cases)| !cases[0].needs.nested);
+    let took = before.into_iter().filter(|entry| entry.kernel == kernel);
+    let took = took.map(|entry| (entry.name, entry.wall)).collect();
+    let names_of = |cases: &Vec<Case>| cases.iter().map(|case| case.name.clone()).collect();
+    let rows = std::iter::once(&host).chain(groups.iter().map(|(_, cases)| cases));
+    let progress = Progress::new(rows.map(names_of).collect(), took);
     let mut report = Report::new(&results, &machine.flavour, cases.len())?;
     report.left_out = left_out.len();
+    report.keep(store, kernel, names);
+    report.follow(progress.shown());
     let report = Mutex::new(report);
-    let (host, cases): (Vec<Case>, Vec<Case>) =
-        cases.into_iter().partition(|case| case.suite() == "host");
-    for case in host {
-        let outcome = host::run(machine, &results, &case.name)?;
-        report.lock().expect("no poison").add(outcome);
-    }
-    // Two guests at a time, those first that take longest.
-    let mut groups = groups::groups(cases, !machine.flavour.is_empty());
-    groups.sort_by_key(|(_, cases)| !cases[0].needs.nested);
-    let queue = Mutex::new(groups.into_iter());
-    std::thread::scope(|scope| {
-        for _ in 0..2 {
-            scope.spawn(|| loop {
-                let next = queue.lock().expect("no poison").next();
-                let Some((name, cases)) = next else { break };
-                let total = match cases[0].needs.nested {
-                    true => TOTAL_NESTED,
-                    false => TOTAL,
-                };
-                let guest = Guest {
-                    name,
-                    cases,
-                    limits: machine.limits(SILENCE, total),
-                };
-                guest.run(machine, &results, &report);
-            });
-        }
-    });
+    run(machine, &results, host, groups, &report)?;
     let mut report = report.into_inner()?;
     report.finish()
+}
+
+/// Runs the suites of the host, and then guests, some at a time.
+fn run(
+    machine: &Machine,
+    results: &Path,
+    host: Vec<Case>,
+    groups: Vec<groups::Group>,
+    to: &Mutex<Report>,
+) -> Result<()> {
+    let report = || to.lock().expect("no poison");
+    let queue = Mutex::new(groups.into_iter());
+    std::thread::scope(|scope| {
+        let (over, ticks) = mpsc::channel::<()>();
+        scope.spawn(move || {
+            let second = Duration::from_secs(1);
+            while ticks.recv_timeout(second) == Err(mpsc::RecvTimeoutError::Timeout) {
+                report().tick();
+            }
+        });
+        for case in host {
+            report().begins(&case.name);
+            let outcome = host::run(machine, results, &case.name)?;
+            report().add(outcome);
+        }
+        let work = || loop {
+            let next = queue.lock().expect("no poison").next();
+            let Some((name, cases)) = next else { break };
+            let total = match cases[0].needs.nested {
+                true => TOTAL_NESTED,
+                false => TOTAL,
+            };
+            let guest = Guest {
+                name,
+                cases,
+                limits: machine.limits(SILENCE, total),
+            };
+            guest.run(machine, results, to);
+        };
+        let workers: Vec<_> = (0..GUESTS).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            worker.join().map_err(|_| "a guest's thread panicked")?;
+        }
+        drop(over);
+        Ok(())
+    })
 }
 
 /// What did not build, as cases that have failed.
 fn broken(machine: &Machine, steps: &[String]) -> Result<bool> {
     let results = results(machine)?;
+    let names: BTreeSet<String> = steps.iter().map(|step| format!("build.{step}")).collect();
     let mut report = Report::new(&results, &machine.flavour, steps.len())?;
+    // What the cases came to before stays.
+    let path = machine.top.join("build/results").join(store::FILE);
+    let before = store::load(&path)?;
+    let known = before.iter().map(|entry| entry.name.as_str()).collect();
+    let (store, kernel, _) = store(machine, &known)?;
+    report.keep(store, kernel, names);
     for step in steps {
         let log = machine.top.join("build").join(format!("why-{step}"));
         let mut why = vec!["did not build:".to_owned()];

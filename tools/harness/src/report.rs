@@ -3,30 +3,18 @@
 //! The report: TAP on standard output and in tap.txt, results.json beside it, and what cases have
 //! measured in files of its own.
 
-use crate::{error::Result, table};
+use crate::{error::Result, outcome::Outcome, progress::Progress, summary, table};
 use acc_case::Case;
+use acc_cases::store::{Entry, Kernel, Store};
 use serde::Serialize;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::Write,
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
-
-/// What became of a case.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    pub name: String,
-    /// What it has to say beside its result, or nothing
-    pub remark: String,
-    pub took: Duration,
-    /// What it has measured, and for which file.
-    pub data: Vec<(String, Value)>,
-    /// What there is to say against it; it has passed where that is nothing
-    pub why: Vec<String>,
-}
 
 /// Results as they come.
 pub struct Report {
@@ -40,6 +28,12 @@ pub struct Report {
     outcomes: Vec<Outcome>,
     /// What cases have measured, by file
     data: BTreeMap<String, Vec<Value>>,
+    /// Where results are kept for later runs
+    store: Option<Store>,
+    progress: Option<Progress>,
+    /// Names of all cases
+    names: BTreeSet<String>,
+    kernel: Kernel,
 }
 
 /// results.json.
@@ -124,15 +118,51 @@ impl Report {
             left_out: 0,
             outcomes: Vec::new(),
             data: BTreeMap::new(),
+            store: None,
+            progress: None,
+            names: BTreeSet::new(),
+            kernel: Kernel {
+                flavour: flavour.to_owned(),
+                ..Kernel::default()
+            },
         };
         report.say("TAP version 14");
         report.say(&format!("1..{planned}"));
         Ok(report)
     }
 
+    /// From here on results are kept in the store.
+    pub fn keep(&mut self, store: Store, kernel: Kernel, names: BTreeSet<String>) {
+        self.store = Some(store);
+        self.kernel = kernel;
+        self.names = names;
+    }
+
+    /// From here on people see how far the run is.
+    pub fn follow(&mut self, progress: Progress) {
+        self.progress = Some(progress);
+    }
+
+    /// A case is waited for.
+    pub fn begins(&mut self, name: &str) {
+        if let Some(progress) = &mut self.progress {
+            progress.begins(name);
+        }
+    }
+
+    /// Is called now and then.
+    pub fn tick(&mut self) {
+        if let Some(progress) = &mut self.progress {
+            progress.tick();
+        }
+    }
+
     /// Prints a line, which tap.txt gets too.
     pub fn say(&mut self, line: &str) {
-        println!("{line}");
+        match &self.progress {
+            Some(progress) => progress.print(line),
+            None => println!("{line}"),
+        }
         // The same lines are on standard output.
         let _ = writeln!(self.tap, "{line}");
     }
@@ -158,9 +188,30 @@ impl Report {
         for line in &outcome.why {
             self.say(&format!("  # {line}"));
         }
+        let waited = self.progress.as_mut().map(|p| p.ended(&outcome.name));
+        self.store(&outcome, waited.flatten().unwrap_or(outcome.took));
         self.outcomes.push(outcome);
         // As it stands, in case that this run is broken off.
         if let Err(e) = self.write() {
+            eprintln!("results: {e}");
+        }
+    }
+
+    /// Keeps a result for later runs.
+    fn store(&mut self, outcome: &Outcome, waited: Duration) {
+        let Some(store) = &mut self.store else { return };
+        let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let entry = Entry {
+            name: outcome.name.clone(),
+            at: at.map_or(0, |at| at.as_secs()),
+            seconds: outcome.took.as_secs_f64(),
+            wall: waited.as_secs_f64(),
+            remark: outcome.remark.clone(),
+            why: outcome.why.clone(),
+            data: outcome.data.clone(),
+            ..Entry::default()
+        };
+        if let Err(e) = store.add(entry) {
             eprintln!("results: {e}");
         }
     }
@@ -194,15 +245,23 @@ impl Report {
         }
     }
 
-    /// What was measured, and the last line; whether all passed.
+    /// What was measured, a summary, and the last line; whether all passed.
     pub fn finish(&mut self) -> Result<bool> {
+        if let Some(progress) = &mut self.progress {
+            progress.end();
+        }
         let missing = self.planned - self.outcomes.len();
         if missing != 0 {
             return Err(format!("{missing} cases have no result").into());
         }
         let migrations = self.data.get("qemu").map(|runs| table::migrations(runs));
         let bench = self.data.get("bench").map(|sides| table::bench(sides));
-        for line in [migrations, bench].into_iter().flatten().flatten() {
+        // Mutants are no cases, and are not kept.
+        let cases = self.store.as_ref().map(|_| self.outcomes.as_slice());
+        let suites = cases.map(summary::suites);
+        let failures = cases.map(|cases| summary::failures(cases, &self.kernel, &self.names));
+        let tables = [migrations, bench, suites, failures];
+        for line in tables.into_iter().flatten().flatten() {
             self.say(&format!("# {line}"));
         }
         if self.left_out != 0 {
@@ -289,6 +348,7 @@ mod tests {
         let tap = fs::read_to_string(folder.join("tap.txt")).unwrap();
         assert!(tap.contains("# 2 cases that take long were left out"));
         assert!(tap.ends_with("2 passed, 1 failed\n"));
+        assert!(!tap.contains("FAILED"));
         fs::remove_dir_all(&folder).unwrap();
         let json: Value = serde_json::from_str(&json).unwrap();
         assert_eq!(
@@ -302,5 +362,48 @@ mod tests {
             })
         );
         assert!(measured("a.b", "../x", &json!({})).is_err());
+    }
+
+    /// Results are kept, and at the end there is a summary.
+    #[test]
+    fn kept() {
+        let folder = std::env::temp_dir().join(format!("acc-kept-{}", std::process::id()));
+        let path = folder.join("store.jsonl");
+        let kernel = Kernel::of("debug", "-debug");
+        let (store, _) = Store::open(&path, kernel.clone(), &BTreeSet::new()).unwrap();
+        let mut report = Report::new(&folder, "debug", 2).unwrap();
+        report.keep(store, kernel.clone(), BTreeSet::new());
+        report.follow(Progress::new(
+            vec![vec![], vec!["a.b:c".to_owned()], vec!["a.d".to_owned()]],
+            BTreeMap::new(),
+        ));
+        report.begins("a.b:c");
+        for (name, why) in [("a.b:c", vec![]), ("a.d", vec!["no <b>".to_owned()])] {
+            report.add(Outcome {
+                name: name.to_owned(),
+                took: Duration::from_secs(3),
+                why,
+                data: vec![("x".to_owned(), json!({ "n": 1 }))],
+                ..Outcome::default()
+            });
+        }
+        assert!(!report.finish().unwrap());
+        let kept = acc_cases::store::load(&path).unwrap();
+        let tap = fs::read_to_string(folder.join("tap.txt")).unwrap();
+        fs::remove_dir_all(&folder).unwrap();
+        let names: Vec<&str> = kept.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(names, ["a.b:c", "a.d"]);
+        assert!(kept
+            .iter()
+            .all(|entry| entry.kernel == kernel && entry.at != 0));
+        assert_eq!(kept[1].why, ["no <b>"]);
+        assert_eq!(kept[0].data, [("x".to_owned(), json!({ "n": 1 }))]);
+        // The one was waited for, the other has only its own time.
+        assert!(kept[0].wall < 3.0 && kept[1].wall == 3.0);
+        let summary = "# suite        passed failed  seconds\n\
+             # a                 1      1        6\n\
+             # FAILED: a.d\n#   no <b>\n#   run it alone: make check T='a.d' FLAVOUR=debug\n";
+        assert!(tap.contains(summary), "{tap}");
+        assert!(tap.ends_with("1 passed, 1 failed\n"));
     }
 }

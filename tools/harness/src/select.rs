@@ -2,6 +2,7 @@
 
 //! Selects cases by patterns.
 
+use crate::store::Kernel;
 use acc_case::Case;
 use globset::Glob;
 
@@ -26,8 +27,37 @@ pub fn matches(patterns: &str, driver: &str, case: &Case) -> bool {
     with.into_iter().any(is) && !without.into_iter().any(|pattern| is(&pattern[1..]))
 }
 
+/// Returns the command that runs a case alone. `names` are those of all cases.
+pub fn command<'a>(
+    name: &str,
+    kernel: &Kernel,
+    mut names: impl Iterator<Item = &'a str>,
+) -> String {
+    let mut command = format!("make check T='{name}");
+    // A name without a colon stands for all that begin so.
+    let others = format!("{name}:");
+    if !name.contains(':') && names.any(|other| other.starts_with(&others)) {
+        command += &format!(" !{others}*");
+    }
+    command.push('\'');
+    let driver = Case::new(name).driver().unwrap_or_default().to_owned();
+    let driver = Some(driver).filter(|driver| ["rust", "c"].contains(&driver.as_str()));
+    for (option, value) in [
+        ("DRIVER", &driver.unwrap_or_default()),
+        ("FLAVOUR", &kernel.flavour),
+        ("KERNEL", &kernel.version),
+    ] {
+        if !value.is_empty() {
+            command += &format!(" {option}={value}");
+        }
+    }
+    command
+}
+
 #[cfg(test)]
 mod tests {
+    use super::command;
+    use crate::store::Kernel;
     use acc_case::Case;
 
     fn matches(pattern: &str, driver: &str, case: &str) -> bool {
@@ -59,5 +89,33 @@ mod tests {
         assert!(!matches("*", "rust", "migration.idle:c:v5"));
         assert!(matches("*", "rust", "migration.bad_stream:v5"));
         assert!(matches("*", "c", "twin.sriov"));
+    }
+
+    /// The command runs that case, and no other.
+    #[test]
+    fn one_case() {
+        let names = ["a.x", "a.x:c", "a.x:rust", "a.x:v5", "a.x:rust:v5", "a.y"];
+        for name in names {
+            let command = command(name, &Kernel::default(), names.into_iter());
+            let pattern = command.split('\'').nth(1).unwrap();
+            for other in names {
+                assert_eq!(matches(pattern, "both", other), name == other, "{command}");
+            }
+        }
+    }
+
+    #[test]
+    fn options() {
+        let kernel = Kernel::of("debug", "-debug-7.3");
+        let of = |name: &str, kernel: &Kernel| command(name, kernel, ["a.x"].into_iter());
+        assert_eq!(
+            of("a.x:c:v5", &kernel),
+            "make check T='a.x:c:v5' DRIVER=c FLAVOUR=debug KERNEL=7.3"
+        );
+        assert_eq!(of("a.x", &Kernel::default()), "make check T='a.x'");
+        assert_eq!(
+            of("a.x:vfio-pci", &Kernel::default()),
+            "make check T='a.x:vfio-pci'"
+        );
     }
 }

@@ -14,9 +14,10 @@ mod results;
 
 use crate::{
     error::Result,
-    guest::Guest,
+    guest::{Guest, News},
     machine::{Machine, SILENCE, TOTAL, TOTAL_NESTED},
-    report::{Outcome, Report},
+    outcome::Outcome,
+    report::Report,
 };
 use acc_case::{Case, Needs};
 use acc_cases::select;
@@ -98,7 +99,10 @@ fn run(machine: &Machine, name: &str, cases: &[&Case], consoles: &Path) -> Vec<O
             limits: machine.limits(SILENCE, total),
         };
         let mut failed = false;
-        guest.watch(machine, consoles, &mut |outcome| {
+        guest.watch(machine, consoles, &mut |news| {
+            let News::Ended(outcome) = news else {
+                return true;
+            };
             failed |= !outcome.why.is_empty();
             outcomes.push(outcome);
             !failed
