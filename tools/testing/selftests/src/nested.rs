@@ -189,6 +189,7 @@ const TRACED: &[&str] = &[
     "vfio_save_complete_precopy_start",
     "vfio_get_dirty_bitmap",
     "migration_bitmap_sync_start",
+    "migration_bitmap_sync_end",
     "vmstate_downtime_checkpoint",
 ];
 

@@ -3,6 +3,7 @@
 //! What a migration came to, as QEMU has it: by `query-migrate`, and by its trace.
 
 use serde_json::{json, Value};
+use std::time::SystemTime;
 
 /// Bytes of a migration.
 #[derive(Clone, Copy, Debug, Default)]
@@ -10,6 +11,27 @@ pub struct Bytes {
     pub all: u64,
     /// Of these, those that were sent while the guest stood
     pub stop: u64,
+}
+
+/// A round: QEMU asks which pages are dirty, and sends them.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Round {
+    /// When it began, by the host's clock
+    at: f64,
+    /// How many pages became dirty since the last round. None in the first round, which sends all
+    /// of RAM
+    dirty: u64,
+    by_vfs: u64,
+}
+
+/// What was sent and was left at a time.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Sent {
+    /// When QEMU was asked, by the host's clock
+    at: f64,
+    round: u64,
+    sent: u64,
+    left: u64,
 }
 
 /// What a migration came to.
@@ -33,10 +55,16 @@ pub struct Outcome {
     pub dirty_rate: Option<u64>,
     /// How many pages were dirty by what VFs had written, each time it was asked
     pub vf_dirty: Vec<u64>,
+    /// Each time it was asked, with all pages that were dirty
+    rounds: Vec<Round>,
+    /// What was sent and was left, each time that `query-migrate` answered
+    progress: Vec<Sent>,
     /// When it entered which state: VF, state, milliseconds since the first
     pub states: Vec<(String, String, f64)>,
     /// When the vCPUs were stopped, by the host's clock
     stopped_at: Option<f64>,
+    /// When they went on, on the target
+    started_at: Option<f64>,
     /// How long no vCPU ran, on the source or on the target
     pub stood_ms: Option<f64>,
 }
@@ -52,6 +80,11 @@ pub fn event(line: &str) -> Option<(f64, &str, &str)> {
 impl Outcome {
     /// Reads what `query-migrate` has answered.
     pub fn read(&mut self, info: &Value) {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        self.read_at(info, now.map_or(0.0, |now| now.as_secs_f64()));
+    }
+
+    fn read_at(&mut self, info: &Value, at: f64) {
         let number = |value: &Value| value.as_u64().unwrap_or(0);
         let ram = &info["ram"];
         self.status = info["status"].as_str().unwrap_or("none").to_owned();
@@ -65,6 +98,17 @@ impl Outcome {
         };
         self.vfio.all = number(&info["vfio"]["transferred"]);
         self.iterations = number(&ram["dirty-sync-count"]);
+        let sent = Sent {
+            at,
+            round: self.iterations,
+            sent: self.stream_bytes,
+            left: number(&ram["remaining"]),
+        };
+        // QEMU updates its counters a few times a second.
+        let changed = |last: &Sent| Sent { at, ..*last } != sent;
+        if self.progress.last().is_none_or(changed) {
+            self.progress.push(sent);
+        }
         match ram["dirty-pages-rate"].as_u64() {
             None | Some(0) => {}
             rate => self.dirty_rate = rate,
@@ -79,6 +123,9 @@ impl Outcome {
     pub fn read_trace(&mut self, trace: &str) {
         let mut stops = false;
         let mut first = None;
+        // QEMU sums the pages of all rounds in a period, which ends with the first round that is
+        // more than a second after its begin.
+        let mut period = (None, 0);
         for (at, name, text) in trace.lines().filter_map(event) {
             let mut words = text.split(' ');
             match name {
@@ -95,12 +142,34 @@ impl Outcome {
                     // (ADDRESS) data_size BYTES
                     self.vfio.stop += words.nth(2).and_then(|n| n.parse().ok()).unwrap_or(0);
                 }
-                "migration_bitmap_sync_start" => self.vf_dirty.push(0),
+                "migration_bitmap_sync_start" => {
+                    self.vf_dirty.push(0);
+                    period.0 = period.0.or(Some(at));
+                    self.rounds.push(Round {
+                        at,
+                        ..Round::default()
+                    });
+                }
+                "migration_bitmap_sync_end" => {
+                    // dirty_pages PAGES
+                    let pages = words.nth(1).and_then(|n| n.parse().ok());
+                    let pages: u64 = pages.unwrap_or(0);
+                    if let Some(round) = self.rounds.last_mut() {
+                        round.dirty = pages.checked_sub(period.1).unwrap_or(pages);
+                    }
+                    period = match period.0 {
+                        Some(begin) if at - begin > 1.0 => (Some(at), 0),
+                        begin => (begin, pages),
+                    };
+                }
                 "vfio_get_dirty_bitmap" => {
                     let pages = text.split("dirty_pages=").nth(1);
                     let pages: u64 = pages.and_then(|n| n.parse().ok()).unwrap_or(0);
                     if let Some(last) = self.vf_dirty.last_mut() {
                         *last += pages;
+                    }
+                    if let Some(round) = self.rounds.last_mut() {
+                        round.by_vfs += pages;
                     }
                 }
                 "vmstate_downtime_checkpoint" if text == "src-downtime-start" => {
@@ -118,11 +187,22 @@ impl Outcome {
         });
         if let (Some(stopped), Some((started, ..))) = (self.stopped_at, started) {
             self.stood_ms = Some((started - stopped) * 1e3);
+            self.started_at = Some(started);
         }
     }
 
     pub fn to_json(&self) -> Value {
         let bytes = |bytes: Bytes| json!({ "all": bytes.all, "stop": bytes.stop });
+        // Times of the host's clock are shown since the first round.
+        let begin = self.rounds.first().map_or(0.0, |round| round.at);
+        let since = |at: f64| round((at - begin) * 1e3);
+        let rounds = self
+            .rounds
+            .iter()
+            .map(|one| json!({ "ms": since(one.at), "dirty": one.dirty, "by_vfs": one.by_vfs }));
+        let progress = self.progress.iter().map(
+            |one| json!({ "ms": since(one.at), "round": one.round, "sent": one.sent, "left": one.left }),
+        );
         let states: Vec<Value> = self
             .states
             .iter()
@@ -139,6 +219,10 @@ impl Outcome {
             "ram_bytes": bytes(self.ram),
             "vfio_bytes": bytes(self.vfio),
             "states": states,
+            "rounds": rounds.collect::<Vec<Value>>(),
+            "stopped_ms": self.stopped_at.map(since),
+            "started_ms": self.started_at.map(since),
+            "progress": progress.collect::<Vec<Value>>(),
         })
     }
 }
@@ -162,5 +246,59 @@ impl std::fmt::Display for Outcome {
             self.iterations,
             self.total_ms
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rounds() {
+        let mut outcome = Outcome::default();
+        for (at, round, sent, left) in [
+            (99.99, 1, 0, 900),
+            (100.04, 1, 0, 900),
+            (100.6, 2, 800, 100),
+        ] {
+            let ram = json!({ "dirty-sync-count": round, "transferred": sent, "remaining": left });
+            outcome.read_at(&json!({ "status": "active", "ram": ram }), at);
+        }
+        outcome.read_trace(
+            "1@100.000000:migration_bitmap_sync_start \n\
+             1@100.001000:migration_bitmap_sync_end dirty_pages 0\n\
+             1@100.500000:migration_bitmap_sync_start \n\
+             1@100.501000:migration_bitmap_sync_end dirty_pages 10\n\
+             1@101.000000:migration_bitmap_sync_start \n\
+             1@101.000100:vfio_get_dirty_bitmap iova=0x0 dirty_pages=7\n\
+             1@101.000200:vfio_get_dirty_bitmap iova=0x9 dirty_pages=2\n\
+             1@101.001000:migration_bitmap_sync_end dirty_pages 30\n\
+             1@101.500000:vmstate_downtime_checkpoint src-downtime-start\n\
+             1@101.500100:migration_bitmap_sync_start \n\
+             1@101.500200:migration_bitmap_sync_end dirty_pages 40\n",
+        );
+        outcome.read_target("2@101.750000:vmstate_downtime_checkpoint dst-precopy-bh-vm-started\n");
+        let json = outcome.to_json();
+        assert_eq!(
+            json["rounds"],
+            json!([
+                { "ms": 0.0, "dirty": 0, "by_vfs": 0 },
+                { "ms": 500.0, "dirty": 10, "by_vfs": 0 },
+                { "ms": 1000.0, "dirty": 20, "by_vfs": 9 },
+                { "ms": 1500.1, "dirty": 40, "by_vfs": 0 },
+            ])
+        );
+        assert_eq!(json["dirty_by_vfs"], json!([0, 0, 9, 0]));
+        assert_eq!(json["stopped_ms"], json!(1500.0));
+        assert_eq!(json["started_ms"], json!(1750.0));
+        assert_eq!(json["stood_ms"], json!(250.0));
+        // What does not change is not repeated.
+        assert_eq!(
+            json["progress"],
+            json!([
+                { "ms": -10.0, "round": 1, "sent": 0, "left": 900 },
+                { "ms": 600.0, "round": 2, "sent": 800, "left": 100 },
+            ])
+        );
     }
 }
