@@ -12,7 +12,7 @@ INSTALL_KDIR = $(or $(KDIR),/lib/modules/$(shell uname -r)/build)
 export FLAVOUR KERNEL V
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo check check-qemu bench soak list slices shell modules modules_install accvf install uninstall deb \
+.PHONY: help run demo check check-qemu bench report recording soak list slices shell modules modules_install accvf install uninstall deb \
 	hw-report lint htmldocs fuzz mutants clean distclean
 
 help:
@@ -28,6 +28,9 @@ help:
 	@echo '                           SLICE=n          one part of the other cases, as CI runs it'
 	@echo 'make check-qemu          runs all cases in which QEMU migrates a guest'
 	@echo 'make bench               measures this driver beside the C driver: accesses and times'
+	@echo 'make report              shows the results of make check and make bench as one page:'
+	@echo '                         build/report.html'
+	@echo 'make recording           records what accvf says in a guest, for the documentation'
 	@echo 'make soak                runs random jobs and compares what they write with what is'
 	@echo '                         reported as dirty; TIME=seconds for each engine'
 	@echo 'make list                lists all cases'
@@ -73,6 +76,16 @@ check-qemu:
 
 bench:
 	@$(ENTER) tools/acc.sh check --all 'benchmark.*'
+
+REPORT := bash -c 'cd tools && CARGO_TARGET_DIR=/work/build/cargo \
+	cargo build -q --release -p acc-report && cd .. && exec build/cargo/release/acc-report "$$@"' report
+
+report:
+	@$(ENTER) $(REPORT)
+
+recording:
+	@$(ENTER) tools/acc.sh check cli.recording
+	@$(ENTER) $(REPORT) --recording --out Documentation/admin-guide/accvf-session.txt
 
 soak: export ACC_SOAK := $(TIME)
 soak:

@@ -39,7 +39,7 @@ tracked() { git -c safe.directory="$TOP" ls-files "$@"; }
 spdx() {
 	local bad=0 file
 	for file in $(tracked); do
-		case $file in .gitattributes | COPYING | LICENSES/*) continue ;; esac
+		case $file in .gitattributes | COPYING | LICENSES/* | *.png) continue ;; esac
 		head -n 4 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0' || {
 			echo "$file: no SPDX line"
 			bad=1
@@ -101,7 +101,7 @@ circles() {
 
 # The words are named in words.py itself.
 words() {
-	tracked | grep -v -F 'tools/lint/words.py' | xargs python3 tools/lint/words.py
+	tracked | grep -v -F -e 'tools/lint/words.py' -e .png | xargs python3 tools/lint/words.py
 }
 
 # rustfmt breaks code, and no comments. Strings are not broken, as for checkpatch, nor are rows of tables.

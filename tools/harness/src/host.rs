@@ -53,6 +53,11 @@ const SUITES: &[Suite] = &[
             "accvf",
         ],
     ),
+    Suite(
+        "host.report",
+        "tools",
+        &["cargo", "test", "-q", "-p", "acc-report"],
+    ),
     Suite("host.ci", "", &["tools/testing/ci/test.sh"]),
     Suite("host.modules", "", &["tools/testing/modules/test.sh"]),
     Suite("host.install", "", &["tools/packaging/test-install.sh"]),

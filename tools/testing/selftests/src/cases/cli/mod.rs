@@ -5,6 +5,7 @@
 mod bind;
 mod hosts;
 mod qemu;
+mod recording;
 mod streams;
 mod usage;
 
