@@ -97,8 +97,8 @@ impl<D: Driver> OpenDevice<'_, D> {
     }
 
     /// Returns whether the watched part of `index` ([`Driver::watched`]) may have been reached
-    /// since the last exclusion that was to forget it, or since the device was opened. Always `true`
-    /// if no part of the region is watched.
+    /// since the last exclusion that was to forget it, or since the device was opened. Always
+    /// `true` if no part of the region is watched.
     pub fn touched(&self, index: Index) -> bool {
         self.watched_bar(index).is_none_or(|bar| {
             // SAFETY: The device is open, and `bar` is one of its.
