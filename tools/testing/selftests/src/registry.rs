@@ -48,7 +48,6 @@ pub enum Flavour {
     Any,
     Plain,
     Debug,
-    Pages64k,
 }
 
 /// A known defect of the kernel, as [`acc_case::Excuse`].
@@ -274,7 +273,6 @@ impl Entry {
                 Flavour::Any => None,
                 Flavour::Plain => Some(String::new()),
                 Flavour::Debug => Some("debug".to_owned()),
-                Flavour::Pages64k => Some("64k".to_owned()),
             },
         };
         differences::adapt(&mut case);

@@ -20,7 +20,6 @@ mod lifetime;
 mod link;
 mod migration;
 mod p2p;
-mod pages;
 mod qemu;
 mod reset;
 mod sample;
