@@ -88,6 +88,10 @@ impl Guest for VfGuest<'_, '_> {
         Engine::of_device(self.0.data().device_id)
     }
 
+    fn can_read(&self) -> bool {
+        self.0.can_read_dma()
+    }
+
     fn touched(&self) -> bool {
         self.0.touched(region::Index::from_raw(BAR2)) || self.0.data().was_touched.load(Relaxed)
     }

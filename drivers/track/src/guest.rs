@@ -37,6 +37,9 @@ pub trait Guest: Memory {
     /// Returns the VF's engine, `None` if it is unknown.
     fn engine(&self) -> Option<Engine>;
 
+    /// Returns whether there is a way to read guest memory at all.
+    fn can_read(&self) -> bool;
+
     /// Returns whether the guest may have used the mailbox since [`Guest::contexts`] last
     /// succeeded.
     fn touched(&self) -> bool;
@@ -74,6 +77,11 @@ impl<'a, G: Guest> Bounded<'a, G> {
             guest,
             left: Cell::new(READS_MAX),
         }
+    }
+
+    /// Returns whether there is a way to read guest memory at all.
+    pub(crate) fn can_read(&self) -> bool {
+        self.guest.can_read()
     }
 
     /// Returns whether no more is to be read.

@@ -112,6 +112,8 @@ pub struct Queues {
     valid: bool,
     /// The log does not have all that is in flight.
     lost: Option<Lost>,
+    /// Why the last look failed. What was written since then is not known.
+    failed: Option<Reason>,
     /// Why it is unknown until the next reset what the VF writes.
     odd: Option<Reason>,
     /// The host has made the queues go on since the contexts were last read.
@@ -153,6 +155,7 @@ impl Queues {
         self.tables = Tables::default();
         self.valid = false;
         self.lost = Some(Lost::Reset);
+        self.failed = None;
         self.odd = None;
         self.kicked = false;
     }
@@ -226,6 +229,7 @@ impl Queues {
     pub fn start(&mut self, guest: &impl Guest, log: &mut Log) {
         self.valid = false;
         self.lost = Some(Lost::Started);
+        self.failed = None;
         if let Some(reason) = self.odd {
             log.lose(NO_QUEUE, reason.number());
         }

@@ -32,11 +32,13 @@ pub enum Reason {
     TooLong,
     /// The contexts of a queue at work are not those that the driver knew.
     Changed,
+    /// There is no way to read guest memory.
+    NoSpace,
 }
 
 impl Reason {
     /// The reasons that are no [`Why`].
-    const OWN: [Self; 11] = [
+    const OWN: [Self; 12] = [
         Self::Mailbox,
         Self::Reset,
         Self::NoContexts,
@@ -48,6 +50,7 @@ impl Reason {
         Self::OddWrite,
         Self::TooLong,
         Self::Changed,
+        Self::NoSpace,
     ];
 
     /// Returns the reasons that are no [`Why`], with their numbers.
@@ -83,6 +86,7 @@ impl fmt::Display for Reason {
             Self::OddWrite => "a write beside the doorbells",
             Self::TooLong => "a doorbell announces more than is read for one",
             Self::Changed => "the contexts of a queue at work have changed",
+            Self::NoSpace => "the address space of the VF is not known",
         })
     }
 }

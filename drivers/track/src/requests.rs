@@ -172,8 +172,9 @@ pub(crate) fn decode<G: Guest>(
 
 /// Returns why memory could not be read.
 fn refused<G: Guest>(memory: &Bounded<'_, G>) -> Reason {
-    match memory.is_over() {
-        true => Reason::TooLong,
-        false => Reason::Unreadable,
+    match (memory.is_over(), memory.can_read()) {
+        (true, _) => Reason::TooLong,
+        (false, true) => Reason::Unreadable,
+        (false, false) => Reason::NoSpace,
     }
 }

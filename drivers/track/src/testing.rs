@@ -91,6 +91,8 @@ pub(crate) struct Vf {
     /// The answer to [`Guest::contexts`].
     pub(crate) contexts: Cell<Result<Option<Contexts>>>,
     pub(crate) engine: Cell<Option<Engine>>,
+    /// The VF is in no address space that is known: memory cannot be read.
+    pub(crate) no_space: Cell<bool>,
     /// How often memory was read.
     pub(crate) reads: Cell<u32>,
     /// The process is killed when memory was read so often.
@@ -122,6 +124,7 @@ impl Vf {
                 aeqc: events(AEQ, 1024),
             }))),
             engine: Cell::new(Some(Engine::Zip)),
+            no_space: Cell::new(false),
             reads: Cell::new(0),
             dies_after: Cell::new(u32::MAX),
             told: RefCell::default(),
@@ -266,6 +269,9 @@ impl Memory for Vf {
     fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Unreadable> {
         self.reads.set(self.reads.get() + 1);
         address.checked_add(to.len() as u64).ok_or(Unreadable)?;
+        if self.no_space.get() {
+            return Err(Unreadable);
+        }
         let memory = self.memory.borrow();
         let mut done = 0;
         for (page, part) in parts(address, to.len()) {
@@ -281,6 +287,10 @@ impl Memory for Vf {
 impl Guest for Vf {
     fn engine(&self) -> Option<Engine> {
         self.engine.get()
+    }
+
+    fn can_read(&self) -> bool {
+        !self.no_space.get()
     }
 
     fn touched(&self) -> bool {

@@ -362,6 +362,12 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         unsafe { self.dma().read(self.as_vfio(), iova, to) }
     }
 
+    /// Returns whether there is a way to read the memory of userspace: without one,
+    /// [`read_dma`](Self::read_dma) returns [`ENODEV`].
+    pub fn can_read_dma(&self) -> bool {
+        D::reads_dma(self.data()) && self.dma().knows_space()
+    }
+
     /// Returns the parts of a region, if it is a BAR.
     pub(super) fn parts(&self, index: region::Index) -> Option<&Parts> {
         // SAFETY: The device is open as long as `self` lives.

@@ -63,6 +63,11 @@ impl Dma {
         }
     }
 
+    /// Returns whether it is known what to read from: no access is for a container, which is.
+    pub(super) fn knows_space(&self) -> bool {
+        self.access.load(Relaxed).is_null() || self.ioas.load(Relaxed) != 0
+    }
+
     /// Reads the memory of userspace at an IOVA. [`ENODEV`] if there is an access that is attached
     /// to nothing.
     ///
@@ -75,10 +80,10 @@ impl Dma {
         iova: u64,
         to: &mut [u8],
     ) -> Result {
-        let access = self.access.load(Relaxed);
-        if !access.is_null() && self.ioas.load(Relaxed) == 0 {
+        if !self.knows_space() {
             return Err(ENODEV);
         }
+        let access = self.access.load(Relaxed);
         // SAFETY: The device is open, and by the invariant the access is there while it is; `to` is
         // valid for writing.
         to_result(unsafe {

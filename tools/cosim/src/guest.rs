@@ -92,6 +92,10 @@ impl Player {
         if m.what >= ODD && !self.stuck && m.seed % self.seldom.max(1) != 0 {
             m.what %= ODD;
         }
+        // The driver is not without memory for long.
+        if !cosim.vf.borrow().space && m.seed % 4 == 0 {
+            return vec![Step::Space(true)];
+        }
         match m.what {
             0..=59 => vec![Step::Report(None)],
             60..=119 => self.submit(m, queue, cosim),
@@ -119,6 +123,7 @@ impl Player {
             247..=249 => self.events(m, cosim),
             250 => self.reset_if_stuck(),
             251..=252 => self.store(m, queue, cosim),
+            253 => vec![Step::Space(false), Step::Report(None)],
             _ => vec![Step::Report(None), Step::Report(None)],
         }
     }

@@ -49,6 +49,8 @@ pub enum Step {
     Ready(bool),
     /// The guest switches bus mastering
     Master(bool),
+    /// The VMM moves the VF to where the driver can read memory, or cannot
+    Space(bool),
     /// A processor of the guest writes 32 bits to memory
     Store(u64, u32),
     /// The guest puts a request, made of a seed, into a slot of a queue
@@ -132,6 +134,7 @@ impl fmt::Display for Step {
             Self::Touch => write!(f, "touch"),
             Self::Ready(ready) => write!(f, "ready {}", on(ready)),
             Self::Master(master) => write!(f, "master {}", on(master)),
+            Self::Space(space) => write!(f, "space {}", on(space)),
             Self::Store(address, value) => write!(f, "store {address:#x} {value:#x}"),
             Self::Place(queue, slot, seed) => write!(f, "place {queue} {slot} {seed:#x}"),
             Self::Ring(kind, queue, index, priority) => {
@@ -251,6 +254,7 @@ impl<'a> Words<'a> {
             "touch" => Step::Touch,
             "ready" => Step::Ready(self.switch()?),
             "master" => Step::Master(self.switch()?),
+            "space" => Step::Space(self.switch()?),
             "store" => Step::Store(self.number()?, self.number()?),
             "place" => Step::Place(self.number()?, self.number()?, self.number()?),
             "ring" => self.ring()?,

@@ -37,6 +37,8 @@ pub struct Vf {
     pub touched: bool,
     /// Whether the VF masters the bus
     pub master: bool,
+    /// Whether the driver has a way to read memory. The VF has one, whatever the driver has
+    pub space: bool,
     /// What comes between two reads of the driver, and after how many more
     pub race: Option<(u32, Step)>,
 }
@@ -59,6 +61,7 @@ impl Vf {
             now: 0,
             touched: false,
             master: true,
+            space: true,
             race: None,
         }
     }
@@ -246,6 +249,7 @@ impl Vf {
                 self.machine.only = (!master).then_some(0);
                 self.settle();
             }
+            Step::Space(space) => self.space = *space,
             Step::Store(address, value) => self.machine.put(*address, &value.to_le_bytes()),
             Step::Place(queue, slot, seed) => self.place(*queue, *slot, *seed),
             _ => return false,
@@ -407,6 +411,9 @@ impl Memory for Seen<'_> {
             Some((reads, step)) => vf.race = Some((reads - 1, step)),
             None => {}
         }
+        if !vf.space {
+            return Err(Unreadable);
+        }
         let there = vf.machine.look(address, to.len()).ok_or(Unreadable)?;
         to.copy_from_slice(there);
         Ok(())
@@ -416,6 +423,10 @@ impl Memory for Seen<'_> {
 impl Guest for Seen<'_> {
     fn engine(&self) -> Option<Engine> {
         Some(self.0.borrow().twin.kind().accelerator)
+    }
+
+    fn can_read(&self) -> bool {
+        self.0.borrow().space
     }
 
     fn touched(&self) -> bool {

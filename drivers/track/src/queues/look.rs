@@ -231,7 +231,10 @@ impl Queues {
         }
         // Nothing was known to be in use, and the guest may still be without a driver.
         let quiet = self.valid && !guest.touched();
+        let failed = self.failed.take();
         match self.lost {
+            // Below, for the reason why the last look failed.
+            _ if failed.is_some() => {}
             Some(Lost::Started) => {}
             _ if quiet => {}
             Some(Lost::Reset) => log.mark_all(Reason::Reset.number()),
@@ -247,6 +250,10 @@ impl Queues {
         };
         match self.ask(guest, log, how) {
             Ok(()) => {
+                if let Some(reason) = failed {
+                    // What was written since then.
+                    log.mark_all(reason.number());
+                }
                 if quiet && self.tables.exist() {
                     log.mark_all(Reason::Mailbox.number());
                     log.may_run();
@@ -254,11 +261,14 @@ impl Queues {
                 self.valid = true;
                 self.lost = None;
             }
-            Err(_) => {
+            Err(e) => {
+                let reason = match e == EFAULT && !guest.can_read() {
+                    true => Reason::NoSpace,
+                    false => Reason::NoContexts,
+                };
                 self.valid = false;
-                log.mark_all(Reason::NoContexts.number());
-                // From now on, what is written is reported.
-                self.lost = self.lost.map(|_| Lost::Reset);
+                log.mark_all(reason.number());
+                self.failed = Some(reason);
             }
         }
     }

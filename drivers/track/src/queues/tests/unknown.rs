@@ -31,8 +31,9 @@ fn contexts_that_change_while_they_are_read_are_not_believed() -> Result {
         assert_eq!(bench.report(), Report::All);
     }
     assert_eq!(bench.report(), pages(&[]));
-    assert_eq!(bench.times(Reason::Mailbox), 3);
-    assert_eq!(bench.times(Reason::NoContexts), 2);
+    // The second and the third time it is why nothing was known before.
+    assert_eq!(bench.times(Reason::Mailbox), 1);
+    assert_eq!(bench.times(Reason::NoContexts), 3);
     Ok(())
 }
 
@@ -48,6 +49,9 @@ fn without_contexts_all_is_dirty() -> Result {
     // What was written until now is reported.
     assert_eq!(bench.report(), Report::All);
     assert_eq!(bench.report(), pages(&[]));
+    // At START, twice, and when they came back. The VF was not reset.
+    assert_eq!(bench.times(Reason::NoContexts), 4);
+    assert_eq!(bench.times(Reason::Reset), 0);
     // So if a table cannot be read, or the engine is unknown.
     bench.vf.touched.set(true);
     bench.vf.unmap(CQCS);
@@ -62,6 +66,39 @@ fn without_contexts_all_is_dirty() -> Result {
     bench.vf.engine.set(Some(Engine::Zip));
     assert_eq!(bench.report(), Report::All);
     assert_eq!(bench.report(), pages(&[]));
+    Ok(())
+}
+
+#[test]
+fn an_address_space_that_is_not_known_is_a_reason_of_its_own() -> Result {
+    let mut bench = Bench::new()?;
+    bench.vf.no_space.set(true);
+    bench.start()?;
+    for _ in 0..3 {
+        assert_eq!(bench.report(), Report::All);
+    }
+    bench.vf.no_space.set(false);
+    // What was written until now is reported.
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), pages(&[]));
+    assert_eq!(bench.times(Reason::NoSpace), 5);
+    // While the tables are known, it is seen at the next request.
+    bench.vf.no_space.set(true);
+    bench.submit(0, 1);
+    assert_eq!(bench.report(), Report::All);
+    bench.vf.no_space.set(false);
+    assert!(bench.times(Reason::NoSpace) > 5);
+    for other in [Reason::Reset, Reason::NoContexts, Reason::Unreadable] {
+        assert_eq!(bench.times(other), 0, "{other}");
+    }
+    // A reset that comes in between is the reason then.
+    bench.vf.no_space.set(true);
+    bench.vf.touched.set(true);
+    assert_eq!(bench.report(), Report::All);
+    bench.queues.lose();
+    bench.vf.no_space.set(false);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.times(Reason::Reset), 1);
     Ok(())
 }
 
