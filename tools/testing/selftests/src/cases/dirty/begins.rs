@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `dirty.odd_before`, `dirty.busy_mailbox`, `dirty.error_event`, `dirty.reset_and_doorbells`:
-//! logging begins, and goes on, while the VF is not as drivers have it.
+//! `dirty.odd_before`, `dirty.busy_mailbox`, `dirty.written_command`, `dirty.error_event`,
+//! `dirty.reset_and_doorbells`: logging begins, and goes on, while the VF is not as drivers have
+//! it.
 
 use crate::support::logged::{covers, Logged, Vf, JOBS};
 use acc_vfio_user::{
@@ -105,6 +106,36 @@ fn busy_mailbox() -> Result<()> {
     vf.device.reset()?;
     vf.set_up()?;
     vf.is_known(&log, "after the reset")
+}
+
+case!(written_command);
+/// A command reaches the mailbox by `write()`, not by the mapping: a context is dumped somewhere.
+fn written_command() -> Result<()> {
+    let mut vf = Vf::new()?;
+    let somewhere = vf.bench.memory.alloc(4096);
+    let bar2 = vf.device.region(2)?;
+    let log = Logged::start(&vf.device)?;
+    for (queue, split) in [(0, 16), (1, 8)] {
+        vf.is_known(&log, "before the command")?;
+        log.report()?;
+        vf.bench.twin.mark()?;
+        let dump = Message::request(Command::Sqc, somewhere, queue, true);
+        let bytes = dump.into_raw().to_le_bytes();
+        let mut at = u64::from(regs::QM_MB_CMD_SEND_BASE);
+        for part in bytes.chunks(split) {
+            vf.device.write_at(&bar2, at, part)?;
+            at += part.len() as u64;
+        }
+        // Nobody reads the mailbox by the mapping, which the driver would see.
+        host::wait_for("the dump", || {
+            vf.written().is_ok_and(|written| written.has(somewhere))
+        })?;
+        let dirty = log.report()?;
+        ensure!(dirty.is_all(), "queue {queue}: not all is dirty");
+        // Once.
+        vf.is_known(&log, "after the command")?;
+    }
+    Ok(())
 }
 
 case!(error_event);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What tracking costs, and that it costs nothing where it is off.
+//! `dirty.off_is_free`, `dirty.exits`: what tracking costs, and that it costs nothing where it is off.
 
 use crate::support::logged::{bench, Logged};
 use acc_vfio_user::{
     ensure,
-    host::{self, write},
+    host::{self, write, Accelerator},
     qm::Qm,
     work::{self, Workload},
     Driver, Result,
@@ -92,4 +92,90 @@ fn off_is_free(_driver: Driver) -> Result<String> {
         ratio(&idle),
         ratio(&logged),
     ))
+}
+
+/// Doorbells of some requests: of the SQ, of the CQ, of the EQ
+struct Exits {
+    jobs: u64,
+    rung: [u64; 3],
+    /// Those that were system calls, and so exits from a guest
+    writes: u64,
+}
+
+impl Exits {
+    fn all(&self) -> u64 {
+        self.rung.iter().sum()
+    }
+
+    fn row(&self, what: &str) -> String {
+        let each = |n: u64| n as f64 / self.jobs as f64;
+        let [sq, cq, eq] = self.rung.map(each);
+        let all = each(self.all());
+        format!("{what}: SQ {sq:.2} + CQ {cq:.2} + EQ {eq:.2} = {all:.2} a request")
+    }
+}
+
+/// The doorbells of `rounds` times `at_once` requests of an engine, of all its operations and
+/// sizes, rung as `qm.c` rings them (`hisi_qp_send()`, `qm_poll_req_cb()`,
+/// `qm_get_complete_eqe_num()`).
+fn doorbells(accelerator: Accelerator, at_once: usize, rounds: usize) -> Result<Exits> {
+    let mut bench = bench(accelerator, 1)?;
+    let attribute = bench.vfs[0].path().join("dirty_tracking");
+    write(&attribute, "on")?;
+    let result = (|| {
+        let device = bench.open(0)?;
+        let engine = work::engine(accelerator);
+        let mut qm = Qm::new(&device, &mut bench.memory, engine)?;
+        let mut work = Workload::new(engine, &mut bench.memory, at_once);
+        work.round(&mut qm, &bench.memory, at_once)?;
+        let writes = qm.writes();
+        bench.twin.mark()?;
+        for _ in 0..rounds {
+            // They complete together, as those of a busy device do for a processor.
+            bench.twin.hold_jobs(0, 0)?;
+            for _ in 0..at_once {
+                work.submit(&mut qm, &bench.memory)?;
+            }
+            bench.twin.release_jobs(0)?;
+            work.finish(&mut qm, &bench.memory)?;
+        }
+        let counts = bench.twin.counts()?;
+        Ok(Exits {
+            jobs: (rounds * at_once) as u64,
+            rung: ["doorbell.sq", "doorbell.cq", "doorbell.eq"]
+                .map(|name| counts.get("vf1", name)),
+            writes: qm.writes() - writes,
+        })
+    })();
+    write(&attribute, "auto")?;
+    result
+}
+
+case!(exits, with: [Rust], generations: One(V3));
+/// How many exits a request costs where doorbells are mediated: by engine, and by how many requests
+/// are at work at a time. An operation, or the size of what it works on, changes nothing: each
+/// request is a doorbell, and so is each completion.
+fn exits(_driver: Driver) -> Result<String> {
+    let mut rows = Vec::new();
+    for accelerator in [host::ZIP, host::SEC, host::HPRE] {
+        for (at_once, rounds) in [(1, 32), (8, 8), (24, 4)] {
+            let what = format!("{}, {at_once} at a time", accelerator.name);
+            let exits = doorbells(accelerator, at_once, rounds)?;
+            let [sq, cq, eq] = exits.rung;
+            ensure!(
+                exits.writes == exits.all(),
+                "{what}: {} of {} doorbells were system calls",
+                exits.writes,
+                exits.all()
+            );
+            // One more of the CQ, and one of the EQ, whenever a queue has no more.
+            ensure!(
+                sq == exits.jobs && cq > exits.jobs && cq <= 2 * exits.jobs && eq <= exits.jobs,
+                "{what}: {sq} of the SQ, {cq} of the CQ, {eq} of the EQ for {} requests",
+                exits.jobs
+            );
+            rows.push(exits.row(&what));
+        }
+    }
+    Ok(rows.join("; "))
 }

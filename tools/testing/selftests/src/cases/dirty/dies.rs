@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! `dirty.user_dies`: the process that has a VF with a log on ends without a word, wherever it is.
+//! `dirty.left_on`: a process that lives on closes the VF without ending the log.
 
 use crate::support::{
     bench::{Bench, VFS},
@@ -128,6 +129,32 @@ fn user_dies() -> Result<()> {
             thread::sleep(Duration::from_millis(random.next(40) as u64));
             victim.end(deed).map_err(|e| format!("{deed}: {e}"))?;
             next_user().map_err(|e| format!("after one that {deed}: {e}"))?;
+        }
+    }
+    Ok(())
+}
+
+case!(left_on);
+/// The log is on when the VF is closed: idle, with requests in flight, in each state.
+fn left_on() -> Result<()> {
+    for in_flight in [0, JOBS] {
+        for state in [
+            state::RUNNING,
+            state::PRE_COPY,
+            state::RUNNING_P2P,
+            state::STOP,
+        ] {
+            let mut vf = Vf::new()?;
+            vf.device.start_logging(PAGE, &[arena()])?;
+            vf.submit(in_flight)?;
+            if state != state::RUNNING {
+                vf.device.set_state(state)?;
+            }
+            drop(vf);
+            next_user().map_err(|e| {
+                let state = state::name(state);
+                format!("closed in {state}, {in_flight} requests in flight: {e}")
+            })?;
         }
     }
     Ok(())
