@@ -13,6 +13,11 @@
 //! right one: probing IDs finds it. Nothing can be read if there are several, if the page table is
 //! nested, or if the device shares its IOMMU group.
 //!
+//! An IOAS that is probed is attached for a moment, in which userspace cannot destroy it (EBUSY).
+//! The IOAS of the device is in use anyway. So only another IOAS suffers: at most one, since the
+//! second one that is found ends the scan, and once for each time that the device is attached.
+//! `Documentation/driver-api/iommufd.rst` has the details, and the API that iommufd lacks.
+//!
 //! iommufd hands out the lowest free ID, from 1 on, and [`IDS`] is more than there ever are. A
 //! process with more objects can make the scan pick the wrong IOAS. Only its own memory and log are
 //! affected.
