@@ -27,7 +27,7 @@ impl Player {
             return vec![Step::Ring(Kind::Sq, queue, m.c % 8, 0)];
         };
         let index = match m.b % 4 {
-            0 => known.depth + m.c,
+            0 | 1 => known.depth + m.c,
             _ => m.c % known.depth,
         };
         // Requests that the engine has done are done again, unless they are in flight.
