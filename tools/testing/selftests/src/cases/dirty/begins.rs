@@ -86,7 +86,10 @@ fn busy_mailbox() -> Result<()> {
         "not all is dirty while a command is not done"
     );
     vf.bench.twin.fault("vf1", "mailbox-hold off")?;
-    log.report()?;
+    ensure!(
+        log.report()?.is_all(),
+        "what was written meanwhile is not dirty"
+    );
     ensure!(mailbox.answer()? == answer, "another answer");
     vf.is_known(&log, "after the answer")?;
     drop(log);
