@@ -54,7 +54,11 @@ use kernel::{
             mutex::MutexBackend,
             Guard, //
         },
-    }, //
+    },
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
 };
 use vfio::{
     dev_warn_ratelimited,
@@ -70,6 +74,10 @@ use vfio::{
         Access, //
     },
 };
+
+/// How long the engine may take for the requests that it has fetched. A guess: the largest request
+/// of an in-tree driver takes some milliseconds.
+const FETCHED: Delta = Delta::from_millis(20);
 
 /// The [`Logging`] of a VF.
 pub(crate) struct Tracking;
@@ -117,6 +125,10 @@ impl Guest for VfGuest<'_, '_> {
 
     fn refresh(&self) -> Result {
         AccVf::qm(self.0)?.write_back()
+    }
+
+    fn let_finish(&self) {
+        fsleep(FETCHED);
     }
 
     fn is_dying(&self) -> bool {

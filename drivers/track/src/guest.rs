@@ -53,6 +53,9 @@ pub trait Guest: Memory {
     /// The guest may use the mailbox meanwhile.
     fn refresh(&self) -> Result;
 
+    /// Waits as long as the engine takes for the requests that it has fetched, and works on.
+    fn let_finish(&self);
+
     /// Returns whether the caller is to end what it does, because its process is being killed.
     fn is_dying(&self) -> bool;
 

@@ -101,6 +101,14 @@ enum Lost {
     Reset,
 }
 
+/// Whether a caller may wait for the engine: a doorbell may not, since a processor of the guest
+/// waits for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum May {
+    Wait,
+    NotWait,
+}
+
 /// All queues of a VF whose doorbells are mediated.
 #[derive(Default)]
 pub struct Queues {
@@ -166,11 +174,6 @@ impl Queues {
         self.kicked = true;
     }
 
-    /// Returns whether the contexts were seen since logging began, or since the last reset.
-    pub fn is_known(&self) -> bool {
-        self.lost.is_none()
-    }
-
     fn get(&mut self, queue: u16) -> Option<&mut Queue> {
         self.queues.get_mut(usize::from(queue))
     }
@@ -233,12 +236,12 @@ impl Queues {
         if let Some(reason) = self.odd {
             log.lose(NO_QUEUE, reason.number());
         }
-        self.settle(guest, log);
+        self.settle(guest, log, May::Wait);
     }
 
     /// Enters what the hardware may have written that no SQE names, before a report.
     pub fn report(&mut self, guest: &impl Guest, log: &mut Log) {
-        self.settle(guest, log);
+        self.settle(guest, log, May::Wait);
         self.confirm(guest, log);
         for range in self.tables.ranges() {
             log.mark(range.address, range.len);
@@ -268,7 +271,7 @@ impl Queues {
 impl Queues {
     /// Enters the new requests of a queue, up to `tail`, before the hardware gets the doorbell.
     fn submitted(&mut self, guest: &impl Guest, log: &mut Log, number: u16, tail: u16) {
-        self.settle(guest, log);
+        self.settle(guest, log, May::NotWait);
         let memory = Bounded::new(guest);
         let valid = self.valid;
         let Some(queue) = self.queues.get_mut(usize::from(number)) else {
@@ -301,7 +304,7 @@ impl Queues {
     /// Makes dirty what the completions that the guest has consumed are of, up to `head`, before
     /// the hardware gets the doorbell.
     fn consumed(&mut self, guest: &impl Guest, log: &mut Log, number: u16, head: u16) {
-        self.settle(guest, log);
+        self.settle(guest, log, May::NotWait);
         if !self.valid {
             return;
         }

@@ -91,6 +91,9 @@ pub(crate) struct Vf {
     /// The answer to [`Guest::contexts`].
     pub(crate) contexts: Cell<Result<Option<Contexts>>>,
     pub(crate) engine: Cell<Option<Engine>>,
+    /// How often the driver has let the engine finish, and what the guest does meanwhile.
+    pub(crate) waits: Cell<u32>,
+    pub(crate) touched_in_wait: Cell<bool>,
     /// The VF is in no address space that is known: memory cannot be read.
     pub(crate) no_space: Cell<bool>,
     /// How often memory was read.
@@ -124,6 +127,8 @@ impl Vf {
                 aeqc: events(AEQ, 1024),
             }))),
             engine: Cell::new(Some(Engine::Zip)),
+            waits: Cell::new(0),
+            touched_in_wait: Cell::new(false),
             no_space: Cell::new(false),
             reads: Cell::new(0),
             dies_after: Cell::new(u32::MAX),
@@ -307,6 +312,13 @@ impl Guest for Vf {
 
     fn refresh(&self) -> Result {
         self.contexts.get().map(|_| ())
+    }
+
+    fn let_finish(&self) {
+        self.waits.set(self.waits.get() + 1);
+        if self.touched_in_wait.get() {
+            self.touched.set(true);
+        }
     }
 
     fn is_dying(&self) -> bool {

@@ -148,11 +148,6 @@ impl Cosim {
         self.log.is_some()
     }
 
-    /// Whether the driver has seen the contexts since logging began, and goes by what it saw.
-    pub fn is_known(&self) -> bool {
-        self.is_logging() && self.queues.is_known()
-    }
-
     /// Notes what the VF has written.
     fn note(&mut self) {
         let machine = &mut self.vf.get_mut().machine;

@@ -5,14 +5,13 @@
 //! the same kind.
 //!
 //! The guest leaves out what `Documentation/driver-api/dirty-tracking.rst` excludes (it does not
-//! change a request, or a list, of a request in flight, takes no completion that is not there, and
-//! does not replace a queue at work before the driver has seen the contexts).
+//! change a request, or a list, of a request in flight, and takes no completion that is not there).
 
 mod odd;
 
 use crate::{
     cosim::Cosim,
-    place::{self, NUM, QUEUES},
+    place::{self, QUEUES},
     step::{Made, Step},
     vf::VF,
 };
@@ -139,13 +138,6 @@ impl Player {
             .is_some_and(|function| !function.mailbox.is_busy() && function.pending.is_none())
     }
 
-    /// Whether the engine is at a request of a queue.
-    fn at_work(queue: u16, cosim: &Cosim) -> bool {
-        let vf = cosim.vf.borrow();
-        let current = vf.twin.function(VF).and_then(|function| function.current);
-        current.is_some_and(|job| job.queue == queue)
-    }
-
     /// Whether the engine is at the request in a slot of a queue, whatever was loaded since.
     fn is_at(queue: u16, slot: u16, cosim: &Cosim) -> bool {
         let vf = cosim.vf.borrow();
@@ -153,19 +145,9 @@ impl Player {
         current.is_some_and(|job| job.queue == queue && job.sqc.head() == slot)
     }
 
-    /// Whether the engine is at a request of a queue that was replaced since.
-    fn at_old_work(cosim: &Cosim) -> bool {
-        let vf = cosim.vf.borrow();
-        let Some(function) = vf.twin.function(VF) else {
-            return false;
-        };
-        function.current.is_some_and(|job| job.replaced)
-    }
-
     /// Sets up what all queues need.
     fn set_up(&mut self, m: Move, cosim: &Cosim) -> Vec<Step> {
-        let replaces = (0..NUM).any(|queue| Self::at_work(queue, cosim)) && !cosim.is_known();
-        if !Self::may_command(cosim) || replaces {
+        if !Self::may_command(cosim) {
             return vec![Step::Run(m.time())];
         }
         self.queues = Default::default();
@@ -202,8 +184,7 @@ impl Player {
         if !self.ready && (self.gone || (m.seed >> 12) % (4 * self.seldom) != 0) {
             return self.set_up(m, cosim);
         }
-        let replaces = Self::at_work(queue, cosim) && !cosim.is_known();
-        if !Self::may_command(cosim) || replaces {
+        if !Self::may_command(cosim) {
             return vec![Step::Run(m.time())];
         }
         let depth = [4, 8, 16, 32][usize::from(m.b) % 4];

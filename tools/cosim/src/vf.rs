@@ -25,6 +25,8 @@ use std::cell::RefCell;
 
 /// The VF's number.
 pub const VF: usize = 1;
+/// How long the driver waits for what the engine has fetched (`FETCHED` of drivers/vfio/dirty.rs)
+const FETCHED_NS: u64 = 20_000_000;
 /// How often the model may be asked to go on at one time: more is work without an end.
 const ROUNDS: usize = 10_000;
 
@@ -442,6 +444,10 @@ impl Guest for Seen<'_> {
     fn refresh(&self) -> Result {
         let vf = &mut self.0.borrow_mut();
         Asked { vf, found: None }.write_back()
+    }
+
+    fn let_finish(&self) {
+        self.0.borrow_mut().run(FETCHED_NS);
     }
 
     fn is_dying(&self) -> bool {

@@ -4,6 +4,7 @@
 
 use super::{
     Lost,
+    May,
     Queue,
     Queues, //
 };
@@ -162,10 +163,14 @@ impl<G: Guest> Look<'_, '_, G> {
                     queue.placed = true;
                     queue.stale = false;
                 } else if !(known && fits && ordered) {
-                    if known || self.has_any() {
+                    let held = self.has_any();
+                    if known || held {
                         self.log.mark_all(Reason::Changed.number());
                     }
                     self.enter(queue, &ring);
+                    // Contexts that a processor wrote may look idle while the engine still works
+                    // for the queue as it was.
+                    queue.stale = held && count == Some(0);
                 }
             }
         }
@@ -225,8 +230,17 @@ impl<G: Guest> Look<'_, '_, G> {
 impl Queues {
     /// Makes sure that the rings are known. If the guest has had a chance to use the mailbox, they
     /// are not, and all memory may be dirty: a mailbox command can dump contexts anywhere.
-    pub(super) fn settle(&mut self, guest: &impl Guest, log: &mut Log) {
+    pub(super) fn settle(&mut self, guest: &impl Guest, log: &mut Log, may: May) {
         if self.valid && self.tables.exist() && !guest.touched() {
+            return;
+        }
+        let how = match self.lost {
+            Some(_) => How::First,
+            None => How::Touched,
+        };
+        if may == May::NotWait && self.may_hide(how) {
+            // The next report looks. Until then doorbells are unknown.
+            self.valid = false;
             return;
         }
         // Nothing was known to be in use, and the guest may still be without a driver.
@@ -244,10 +258,6 @@ impl Queues {
             // A command can end a pause, also one before logging began.
             log.may_run();
         }
-        let how = match self.lost {
-            Some(_) => How::First,
-            None => How::Touched,
-        };
         match self.ask(guest, log, how) {
             Ok(()) => {
                 if let Some(reason) = failed {
@@ -273,10 +283,26 @@ impl Queues {
         }
     }
 
+    /// Returns whether the engine may work on a request that neither the log nor any context shows:
+    /// one of a queue that the guest has replaced meanwhile. While there is no log, such a queue
+    /// looks like any other one.
+    fn may_hide(&self, how: How) -> bool {
+        how == How::First && (self.kicked || !self.queues.iter().all(Queue::is_new))
+    }
+
     /// Asks for the contexts of all queues, after which the guest may touch the mailbox. On error,
     /// what is known of the rings is incomplete.
     fn ask(&mut self, guest: &impl Guest, log: &mut Log, how: How) -> Result {
         self.tables = Tables::ask(guest)?;
+        if self.may_hide(how) {
+            // From here on the guest replaces no queue unseen. What was replaced before ends.
+            guest.let_finish();
+            if self.tables.exist() {
+                guest.refresh()?;
+            } else if guest.touched() {
+                return Err(EAGAIN);
+            }
+        }
         if !self.tables.exist() {
             // There is nothing to look at. What was submitted is complete if all is consumed. A VF
             // that works may have contexts that nobody can read, and that any doorbell starts.
@@ -360,7 +386,7 @@ impl Queues {
             .refresh()
             .and_then(|()| self.look(guest, log, How::Again));
         if looked.is_err() || guest.touched() {
-            self.settle(guest, log);
+            self.settle(guest, log, May::Wait);
         }
     }
 }

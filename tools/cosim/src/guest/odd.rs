@@ -110,9 +110,6 @@ impl Player {
         if cosim.is_logging() {
             return vec![Step::Report(None), Step::Stop];
         }
-        if Self::at_old_work(cosim) {
-            return vec![];
-        }
         vec![Step::Start]
     }
 
@@ -181,7 +178,7 @@ impl Player {
             6 => vec![Step::Store(sqcs + offset, m.seed & 0x3_0003)],
             _ => vec![Step::Store(cqcs + offset, m.seed & 0x3_0003)],
         };
-        if m.b % 2 == 0 || Self::at_old_work(cosim) || !cosim.is_known() {
+        if m.b % 2 == 0 {
             return stores;
         }
         let forget = [(Command::SqcBt, sqcs), (Command::CqcBt, cqcs)]
@@ -218,7 +215,7 @@ impl Player {
                 let dump = place::DUMP + u64::from(m.b) * 16;
                 Step::Mailbox(Command::Sqc as u8, queue, dump, true)
             }
-            3 if self.ready && !cosim.is_logging() && !Self::at_old_work(cosim) => {
+            3 if self.ready && !cosim.is_logging() => {
                 // The queue is made anew while logging begins.
                 let steps = self.make(m, queue, cosim);
                 return match steps.as_slice() {

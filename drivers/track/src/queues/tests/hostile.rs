@@ -176,6 +176,52 @@ fn a_mailbox_that_stays_busy_costs_no_more_than_the_time_it_does() -> Result {
 }
 
 #[test]
+fn what_the_engine_had_fetched_before_the_log_ends_first() -> Result {
+    let mut bench = Bench::logging()?;
+    // No doorbell was rung: the engine has nothing.
+    assert_eq!(bench.vf.waits.get(), 0);
+    bench.place_each(0, 0..4);
+    bench.submit(0, 1);
+    bench.vf.complete(0, 0, true, 16);
+    bench.consume(0, 1);
+    bench.stop();
+    bench.start()?;
+    assert_eq!(bench.vf.waits.get(), 1);
+    assert_eq!(bench.report(), pages(&[]));
+    bench.stop();
+    // The guest may replace a queue in the wait.
+    bench.vf.touched_in_wait.set(true);
+    bench.start()?;
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.vf.waits.get(), 3);
+    // A doorbell does not wait, and is not understood.
+    bench.submit(0, 2);
+    bench.vf.complete(0, 1, true, 16);
+    bench.consume(0, 2);
+    assert_eq!(bench.vf.waits.get(), 3);
+    assert_eq!(bench.times(Reason::NoRing), 1);
+    bench.vf.touched_in_wait.set(false);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.vf.waits.get(), 4);
+    // Later looks do not wait.
+    bench.vf.touched.set(true);
+    assert_eq!(bench.report(), Report::All);
+    bench.submit(0, 3);
+    bench.vf.complete(0, 2, true, 16);
+    bench.consume(0, 3);
+    bench.report();
+    assert_eq!(bench.report(), pages(&[]));
+    assert_eq!(bench.vf.waits.get(), 4);
+    // The host has made the queues go on, with what came with a state.
+    bench.stop();
+    bench.queues.lose();
+    bench.queues.kicked();
+    bench.start()?;
+    assert_eq!(bench.vf.waits.get(), 5);
+    Ok(())
+}
+
+#[test]
 fn a_doorbell_with_priority_never_passes() -> Result {
     let mut bench = Bench::new()?;
     for quiesced in [false, true] {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `dirty.kick`, `dirty.loaded`, `dirty.replaced`, `dirty.seems_gone`, `dirty.slept`,
-//! `dirty.long_walk`: what a guest can do to contexts, pauses and bus mastering, and how long a
+//! `dirty.kick`, `dirty.loaded`, `dirty.replaced`, `dirty.replaced_before`, `dirty.seems_gone`,
+//! `dirty.slept`, `dirty.long_walk`: what a guest can do to contexts, pauses and bus mastering, and how long a
 //! doorbell can take.
 
 use crate::{
@@ -21,7 +21,7 @@ use hisi_acc_hw::{
     sgl::{Sge, SglHead, SGE_SIZE, SGL_HEAD},
     zip::{Format, Sqe, SQE_SIZE},
 };
-use std::thread;
+use std::{thread, time::Duration};
 
 /// How many requests a case puts into a ring.
 const FEW: u16 = 5;
@@ -167,6 +167,32 @@ fn replaced() -> Result<()> {
     vf.wait_for_jobs(1)?;
     covers(&log.report()?, &vf.written()?, "a request of the old queue")?;
     vf.is_known_anew(&log)
+}
+
+case!(replaced_before);
+/// The guest makes a queue anew while the engine is at one of its requests, and then logging
+/// begins. Nothing shows that request any more, and it must be complete when START returns.
+fn replaced_before() -> Result<()> {
+    const TAKES_NS: u64 = 15_000_000;
+    let mut vf = Vf::new()?;
+    for n in 0..8 {
+        vf.qm.remake(&vf.bench.memory, 0, None)?;
+        let (ring, len) = vf.qm.sq_ring(0);
+        vf.fill(ring, 1);
+        let other = vf.bench.memory.alloc(len);
+        vf.bench.twin.job_delay(0, TAKES_NS)?;
+        vf.sq_doorbell(0, 1, 0);
+        vf.qm.remake(&vf.bench.memory, 0, Some(other))?;
+        let log = Logged::start(&vf.device)?;
+        vf.bench.twin.mark()?;
+        thread::sleep(2 * Duration::from_nanos(TAKES_NS));
+        let dirty = log.report()?;
+        let what = format!("a request of the old queue, time {n}");
+        covers(&dirty, &vf.written()?, &what)?;
+        vf.bench.twin.job_delay(0, 0)?;
+        vf.is_known_anew(&log)?;
+    }
+    Ok(())
 }
 
 case!(seems_gone);
