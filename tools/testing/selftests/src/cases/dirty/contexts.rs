@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 
 //! `dirty.kick`, `dirty.loaded`, `dirty.replaced`, `dirty.replaced_before`, `dirty.seems_gone`,
-//! `dirty.slept`, `dirty.long_walk`: what a guest can do to contexts, pauses and bus mastering, and how long a
-//! doorbell can take.
+//! `dirty.slept`, `dirty.long_walk`: what a guest can do to contexts, pauses and bus mastering, and
+//! how long a doorbell can take.
 
 use crate::{
     cases::dirty::room::Shown,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `dirty.off_is_free`, `dirty.exits`: what tracking costs, and that it costs nothing where it is off.
+//! `dirty.off_is_free`, `dirty.exits`: what tracking costs, and that it costs nothing where it is
+//! off.
 
 use crate::support::logged::{bench, Logged};
 use acc_vfio_user::{
@@ -148,8 +149,7 @@ fn doorbells(accelerator: Accelerator, at_once: usize, rounds: usize) -> Result<
         let counts = bench.twin.counts()?;
         Ok(Exits {
             jobs: (rounds * at_once) as u64,
-            rung: ["doorbell.sq", "doorbell.cq", "doorbell.eq"]
-                .map(|name| counts.get("vf1", name)),
+            rung: ["doorbell.sq", "doorbell.cq", "doorbell.eq"].map(|name| counts.get("vf1", name)),
             writes: qm.writes() - writes,
         })
     })();
