@@ -127,8 +127,13 @@ impl<G: Guest> Look<'_, '_, G> {
         };
         // Something unknown may stand for any number of requests.
         let is_unknown = self.log.is_unknown(q);
-        let held = self.log.in_flight(q);
-        let fits = is_unknown || count.is_some_and(|count| usize::from(count) <= held);
+        // If the contexts looked idle, they show none of what is held since then.
+        let unseen = match queue.stale {
+            true => self.log.held(q).count(),
+            false => 0,
+        };
+        let most = self.log.in_flight(q).saturating_sub(unseen);
+        let fits = is_unknown || count.is_some_and(|count| usize::from(count) <= most);
         let tail = queue.tail.filter(|_| queue.placed);
         let ordered = tail.is_none_or(|tail| ring.is_ordered_to(tail));
         let complete = || {
