@@ -10,6 +10,8 @@
  *                  functions are endpoints, on the root bus integrated endpoints
  *   acc-twin-ctl   how tests in the guest talk to the model: text in and out of BAR0. The first
  *                  word is the id of a PF (-device hisi-zip-pf,id=zip), the rest is for its model.
+ *                  Properties: httu=on (off), the machine's SMMUv3 has dirty bits (httu.c);
+ *                  httu-cache=on (off), it caches them.
  */
 #include "qemu/osdep.h"
 #include "qemu/cutils.h"
@@ -27,6 +29,7 @@
 #include "qapi/error.h"
 #include "qapi/qapi-commands-control.h"
 
+#include "httu.h"
 #include "twin.h"
 
 #define TYPE_CTL "acc-twin-ctl"
@@ -466,6 +469,7 @@ struct ctl {
 	struct pf *asked;
 	uint32_t answered;
 	uint32_t offset;
+	bool httu, httu_cache;
 	char request[CTL_WINDOW - CTL_REQUEST];
 };
 
@@ -577,7 +581,14 @@ static void ctl_realize(PCIDevice *pdev, Error **errp)
 
 	memory_region_init_io(&ctl->bar, OBJECT(ctl), &ctl_ops, ctl, "acc-ctl", CTL_SIZE);
 	pci_register_bar(pdev, 0, PCI_BASE_ADDRESS_MEM_TYPE_32, &ctl->bar);
+	if (ctl->httu)
+		httu_enable(ctl->httu_cache, errp);
 }
+
+static const Property ctl_properties[] = {
+	DEFINE_PROP_BOOL("httu", struct ctl, httu, false),
+	DEFINE_PROP_BOOL("httu-cache", struct ctl, httu_cache, false),
+};
 
 static void ctl_class(ObjectClass *klass, void *data)
 {
@@ -587,6 +598,7 @@ static void ctl_class(ObjectClass *klass, void *data)
 	pci->vendor_id = PCI_VENDOR_ID_QEMU;
 	pci->device_id = 0x11ac;
 	pci->class_id = PCI_CLASS_OTHERS;
+	device_class_set_props(DEVICE_CLASS(klass), ctl_properties);
 }
 
 static InterfaceInfo pcie_interface[] = { { INTERFACE_PCIE_DEVICE }, {} };

@@ -60,7 +60,7 @@ if [ ! -e "$SO" ] || [ -n "$(find "$LIB" "$HERE" -newer "$SO" -print -quit)" ]; 
 		-I "$HEADERS/source/include" -I "$HEADERS/build" -I "$HEADERS/build/qapi" \
 		-I "$HEADERS/source" -I "$HEADERS/source/linux-headers" \
 		-I "$HEADERS/source/host/include/$host" -I "$HEADERS/source/host/include/generic" \
-		$(pkg-config --cflags glib-2.0) "$HERE/adapter.c" "$LIB"
+		$(pkg-config --cflags glib-2.0) "$HERE/adapter.c" "$HERE/httu.c" "$LIB"
 	mv "$SO.new" "$SO"
 fi
 echo "$SO"
