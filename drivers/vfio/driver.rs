@@ -101,7 +101,8 @@ fn decide_tracking(dev: &OpenDevice<'_, AccVf>) -> Result {
     let mediates = {
         let mut policy = data.policy.lock();
         let wanted = match policy.mode {
-            Mode::Auto => !iommu_tracks_dirty_pages(dev.as_bound()),
+            // Only iommufd reads the dirty bits of an IOMMU.
+            Mode::Auto => !(dev.uses_iommufd() && iommu_tracks_dirty_pages(dev.as_bound())),
             Mode::On => true,
             Mode::Off => false,
         };

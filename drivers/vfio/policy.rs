@@ -10,7 +10,7 @@ use kernel::page::PAGE_SIZE;
 /// When tracking is wanted.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// If the IOMMU has no dirty bits.
+    /// Unless iommufd reads dirty bits of the IOMMU.
     Auto,
     /// If it is possible.
     On,

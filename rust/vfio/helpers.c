@@ -276,6 +276,13 @@ bool vfio_rs_iommu_tracks(struct pci_dev *pdev)
 }
 EXPORT_SYMBOL_GPL(vfio_rs_iommu_tracks);
 
+/* Whether @vdev, which is open, is bound to an iommufd. Else a container has it. */
+bool vfio_rs_uses_iommufd(struct vfio_device *vdev)
+{
+	return vfio_iommufd_device_ictx(vdev);
+}
+EXPORT_SYMBOL_GPL(vfio_rs_uses_iommufd);
+
 /*
  * By its register: a guest writes that, and pdev->is_busmaster knows nothing of it. In D3hot it
  * means nothing.

@@ -78,6 +78,7 @@ int vfio_rs_group_others(struct pci_dev *pdev, struct device **devices, unsigned
 int vfio_rs_pm_get(struct pci_dev *pdev);
 void vfio_rs_pm_put(struct pci_dev *pdev);
 bool vfio_rs_iommu_tracks(struct pci_dev *pdev);
+bool vfio_rs_uses_iommufd(struct vfio_device *vdev);
 bool vfio_rs_masters_bus(struct pci_dev *pdev);
 struct iommufd_access *vfio_rs_access_create(struct iommufd_ctx *ictx);
 bool vfio_rs_has_paging_domain(struct pci_dev *pdev);

@@ -304,6 +304,15 @@ impl<'a, D: Driver> OpenDevice<'a, D> {
         unsafe { &*self.as_pdev().cast() }
     }
 
+    /// Returns whether userspace has the device by an iommufd. Else it has it by a container of
+    /// type 1, which has no use for what the IOMMU knows of dirty pages. A container that is an
+    /// iommufd (`CONFIG_IOMMUFD_VFIO_CONTAINER`) counts as iommufd.
+    pub fn uses_iommufd(&self) -> bool {
+        // SAFETY: The device is open. It is bound to an iommufd before it is opened, and unbound
+        // after it is closed.
+        unsafe { bindings::vfio_rs_uses_iommufd(self.as_vfio()) }
+    }
+
     /// Returns the mapping of BAR `index`: [`ENODEV`] if the device has no such memory BAR,
     /// [`EINVAL`] for a number over 5.
     pub fn bar(&self, index: u32) -> Result<Bar<'_>> {

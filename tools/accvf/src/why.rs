@@ -265,7 +265,7 @@ fn tracking(host: &Host, vf: &Accelerator) -> [Condition; 2] {
             name,
             match mode {
                 "on" => "on: the driver tracks",
-                _ => "auto: the driver tracks if the IOMMU has no dirty bits",
+                _ => "auto: the driver tracks, unless iommufd uses dirty bits of the IOMMU",
             },
         ),
         Some("off") if tracks => unknown(
