@@ -18,6 +18,17 @@ pub enum Topology {
     NoIommu,
 }
 
+/// Dirty bits of the IOMMU: whether it notes in its page tables which pages devices write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Httu {
+    #[default]
+    Off,
+    /// With each write.
+    On,
+    /// With a write that has no translation in the IOMMU's cache.
+    Cached,
+}
+
 /// What the guest of a case has to be. Cases with equal needs share a guest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -41,6 +52,8 @@ pub struct Needs {
     pub fresh: bool,
     /// The guest runs guests itself: it has KVM, Debian's QEMU, and what these boot.
     pub nested: bool,
+    /// Dirty bits of the IOMMU.
+    pub httu: Httu,
 }
 
 /// A complaint of the kernel that is not a failure of the case.
@@ -134,6 +147,7 @@ mod tests {
                 kernel: vec!["x=1".to_owned(), "y".to_owned()],
                 fresh: true,
                 nested: true,
+                httu: Httu::Cached,
             },
             splat: Some("BUG: \"no\"\t".to_owned()),
             known: vec![Excuse {

@@ -6,5 +6,5 @@
 mod case;
 mod message;
 
-pub use case::{Case, Excuse, Needs, Topology};
+pub use case::{Case, Excuse, Httu, Needs, Topology};
 pub use message::{Message, BEGIN, END, OUTPUT_PORT, RESULTS_PORT};

@@ -3,7 +3,7 @@
 //! The machine that guests are: their initramfs, QEMU.
 
 use crate::error::Result;
-use acc_case::{Needs, Topology};
+use acc_case::{Httu, Needs, Topology};
 use hisi_acc_hw::{Engine, Generation};
 use std::{
     fs::{self, File},
@@ -292,7 +292,7 @@ impl Machine {
             .arg(initrd)
             .arg("-append")
             .arg(append.join(" "))
-            .args(["-device", "acc-twin-ctl,addr=2.0"])
+            .args(["-device", &control(needs)])
             // For the sample driver. The one behind a port can be reset, by its bus.
             .args(["-device", "edu,addr=4.0"])
             .args(["-device", "pcie-root-port,id=rp,chassis=1,addr=5.0"])
@@ -333,6 +333,17 @@ fn board(needs: &Needs) -> String {
         board += ",virtualization=on";
     }
     board
+}
+
+/// QEMU's `-device` by which tests talk to the model. It gives the IOMMU its dirty bits, too.
+fn control(needs: &Needs) -> String {
+    let mut control = "acc-twin-ctl,addr=2.0".to_owned();
+    match needs.httu {
+        Httu::Off => {}
+        Httu::On => control += ",httu=on",
+        Httu::Cached => control += ",httu=on,httu-cache=on",
+    }
+    control
 }
 
 /// QEMU's `-device` of the accelerators, and of the ports above them.

@@ -4,6 +4,7 @@
 //! bindings, whose structures these are.
 
 mod call;
+mod dirty_bits;
 mod doors;
 pub mod face;
 mod iommufd;

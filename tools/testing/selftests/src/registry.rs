@@ -3,7 +3,7 @@
 //! The registry of cases. Each case is registered where it stands, by `case!`.
 
 use crate::differences;
-use acc_case::{Case, Needs, Topology};
+use acc_case::{Case, Httu, Needs, Topology};
 use acc_vfio_user::{ensure, host, Driver, Result};
 use hisi_acc_hw::Generation;
 use linkme::distributed_slice;
@@ -68,6 +68,7 @@ pub struct Spec {
     pub kernel: &'static [&'static str],
     pub fresh: bool,
     pub nested: bool,
+    pub httu: Httu,
     pub long: bool,
     pub lethal: bool,
     pub flavour: Flavour,
@@ -90,6 +91,7 @@ impl Spec {
         kernel: &[],
         fresh: false,
         nested: false,
+        httu: Httu::Off,
         long: false,
         lethal: false,
         flavour: Flavour::Any,
@@ -219,6 +221,7 @@ impl Entry {
             kernel,
             fresh,
             nested,
+            httu,
             long,
             lethal,
             flavour,
@@ -259,6 +262,7 @@ impl Entry {
                 kernel: kernel.iter().map(|word| (*word).to_owned()).collect(),
                 fresh,
                 nested,
+                httu,
             },
             splat: splat.map(str::to_owned),
             known: known

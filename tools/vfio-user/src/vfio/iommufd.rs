@@ -84,9 +84,15 @@ impl Iommufd {
     /// Makes a page table of the address space, for a device by its number in this iommufd.
     /// Returns the number of the page table.
     pub fn hwpt(&self, device: u32) -> Result<u32> {
+        self.hwpt_with(device, 0)
+    }
+
+    /// The same, with flags (`enum iommufd_hwpt_alloc_flags`).
+    pub(super) fn hwpt_with(&self, device: u32, flags: u32) -> Result<u32> {
         // SAFETY: A structure of integers.
         let mut alloc: fd_abi::iommu_hwpt_alloc = unsafe { std::mem::zeroed() };
         alloc.size = size_of::<fd_abi::iommu_hwpt_alloc>() as u32;
+        alloc.flags = flags;
         alloc.dev_id = device;
         alloc.pt_id = self.ioas;
         // SAFETY: The structure is the request's.

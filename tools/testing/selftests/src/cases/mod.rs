@@ -13,6 +13,7 @@ mod fault;
 mod guess;
 mod hardware;
 mod hidden;
+mod httu;
 mod install;
 mod iommufd;
 mod kunit;
