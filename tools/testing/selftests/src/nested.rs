@@ -107,6 +107,8 @@ pub struct Config {
     /// been stopped: it is stopped when that is so
     pub bandwidth: u64,
     pub downtime_ms: u64,
+    /// QEMU's trace has each write of the guest to a VF that passes QEMU
+    pub exits: bool,
 }
 
 impl Config {
@@ -123,6 +125,7 @@ impl Config {
             device: "",
             bandwidth: 4 << 30,
             downtime_ms: 300,
+            exits: false,
         };
         match driver {
             Driver::Rust => config,
@@ -243,6 +246,9 @@ impl Vm {
             .args(["-msg", "timestamp=on", "-D", &path("trace")]);
         for event in TRACED {
             command.args(["-trace", event]);
+        }
+        if config.exits {
+            command.args(["-trace", outcome::EXIT]);
         }
         if config.way == Way::Iommufd {
             command.args(["-object", "iommufd,id=iommufd0"]);
@@ -456,7 +462,7 @@ impl Vm {
     /// The same, and something is done each time it is asked.
     pub fn migrated_with(&mut self, mut each: impl FnMut(&Self)) -> Result<Outcome> {
         let mut wait = Wait::new(self.config.memory_mb);
-        let mut outcome = Outcome::default();
+        let mut outcome = Outcome::new(self.config.exits);
         loop {
             let info = self.qmp("query-migrate", json!({}))?;
             outcome.read(&info);

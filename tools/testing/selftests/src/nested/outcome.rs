@@ -59,6 +59,8 @@ pub struct Outcome {
     rounds: Vec<Round>,
     /// What was sent and was left, each time that `query-migrate` answered
     progress: Vec<Sent>,
+    /// How many writes of the guest to its VFs passed QEMU, if the trace has them
+    pub exits: Option<u64>,
     /// When it entered which state: VF, state, milliseconds since the first
     pub states: Vec<(String, String, f64)>,
     /// When the vCPUs were stopped, by the host's clock
@@ -69,6 +71,9 @@ pub struct Outcome {
     pub stood_ms: Option<f64>,
 }
 
+/// What QEMU traces of a guest's write to a region of a VF that is not mapped into the guest.
+pub const EXIT: &str = "vfio_region_write";
+
 /// A line of a trace: when, of what, and what it says.
 pub fn event(line: &str) -> Option<(f64, &str, &str)> {
     let (_, rest) = line.split_once('@')?;
@@ -78,6 +83,14 @@ pub fn event(line: &str) -> Option<(f64, &str, &str)> {
 }
 
 impl Outcome {
+    /// Of a migration that begins. `exits`: the trace has them.
+    pub fn new(exits: bool) -> Self {
+        Self {
+            exits: exits.then_some(0),
+            ..Self::default()
+        }
+    }
+
     /// Reads what `query-migrate` has answered.
     pub fn read(&mut self, info: &Value) {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
@@ -172,6 +185,7 @@ impl Outcome {
                         round.by_vfs += pages;
                     }
                 }
+                EXIT => self.exits = self.exits.map(|n| n + 1),
                 "vmstate_downtime_checkpoint" if text == "src-downtime-start" => {
                     self.stopped_at = Some(at);
                 }
@@ -215,6 +229,7 @@ impl Outcome {
             "iterations": self.iterations,
             "dirty_pages_per_second": self.dirty_rate,
             "dirty_by_vfs": self.vf_dirty,
+            "exits": self.exits,
             "stream_bytes": self.stream_bytes,
             "ram_bytes": bytes(self.ram),
             "vfio_bytes": bytes(self.vfio),

@@ -47,6 +47,7 @@ fn asked(twin: &Twin, counts: &Counts, function: &str) -> Result<Value> {
         mailbox.insert(command.to_owned(), n.into());
     }
     Ok(json!({
+        "pages_written": counts.get(function, "pages_written"),
         "reads": sum(false),
         "writes": sum(true),
         "doorbells": counts.with_prefix(function, "doorbell."),

@@ -2,6 +2,7 @@
 
 //! `qemu.*`: QEMU in the guest migrates guests of its own.
 
+mod dirty_bits;
 mod faults;
 mod migrations;
 mod tracked;
