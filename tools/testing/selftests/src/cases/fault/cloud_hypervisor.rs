@@ -240,7 +240,9 @@ impl Vmm {
     }
 }
 
-case!(cloud_hypervisor, with: [Rust, C]);
+case!(cloud_hypervisor, with: [Rust]);
+// What waits for C's time-outs takes minutes.
+case!(cloud_hypervisor, with: [C], long: true);
 /// Each fault of the device model at each step, on the source and on the target.
 fn cloud_hypervisor(driver: Driver) -> Result<String> {
     let mut vmm = Vmm::new(driver)?;
