@@ -241,8 +241,8 @@ impl Machine {
         }
     }
 
-    /// A reset of the device begins (`pci_error_handlers.reset_prepare`). What is loaded from now on
-    /// would be lost, or be taken for a sign that the device was not reset.
+    /// A reset of the device begins (`pci_error_handlers.reset_prepare`). What is loaded from now
+    /// on would be lost, or be taken for a sign that the device was not reset.
     pub(crate) fn reset_begins(&self) {
         self.reset.lock().begun = true;
     }
