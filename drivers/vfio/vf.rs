@@ -146,14 +146,13 @@ impl AccVf {
     ) -> Result<T> {
         let data = dev.data();
         dev.exclude(region::Index::from_raw(BAR2), |exclusion| {
-            let qm = Self::qm(dev)?;
-            let mut mailbox = Self::mailbox(dev, &qm);
             if exclusion.was_touched() {
                 // Dirty tracking is to look at what the guest has loaded until now.
                 data.was_touched.store(true, Relaxed);
                 data.owes_success.store(false, Relaxed);
             }
-            exclusion.forget();
+            let qm = Self::qm(dev)?;
+            let mut mailbox = Self::mailbox(dev, &qm);
             let result = f(&qm, &mut mailbox);
             if let Some(success) = mailbox.owed_success() {
                 data.owes_success.store(success, Relaxed);

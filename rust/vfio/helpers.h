@@ -105,7 +105,7 @@ void vfio_rs_watch_touch(struct vfio_pci_core_device *core, u32 bar);
 void vfio_rs_watch_touch_end(struct vfio_pci_core_device *core);
 bool vfio_rs_watch_touched(struct vfio_pci_core_device *core, u32 bar);
 void vfio_rs_watch_exclude(struct vfio_pci_core_device *core, u32 bar);
-void vfio_rs_watch_release(struct vfio_pci_core_device *core, u32 bar, bool forget);
+void vfio_rs_watch_release(struct vfio_pci_core_device *core, u32 bar);
 
 /* Implemented in Rust (debug.rs): what a file in debugfs shows. */
 int vfio_rs_debug_show(struct seq_file *seq, void *private);

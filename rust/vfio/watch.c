@@ -152,13 +152,12 @@ void vfio_rs_watch_exclude(struct vfio_pci_core_device *core, u32 bar)
 }
 EXPORT_SYMBOL_GPL(vfio_rs_watch_exclude);
 
-/* @forget: the part counts as not touched from now on. */
-void vfio_rs_watch_release(struct vfio_pci_core_device *core, u32 bar, bool forget)
+/* The part counts as not touched from now on. */
+void vfio_rs_watch_release(struct vfio_pci_core_device *core, u32 bar)
 {
 	struct vfio_rs_watch *watch = watch_of(core);
 
-	if (forget)
-		WRITE_ONCE(watch->bar[bar].touched, false);
+	WRITE_ONCE(watch->bar[bar].touched, false);
 	up_write(&watch->sem);
 }
 EXPORT_SYMBOL_GPL(vfio_rs_watch_release);

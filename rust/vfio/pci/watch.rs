@@ -10,10 +10,7 @@ use crate::{
     bindings,
     region::Index, //
 };
-use core::{
-    cell::Cell,
-    marker::PhantomData, //
-};
+use core::marker::PhantomData;
 use kernel::prelude::*;
 
 /// The watched part of a region. Userspace cannot reach it while this lives.
@@ -21,7 +18,6 @@ use kernel::prelude::*;
 /// [`OpenDevice::exclude`] makes it.
 pub struct Exclusion<'a> {
     touched: bool,
-    forget: Cell<bool>,
     _open: PhantomData<&'a ()>,
 }
 
@@ -30,11 +26,6 @@ impl Exclusion<'_> {
     /// [`OpenDevice::touched`].
     pub fn was_touched(&self) -> bool {
         self.touched
-    }
-
-    /// Counts the part as not touched from the end of the exclusion on.
-    pub fn forget(&self) {
-        self.forget.set(true);
     }
 }
 
@@ -46,14 +37,13 @@ impl Exclusion<'_> {
 struct Excluded<'a> {
     core: *mut bindings::vfio_pci_core_device,
     bar: u32,
-    forget: bool,
     _open: PhantomData<&'a ()>,
 }
 
 impl Drop for Excluded<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant, and this is dropped once.
-        unsafe { bindings::vfio_rs_watch_release(self.core, self.bar, self.forget) };
+        unsafe { bindings::vfio_rs_watch_release(self.core, self.bar) };
     }
 }
 
@@ -97,8 +87,8 @@ impl<D: Driver> OpenDevice<'_, D> {
     }
 
     /// Returns whether the watched part of `index` ([`Driver::watched`]) may have been reached
-    /// since the last exclusion that was to forget it, or since the device was opened. Always
-    /// `true` if no part of the region is watched.
+    /// since the last exclusion, or since the device was opened. Always `true` if no part of the
+    /// region is watched.
     pub fn touched(&self, index: Index) -> bool {
         self.watched_bar(index).is_none_or(|bar| {
             // SAFETY: The device is open, and `bar` is one of its.
@@ -106,8 +96,9 @@ impl<D: Driver> OpenDevice<'_, D> {
         })
     }
 
-    /// Runs `f` while userspace cannot reach the watched part of `index`. [`EINVAL`] if no part of
-    /// the region is watched. See also [`Exclusion::forget`].
+    /// Runs `f` while userspace cannot reach the watched part of `index`, which counts as not
+    /// touched from then on: `f` is told whether it was. [`EINVAL`] if no part of the region is
+    /// watched.
     ///
     /// A process that accesses the part meanwhile waits in a page fault, or in `read()` or
     /// `write()`. So `f` must not reach user memory ([`OpenDevice::read_dma`] does), nor take the
@@ -126,19 +117,14 @@ impl<D: Driver> OpenDevice<'_, D> {
         // SAFETY: The device is open, and part of `bar` is watched.
         unsafe { bindings::vfio_rs_watch_exclude(core, bar) };
         // INVARIANT: Just called.
-        let mut excluded = Excluded {
+        let _excluded = Excluded {
             core,
             bar,
-            forget: false,
             _open: PhantomData,
         };
-        let exclusion = Exclusion {
+        f(&Exclusion {
             touched: self.touched(index),
-            forget: Cell::new(false),
             _open: PhantomData,
-        };
-        let result = f(&exclusion);
-        excluded.forget = exclusion.forget.get();
-        result
+        })
     }
 }
