@@ -63,6 +63,13 @@ impl Timeline {
         Ok(svg)
     }
 
+    /// The time in which the guest was stopped, over the height of a plot.
+    fn band(&self, bottom: f64, top: f64) -> Option<Rectangle<(f64, f64)>> {
+        let corners = |(stopped, started)| [(stopped, bottom), (started, top)];
+        let stopped = self.stopped.map(corners)?;
+        Some(Rectangle::new(stopped, STOPPED.filled()))
+    }
+
     fn plot_rounds(
         &self,
         area: &DrawingArea<SVGBackend, plotters::coord::Shift>,
@@ -76,10 +83,7 @@ impl Timeline {
             .x_label_area_size(18)
             .y_label_area_size(64)
             .build_cartesian_2d(0.0..end, (1.0..top).log_scale())?;
-        if let Some((stopped, started)) = self.stopped {
-            let band = Rectangle::new([(stopped, 1.0), (started, top)], STOPPED.filled());
-            chart.draw_series([band])?;
-        }
+        chart.draw_series(self.band(1.0, top))?;
         chart
             .configure_mesh()
             .disable_x_mesh()
@@ -121,10 +125,7 @@ impl Timeline {
             .x_label_area_size(34)
             .y_label_area_size(64)
             .build_cartesian_2d(0.0..end, 0.0..top)?;
-        if let Some((stopped, started)) = self.stopped {
-            let band = Rectangle::new([(stopped, 0.0), (started, top)], STOPPED.filled());
-            chart.draw_series([band])?;
-        }
+        chart.draw_series(self.band(0.0, top))?;
         chart
             .configure_mesh()
             .disable_x_mesh()
