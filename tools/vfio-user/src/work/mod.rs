@@ -175,6 +175,25 @@ impl Workload {
         }
     }
 
+    /// Submits jobs and looks for completions by chance, at most `most` times in all. Two of three
+    /// times it submits one, while a slot is free.
+    pub fn by_chance(
+        &mut self,
+        random: &mut Random,
+        most: usize,
+        qm: &mut Qm,
+        memory: &Memory,
+    ) -> Result<()> {
+        for _ in 0..1 + random.next(most) {
+            if self.on_their_way() < self.slots && random.next(3) != 0 {
+                self.submit(qm, memory)?;
+            } else {
+                self.collect(qm, memory)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Submits `n` jobs and waits for them.
     pub fn round(&mut self, qm: &mut Qm, memory: &Memory, n: usize) -> Result<()> {
         for _ in 0..n {

@@ -4,6 +4,7 @@
 
 use crate::{support::bench::Bench, twin::Twin};
 use acc_vfio_user::{
+    ensure,
     host::{self, Accelerator},
     memory::IOVA,
     qm::Qm,
@@ -173,6 +174,23 @@ impl Vf {
 
     pub fn written(&self) -> Result<Pages> {
         Pages::written(&self.bench.twin, "vf1")
+    }
+
+    /// Sets the VF up anew after a reset.
+    pub fn set_up(&mut self) -> Result<()> {
+        self.work.forget();
+        self.qm = Qm::new(&self.device, &mut self.bench.memory, &work::Zip)?;
+        self.round()
+    }
+
+    /// What the VF writes is known precisely.
+    pub fn is_known(&mut self, log: &Logged, when: &str) -> Result<()> {
+        log.report()?;
+        self.bench.twin.mark()?;
+        self.round()?;
+        let dirty = log.report()?;
+        ensure!(!dirty.is_all(), "{when}: all is dirty");
+        covers(&dirty, &self.written()?, when)
     }
 }
 

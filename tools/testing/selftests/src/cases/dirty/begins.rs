@@ -5,11 +5,7 @@
 //! it.
 
 use crate::support::logged::{covers, Logged, Vf, JOBS};
-use acc_vfio_user::{
-    ensure, errno, host,
-    qm::{Mailbox, Qm},
-    work, Result,
-};
+use acc_vfio_user::{ensure, errno, host, qm::Mailbox, Result};
 use hisi_acc_hw::{
     doorbell::{Doorbell, Kind},
     mailbox::{Command, Message},
@@ -21,25 +17,6 @@ use std::{
     thread,
     time::Duration,
 };
-
-impl Vf {
-    /// Sets the VF up anew after a reset.
-    fn set_up(&mut self) -> Result<()> {
-        self.work.forget();
-        self.qm = Qm::new(&self.device, &mut self.bench.memory, &work::Zip)?;
-        self.round()
-    }
-
-    /// What the VF writes is known precisely.
-    fn is_known(&mut self, log: &Logged, when: &str) -> Result<()> {
-        log.report()?;
-        self.bench.twin.mark()?;
-        self.round()?;
-        let dirty = log.report()?;
-        ensure!(!dirty.is_all(), "{when}: all is dirty");
-        covers(&dirty, &self.written()?, when)
-    }
-}
 
 case!(odd_before);
 /// Something was written beside the doorbells before logging began: until the next reset nobody

@@ -11,9 +11,9 @@ use crate::{
 use acc_vfio_user::{
     ensure,
     host::{self, seconds},
-    qm::{Indices, Qm, QUEUE_DEPTH},
+    qm::{Indices, QUEUE_DEPTH},
     vfio::{power::Sleep, state},
-    work, Result,
+    Result,
 };
 use hisi_acc_hw::{
     doorbell::{Doorbell, Kind},
@@ -63,15 +63,8 @@ impl Vf {
     /// Sets it up anew after a reset. Then what it writes is known precisely.
     fn is_known_anew(&mut self, log: &Logged) -> Result<()> {
         self.device.reset()?;
-        self.work.forget();
-        self.qm = Qm::new(&self.device, &mut self.bench.memory, &work::Zip)?;
-        self.round()?;
-        log.report()?;
-        self.bench.twin.mark()?;
-        self.round()?;
-        let dirty = log.report()?;
-        ensure!(!dirty.is_all(), "all is dirty after a reset");
-        covers(&dirty, &self.written()?, "after a reset")
+        self.set_up()?;
+        self.is_known(log, "after a reset")
     }
 }
 

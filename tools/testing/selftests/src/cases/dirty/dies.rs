@@ -5,7 +5,7 @@
 
 use crate::support::{
     bench::{Bench, VFS},
-    logged::{arena, covers, Logged, Vf, ARENA, PAGE},
+    logged::{arena, Logged, Vf, ARENA, PAGE},
 };
 use acc_vfio_user::{
     ensure, errno, host,
@@ -177,10 +177,5 @@ fn next_user() -> Result<()> {
     ensure!(jobs == 0, "{jobs} jobs are done with nobody there");
     let mut vf = Vf::over(bench, device)?;
     let log = Logged::start(&vf.device)?;
-    log.report()?;
-    vf.bench.twin.mark()?;
-    vf.round()?;
-    let dirty = log.report()?;
-    ensure!(!dirty.is_all(), "all is dirty");
-    covers(&dirty, &vf.written()?, "a round")
+    vf.is_known(&log, "a round")
 }

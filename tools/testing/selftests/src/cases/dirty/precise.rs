@@ -106,13 +106,7 @@ fn random_jobs(accelerator: Accelerator, rounds: usize) -> Result<Sums> {
         let mut union = Pages::none();
         bench.twin.mark()?;
         for _ in 0..4 {
-            for _ in 0..1 + random.next(OFTEN) {
-                if work.on_their_way() < SLOTS && random.next(3) != 0 {
-                    work.submit(&mut qm, &bench.memory)?;
-                } else {
-                    work.collect(&mut qm, &bench.memory)?;
-                }
-            }
+            work.by_chance(&mut random, OFTEN, &mut qm, &bench.memory)?;
             let written = Pages::written(&bench.twin, "vf1")?;
             let dirty = log.report()?;
             covers(&dirty, &written.without(&union), "between two reports")?;

@@ -133,12 +133,7 @@ fn detached() -> Result<()> {
         log.report()?;
         vf.device.attach(to)?;
         vf.round()?;
-        log.report()?;
-        vf.bench.twin.mark()?;
-        vf.round()?;
-        let dirty = log.report()?;
-        ensure!(!dirty.is_all(), "attached to {to}: all is dirty");
-        covers(&dirty, &vf.written()?, "attached again")?;
+        vf.is_known(&log, &format!("attached to {to}"))?;
     }
     vf.device.detach()?;
     vf.bench.iommufd.destroy(table)?;
@@ -150,15 +145,8 @@ fn detached() -> Result<()> {
     vf.bench.iommufd.destroy(second)?;
     vf.device.attach(ioas)?;
     vf.device.reset()?;
-    vf.work.forget();
-    vf.qm = Qm::new(&vf.device, &mut vf.bench.memory, &work::Zip)?;
-    vf.round()?;
-    log.report()?;
-    vf.bench.twin.mark()?;
-    vf.round()?;
-    let dirty = log.report()?;
-    ensure!(!dirty.is_all(), "set up anew: all is dirty");
-    covers(&dirty, &vf.written()?, "set up anew")
+    vf.set_up()?;
+    vf.is_known(&log, "set up anew")
 }
 
 case!(two_spaces);

@@ -76,13 +76,7 @@ fn random_jobs(accelerator: Accelerator, driver: Driver, rounds: usize) -> Resul
         bits.mark(&bench)?;
         let mut dirty = Pages::none();
         for _ in 0..4 {
-            for _ in 0..1 + random.next(OFTEN) {
-                if work.on_their_way() < SLOTS && random.next(3) != 0 {
-                    work.submit(&mut qm, &bench.memory)?;
-                } else {
-                    work.collect(&mut qm, &bench.memory)?;
-                }
-            }
+            work.by_chance(&mut random, OFTEN, &mut qm, &bench.memory)?;
             dirty.add(&bits.take(&bench.iommufd)?);
         }
         work.finish(&mut qm, &bench.memory)?;

@@ -87,12 +87,7 @@ fn container() -> Result<()> {
     let mut vf = Vf::over(bench, device)?;
     let log = Logged::start(&vf.device)?;
     vf.round()?;
-    log.report()?;
-    vf.bench.twin.mark()?;
-    vf.round()?;
-    let (dirty, written) = (log.report()?, vf.written()?);
-    ensure!(!dirty.is_all(), "all is dirty");
-    covers(&dirty, &written, "by a container")
+    vf.is_known(&log, "by a container")
 }
 
 /// What was written while IOMMU and driver track, in pages: all, what the IOMMU has missed, and
