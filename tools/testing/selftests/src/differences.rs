@@ -156,8 +156,7 @@ pub const ALL: &[Difference] = &[
         c: "reports it as mappable",
         here:
             "reports what the core says, and no mapping if a page is larger than the visible half",
-        // The kernel under test has pages of 4 KiB.
-        shown: &[],
+        shown: &[("pages.mapped", Fails("BAR2 is mappable, and mmap has errno 22"))],
     },
     Difference {
         id: "D12",

@@ -48,6 +48,7 @@ pub enum Flavour {
     Any,
     Plain,
     Debug,
+    Pages64k,
 }
 
 /// A known defect of the kernel, as [`acc_case::Excuse`].
@@ -277,6 +278,7 @@ impl Entry {
                 Flavour::Any => None,
                 Flavour::Plain => Some(String::new()),
                 Flavour::Debug => Some("debug".to_owned()),
+                Flavour::Pages64k => Some("64k".to_owned()),
             },
         };
         differences::adapt(&mut case);

@@ -21,6 +21,7 @@ mod lifetime;
 mod link;
 mod migration;
 mod p2p;
+mod pages;
 mod qemu;
 mod reset;
 mod sample;
