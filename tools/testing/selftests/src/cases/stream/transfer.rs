@@ -320,7 +320,8 @@ fn write_all_of(mut file: &File, whole: &[u8], piece: usize) -> Result<u32> {
 /// Two pages, of which the second is not there.
 struct Torn(*mut u8);
 
-const PAGE: usize = 4096;
+/// A page of any kernel, or several of them.
+const PAGE: usize = 64 << 10;
 
 impl Torn {
     fn new() -> Result<Self> {
