@@ -56,8 +56,9 @@ impl Scene {
         let n = unsafe { libc::read(file.as_raw_fd(), self.bar.address.cast(), 16) };
         if n < 0 {
             let error = std::io::Error::last_os_error();
-            // The end, for now or for good.
-            if ![Some(libc::ENODEV), Some(libc::ENOMSG)].contains(&error.raw_os_error()) {
+            // The end, for now or for good; EIO where a reset spoiled the save, until it is over.
+            let ends = [libc::ENODEV, libc::ENOMSG, libc::EIO];
+            if !error.raw_os_error().is_some_and(|n| ends.contains(&n)) {
                 return Err(format!("read: {error}").into());
             }
         }
