@@ -251,9 +251,10 @@ impl vfio::pci::Driver for AccVf {
         self.migrates() && policy::POSSIBLE && self.policy.lock().mode != Mode::Off
     }
 
-    /// Watches the page of the mailbox.
+    /// Watches the page of the mailbox of a VF that migrates, which is tried at PRE_COPY. It stays
+    /// mapped, so that a watch costs a guest nothing until then.
     fn watched(self: Pin<&Self>, index: region::Index, _len: u64) -> Option<Range<u64>> {
-        let watches = index.as_bar() == Some(BAR2) && self.policy.lock().mediates;
+        let watches = index.as_bar() == Some(BAR2) && self.migrates() && policy::POSSIBLE;
         watches.then_some(0..u64::from(regs::QM_DOORBELL_SQ_CQ_BASE_V2))
     }
 

@@ -8,6 +8,7 @@
 //! `Documentation/driver-api/sequence.rst`.
 
 use crate::{
+    policy,
     qm::{
         wait_idle,
         Qm, //
@@ -234,7 +235,7 @@ fn reach(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
 /// Tries the mailbox of a running VF where the guest can be kept away from it. A VF whose mailbox
 /// does not work cannot be paused, and userspace would reset it, under a guest that goes on.
 fn try_mailbox(dev: &Vf<'_>) -> Result {
-    if !dev.data().policy.lock().mediates {
+    if !policy::POSSIBLE {
         return Ok(());
     }
     let qm = AccVf::qm(dev)?;

@@ -15,6 +15,7 @@ pub mod guess;
 pub mod inject;
 pub mod ktap;
 pub mod logged;
+pub mod mode;
 pub mod modules;
 pub mod moves;
 pub mod pair;

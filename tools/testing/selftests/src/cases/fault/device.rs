@@ -8,6 +8,7 @@ use crate::{
         bench::Bench,
         commands::{query, same, unread},
         logged::{Logged, ARENA},
+        mode::Mode,
         pair::{Pair, JOBS, SLOW_NS},
         stops::{no_stop, Fails},
     },
@@ -149,17 +150,7 @@ fn mailbox_precopy() -> Result<()> {
     let bench = Bench::with_memory(host::ZIP, &[Driver::Rust; 2], ARENA)?;
     let (source, target) = (bench.open(0)?, bench.open(1)?);
     let mut pair = Pair::over(host::ZIP, bench, source, target)?;
-    pair.bench.twin.mark()?;
-    pair.bench.twin.fault("vf1", "mailbox-error SQC_VFT_V2")?;
-    let error = errno(pair.source.set_state(state::PRE_COPY));
-    ensure!(error == libc::EIO, "errno {error}");
-    let now = pair.source.state()?;
-    ensure!(now == state::RUNNING, "it is in {}", state::name(now));
-    // The failure of a command of the driver's own is nothing that the guest waits for.
-    pair.bench.twin.fault("vf1", "mailbox-error all")?;
-    let error = errno(pair.source.set_state(state::PRE_COPY));
-    ensure!(error == libc::EIO, "errno {error}");
-    pair.bench.twin.fault("vf1", "mailbox-error off")?;
+    refused_at_precopy(&pair)?;
     {
         let log = Logged::start(&pair.source)?;
         pair.round()?;
@@ -167,6 +158,41 @@ fn mailbox_precopy() -> Result<()> {
         pair.round()?;
         ensure!(!log.report()?.is_all(), "all is dirty after a failure");
     }
+    tried_unseen(&mut pair)
+}
+
+case!(mailbox_untracked);
+/// The same of a VF whose doorbells are mapped: nothing tracks it, or the IOMMU does.
+fn mailbox_untracked() -> Result<()> {
+    let bench = Bench::new(&[Driver::Rust; 2])?;
+    let vf = bench.vfs[0].clone();
+    let _mode = Mode::new(&vf, "off")?;
+    let (source, target) = (bench.open(0)?, bench.open(1)?);
+    ensure!(!source.has_logging(), "it is tracked");
+    let mut pair = Pair::over(host::ZIP, bench, source, target)?;
+    refused_at_precopy(&pair)?;
+    pair.round()?;
+    tried_unseen(&mut pair)
+}
+
+/// A mailbox that does not work is found at PRE_COPY, twice; then it works.
+fn refused_at_precopy(pair: &Pair) -> Result<()> {
+    let twin = &pair.bench.twin;
+    twin.mark()?;
+    twin.fault("vf1", "mailbox-error SQC_VFT_V2")?;
+    let error = errno(pair.source.set_state(state::PRE_COPY));
+    ensure!(error == libc::EIO, "errno {error}");
+    let now = pair.source.state()?;
+    ensure!(now == state::RUNNING, "it is in {}", state::name(now));
+    // The failure of a command of the driver's own is nothing that the guest waits for.
+    twin.fault("vf1", "mailbox-error all")?;
+    let error = errno(pair.source.set_state(state::PRE_COPY));
+    ensure!(error == libc::EIO, "errno {error}");
+    twin.fault("vf1", "mailbox-error off")
+}
+
+/// The trial leaves an answer that the guest has not read, and the VF migrates.
+fn tried_unseen(pair: &mut Pair) -> Result<()> {
     let tried = || -> Result<u64> {
         let counts = pair.bench.twin.counts()?;
         Ok(counts.get("vf1", "mailbox.SQC_VFT_V2"))

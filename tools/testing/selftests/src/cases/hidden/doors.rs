@@ -6,33 +6,16 @@
 use crate::support::{
     bar2::{edge, untouched, PAGE},
     bench::Bench,
+    mode::Mode,
 };
 use acc_vfio_user::{
-    ensure, errno,
-    host::{self, Function},
+    ensure, errno, host,
     vfio::{face, Device},
     Driver, Result,
 };
 use hisi_acc_hw::regs;
 use std::os::fd::AsRawFd;
 use vmm_sys_util::eventfd::EventFd;
-
-/// A VF with a word in its `dirty_tracking`; the default comes back when this is dropped.
-struct Tracking<'a>(&'a Function);
-
-impl<'a> Tracking<'a> {
-    fn new(vf: &'a Function, word: &str) -> Result<Self> {
-        vf.set_attribute("dirty_tracking", word)?;
-        Ok(Self(vf))
-    }
-}
-
-impl Drop for Tracking<'_> {
-    fn drop(&mut self) {
-        // Whoever dropped the VF's device before this has an attribute that can be written.
-        let _ = self.0.set_attribute("dirty_tracking", "auto");
-    }
-}
 
 /// Where an eventfd writes in the device file.
 fn place(region: u64, at: u64) -> u64 {
@@ -56,10 +39,22 @@ fn all_end(device: &Device, wanted: i32, places: &[(&str, u64, u64, u32)]) -> Re
     Ok(())
 }
 
-/// The answers for all of a VF, by the device's generation and the policy. `looks`: doorbells are
-/// mediated and the mailbox is watched. `passes`: nothing is hidden or looked at, so that the core
-/// decides.
-fn answers(bench: &Bench, looks: bool, passes: bool) -> Result<()> {
+/// What the driver has of a VF's BARs for itself.
+#[derive(Clone, Copy, PartialEq)]
+enum Own {
+    /// Nothing is hidden or looked at: the core decides.
+    Nothing,
+    /// A half of BAR2 is hidden.
+    Half,
+    /// The mailbox is watched.
+    Mailbox,
+    /// The doorbells are mediated, and the mailbox is watched.
+    Doorbells,
+}
+
+/// The answers for all of a VF.
+fn answers(bench: &Bench, own: Own) -> Result<()> {
+    let passes = own == Own::Nothing;
     let device = bench.open(0)?;
     let edge = edge()?;
     let bar4 = device.region(4)?.size;
@@ -85,16 +80,18 @@ fn answers(bench: &Bench, looks: bool, passes: bool) -> Result<()> {
     )?;
     let e = errno(device.ioeventfd_of_nothing());
     ensure!(e == libc::EFAULT, "no argument: errno {e}");
-    let wanted = |special: bool| match (passes, special && looks) {
+    let wanted = |looks: bool| match (passes, looks) {
         (true, _) => 0,
         (_, true) => libc::EINVAL,
         (_, false) => libc::ENOTTY,
     };
+    let mailbox = ("the mailbox", 2, regs::QM_MB_CMD_SEND_BASE.into(), 4);
+    let watched = [Own::Mailbox, Own::Doorbells].contains(&own);
+    all_end(&device, wanted(watched), &[mailbox])?;
     all_end(
         &device,
-        wanted(true),
+        wanted(own == Own::Doorbells),
         &[
-            ("the mailbox", 2, regs::QM_MB_CMD_SEND_BASE.into(), 4),
             ("the doorbells of SQ and CQ", 2, sq, 4),
             ("those of EQ and AEQ", 2, eq + 4, 4),
             ("their last byte", 2, end - 1, 1),
@@ -145,13 +142,15 @@ case!(ioeventfd, with: [Rust, C]);
 fn ioeventfd(driver: Driver) -> Result<()> {
     let bench = Bench::new(&[driver])?;
     hidden_half(&bench)?;
-    let hides = !host::has_window()?;
     if driver == Driver::C {
-        return answers(&bench, false, !hides);
+        return match host::has_window()? {
+            true => answers(&bench, Own::Nothing),
+            false => answers(&bench, Own::Half),
+        };
     }
-    for (word, looks) in [("off", false), ("on", true)] {
-        let _tracking = Tracking::new(&bench.vfs[0], word)?;
-        answers(&bench, looks, !hides && !looks).map_err(|e| format!("{word}: {e}"))?;
+    for (word, own) in [("off", Own::Mailbox), ("on", Own::Doorbells)] {
+        let _mode = Mode::new(&bench.vfs[0], word)?;
+        answers(&bench, own).map_err(|e| format!("{word}: {e}"))?;
     }
     Ok(())
 }

@@ -7,32 +7,15 @@ use crate::support::{
     bench::Bench,
     dirty_bits::{bind, equal, DirtyBits},
     logged::{bench, covers, Logged, Pages, Vf},
+    mode::Mode,
 };
 use acc_case::Httu;
 use acc_vfio_user::{
-    ensure,
-    host::{self, Function},
+    ensure, host,
     vfio::{Container, Device, Group},
     Result,
 };
 use hisi_acc_hw::regs::QM_DOORBELL_SQ_CQ_BASE_V2;
-
-/// A VF with a word in its `dirty_tracking`; the default comes back when this is dropped, after the
-/// VF was closed.
-struct Mode<'a>(&'a Function);
-
-impl<'a> Mode<'a> {
-    fn new(vf: &'a Function, word: &str) -> Result<Self> {
-        vf.set_attribute("dirty_tracking", word)?;
-        Ok(Self(vf))
-    }
-}
-
-impl Drop for Mode<'_> {
-    fn drop(&mut self) {
-        let _ = self.0.set_attribute("dirty_tracking", "auto");
-    }
-}
 
 /// Whether the driver offers to track, and mediates the doorbells for it: both, or neither.
 fn tracks(device: &Device, wanted: bool, when: &str) -> Result<()> {
