@@ -169,6 +169,11 @@ impl MigRegs {
         self.pf.vft(self.function)
     }
 
+    /// Returns how many mailbox commands the PF has counted for the VF, twice in a row.
+    pub(crate) fn count_commands(&self) -> Result<[u32; 2]> {
+        self.pf.count_commands(self.function)
+    }
+
     /// Checks that they are where they were when the VF was opened: [`EIO`] if not. What is read
     /// elsewhere then is not the VF's state.
     pub(crate) fn check(&self, observer: &dyn Observer) -> Result {

@@ -83,7 +83,7 @@ fn dev_data(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
         let state = if works {
             read_registers(mig, qm)?
         } else {
-            read_state(mig, qm, AccVf::mailbox(dev, qm))?
+            AccVf::use_mailbox(dev, |qm, mailbox| read_state(mig, qm, mailbox))?
         };
         hex_dump(seq, c"Dev Data:", &head.to_bytes());
         hex_dump(seq, c"Dev Data:", &Stream::state_bytes(&state));

@@ -33,9 +33,11 @@ use hisi_acc_hw::{
     },
 };
 use hisi_acc_track::{
+    counted,
     Contexts,
     Doorbells,
     Guest,
+    Left,
     Queues,
     Reason,
     Registers,
@@ -85,6 +87,17 @@ pub(crate) struct Tracking;
 /// The [`Guest`] of an open VF.
 struct VfGuest<'a, 'b>(&'a Vf<'b>);
 
+impl VfGuest<'_, '_> {
+    /// Returns whether the guest may have given a command since dirty tracking has looked. It has
+    /// not if it has not reached the page, or if by `also` the mailbox is as this driver left it.
+    fn touched_unless(&self, also: impl FnOnce(&Left) -> bool) -> bool {
+        let dev = self.0;
+        let page = region::Index::from_raw(BAR2);
+        let reached = dev.touched(page) || dev.data().was_touched.load(Relaxed);
+        reached && !AccVf::is_as_left(dev, also)
+    }
+}
+
 impl Memory for VfGuest<'_, '_> {
     fn read(&self, address: u64, to: &mut [u8]) -> Result<(), Unreadable> {
         self.0.read_dma(address, to).map_err(|_| Unreadable)
@@ -101,7 +114,12 @@ impl Guest for VfGuest<'_, '_> {
     }
 
     fn touched(&self) -> bool {
-        self.0.touched(region::Index::from_raw(BAR2)) || self.0.data().was_touched.load(Relaxed)
+        self.touched_unless(|_| true)
+    }
+
+    fn touched_unseen(&self) -> bool {
+        let count = || self.0.data().mig().ok()?.count_commands().ok();
+        self.touched_unless(|left| left.is_counted(|| count().map(|[count, _]| count)))
     }
 
     /// [`EBUSY`] if the guest could not be given back what it has in the mailbox.
@@ -111,6 +129,7 @@ impl Guest for VfGuest<'_, '_> {
         let mig = data.mig()?;
         let num = mig.vft()?.num;
         AccVf::borrow_mailbox(dev, |qm, mailbox| {
+            let before = mig.count_commands();
             let mut asked = Asked {
                 dev,
                 mig,
@@ -118,7 +137,13 @@ impl Guest for VfGuest<'_, '_> {
                 mailbox,
             };
             let contexts = Contexts::ask(&mut asked, num)?;
-            data.was_touched.store(false, Relaxed);
+            let counts = before.and_then(|before| Ok((before, mig.count_commands()?)));
+            let given = mailbox.given();
+            mailbox.seen(
+                counts
+                    .ok()
+                    .and_then(|(before, after)| counted(before, after, given)),
+            );
             Ok(contexts)
         })
     }

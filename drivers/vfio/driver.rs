@@ -211,6 +211,7 @@ impl vfio::pci::Driver for AccVf {
         data.known.lock().reset();
         data.owes_success.store(false, Relaxed);
         data.was_touched.store(false, Relaxed);
+        *data.mailbox.lock() = None;
         if let Ok(mig) = data.mig() {
             mig.decide();
         }

@@ -30,6 +30,7 @@ use hisi_acc_hw::{
     },
     regs, //
 };
+use hisi_acc_track::Left;
 use kernel::{
     io::poll::read_poll_timeout,
     prelude::*,
@@ -73,12 +74,19 @@ pub(crate) struct Mailbox<'a> {
     known: Option<Owed>,
     /// Nothing that stands there is owed to the guest driver.
     replaced: bool,
-    /// Over the whole series: two of them would take each other's commands for the guest's.
-    _ours: Guard<'a, (), MutexBackend>,
+    /// The guest may have given a command that dirty tracking does not know.
+    unseen: bool,
+    /// How many commands this driver has given.
+    given: u32,
+    /// How many the PF has counted, if dirty tracking has asked it after them.
+    counted: Option<Option<u32>>,
+    /// What this driver left there before, and is to leave. Locked over the whole series: two of
+    /// them would take each other's commands for the guest's.
+    left: Guard<'a, Option<Left>, MutexBackend>,
 }
 
 impl<'a> Qm<'a> {
-    /// Borrows the mailbox.
+    /// Borrows the mailbox, of which dirty tracking knows nothing.
     pub(crate) fn mailbox(&'a self) -> Mailbox<'a> {
         Mailbox {
             qm: self,
@@ -87,7 +95,10 @@ impl<'a> Qm<'a> {
             success: None,
             known: None,
             replaced: false,
-            _ours: self.commands.lock(),
+            unseen: true,
+            given: 0,
+            counted: None,
+            left: self.commands.lock(),
         }
     }
 }
@@ -95,12 +106,8 @@ impl<'a> Qm<'a> {
 impl Mailbox<'_> {
     /// Polls until the mailbox is not busy: [`EIO`] if no register can be reached.
     fn poll(&self, timeout_us: i64) -> Result<Message> {
-        let offset = usize::try_from(regs::QM_MB_CMD_SEND_BASE.offset())?;
         read_poll_timeout(
-            || match self.qm.bar2.live()?.try_read128(offset)? {
-                u128::MAX => Err(EIO),
-                raw => Ok(Message::from_raw(raw)),
-            },
+            || self.qm.message(),
             |message| !message.is_busy(),
             Delta::from_micros(mailbox::POLL_PERIOD_US),
             Delta::from_micros(timeout_us),
@@ -118,11 +125,21 @@ impl Mailbox<'_> {
         self.look(mailbox::WAIT_TIMEOUT_US)
     }
 
+    /// Finds what stands there. If that is what this driver left, the guest has given no command.
+    fn find(&mut self, timeout_us: i64) -> Result<Message> {
+        let found = self.poll(timeout_us)?;
+        self.found = Some(found);
+        if self.given == 0 && self.left.is_some_and(|left| left.stands(found)) {
+            self.known = Some(Owed::Success);
+            self.unseen = false;
+        }
+        Ok(found)
+    }
+
     /// If a success is owed and a failure of this driver stands there, tries once more to leave a
     /// success.
     fn look(&mut self, timeout_us: i64) -> Result<Message> {
-        let found = self.poll(timeout_us)?;
-        self.found = Some(found);
+        let found = self.find(timeout_us)?;
         match self.known {
             Some(Owed::Success) if found.has_failed() => self.give(Command::SqcVftV2, 0, true),
             _ => Ok(found),
@@ -141,6 +158,49 @@ impl Mailbox<'_> {
         self.success
     }
 
+    /// Dirty tracking knows all commands of the guest, unless it `may` have given some since.
+    pub(crate) fn unseen_if(&mut self, may: bool) {
+        self.unseen = may;
+    }
+
+    /// Returns whether the guest may have given a command that dirty tracking does not know.
+    pub(crate) fn is_unseen(&self) -> bool {
+        self.unseen
+    }
+
+    /// Dirty tracking has looked at what the guest's commands did. Now the PF has `counted` all
+    /// commands, if its counter can be trusted.
+    pub(crate) fn seen(&mut self, counted: Option<u32>) {
+        self.unseen = false;
+        self.counted = Some(counted);
+    }
+
+    /// Returns whether dirty tracking has looked.
+    pub(crate) fn was_seen(&self) -> bool {
+        self.counted.is_some()
+    }
+
+    /// Returns how many commands this driver has given.
+    pub(crate) fn given(&self) -> u32 {
+        self.given
+    }
+
+    /// Returns what is left in the mailbox now, to be found there as long as the guest gives no
+    /// command. `None` where that could not be told.
+    fn leaves(&self) -> Option<Left> {
+        if self.unseen || self.replaced {
+            return None;
+        }
+        if self.given == 0 {
+            return *self.left;
+        }
+        let found = self.found.filter(|_| self.success == Some(true))?;
+        match self.counted {
+            Some(counted) => Left::of(found, counted),
+            None => self.left.and_then(|left| left.after(self.given, found)),
+        }
+    }
+
     /// Puts nothing back: the VF's state is about to be replaced, so no guest driver waits for an
     /// answer.
     pub(crate) fn replace(&mut self) {
@@ -152,7 +212,7 @@ impl Mailbox<'_> {
         // Nobody else gives a command meanwhile.
         let before = match self.found {
             Some(found) => found,
-            None => self.poll(mailbox::READY_TIMEOUT_US)?,
+            None => self.find(mailbox::READY_TIMEOUT_US)?,
         };
         if !self.replaced {
             let known = self.known;
@@ -162,6 +222,7 @@ impl Mailbox<'_> {
             self.success = Some(matches!(owed, Owed::Success));
         }
         self.found = None;
+        self.given = self.given.wrapping_add(1);
         self.qm.bar2.live()?.try_write128(
             request.into_raw(),
             usize::try_from(regs::QM_MB_CMD_SEND_BASE.offset())?,
@@ -250,5 +311,6 @@ impl Mailbox<'_> {
 impl Drop for Mailbox<'_> {
     fn drop(&mut self) {
         self.put_back();
+        *self.left = self.leaves();
     }
 }

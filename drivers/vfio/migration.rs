@@ -175,7 +175,8 @@ fn pause(dev: &Vf<'_>, qm: &Qm<'_>) -> Result {
     dev.data().known.lock().paused = true;
     let begin = Instant::<Monotonic>::now();
     loop {
-        let Err(e) = AccVf::mailbox(dev, qm).command(Command::PauseQm, 0) else {
+        let given = AccVf::use_mailbox(dev, |_, mailbox| mailbox.command(Command::PauseQm, 0));
+        let Err(e) = given else {
             return Ok(());
         };
         if !qm.is_there()? {
@@ -245,7 +246,8 @@ fn try_mailbox(dev: &Vf<'_>) -> Result {
     }
     let tried = AccVf::borrow_mailbox(dev, |_, mailbox| {
         if mailbox.settle()?.is_restorable() {
-            mailbox.query(Command::SqcVftV2)?;
+            // Dirty tracking knows the answer as one of the host's own.
+            mailbox.query(Command::CqcBt)?;
         }
         Ok(())
     });
@@ -372,7 +374,8 @@ impl Operations<AccVf> for Migration {
             return Ok(());
         }
         let qm = AccVf::qm(dev)?;
-        let state = read_state(mig, &qm, AccVf::mailbox(dev, &qm)).inspect_err(|e| {
+        let read = AccVf::use_mailbox(dev, |qm, mailbox| read_state(mig, qm, mailbox));
+        let state = read.inspect_err(|e| {
             dev_warn_ratelimited!(dev, "cannot save: the state cannot be read ({:?})\n", e);
         })?;
         if !state.has_queues() {

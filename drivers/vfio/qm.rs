@@ -4,6 +4,7 @@
 
 use hisi_acc_hw::{
     doorbell::Doorbell,
+    mailbox::Message,
     reg::{
         Function,
         Reg, //
@@ -14,6 +15,7 @@ use hisi_acc_hw::{
         VfState, //
     },
 };
+use hisi_acc_track::Left;
 use kernel::{
     io::{
         poll::read_poll_timeout,
@@ -51,13 +53,17 @@ pub(crate) trait Observer {
 /// The QM of an open VF. Its mailbox is [`Qm::mailbox`].
 pub(crate) struct Qm<'a> {
     pub(crate) bar2: Bar<'a>,
-    /// Held over each series of commands that the driver gives.
-    pub(crate) commands: &'a Mutex<()>,
+    /// What this driver left in the mailbox. Held over each series of commands that it gives.
+    pub(crate) commands: &'a Mutex<Option<Left>>,
     pub(crate) observer: &'a dyn Observer,
 }
 
 impl<'a> Qm<'a> {
-    pub(crate) fn new(bar2: Bar<'a>, commands: &'a Mutex<()>, observer: &'a dyn Observer) -> Self {
+    pub(crate) fn new(
+        bar2: Bar<'a>,
+        commands: &'a Mutex<Option<Left>>,
+        observer: &'a dyn Observer,
+    ) -> Self {
         Self {
             bar2,
             commands,
@@ -75,6 +81,15 @@ impl<'a> Qm<'a> {
         self.bar2
             .live()?
             .try_write32(value, usize::try_from(reg.offset())?)
+    }
+
+    /// Reads what stands in the mailbox, in one access: [`EIO`] if no register can be reached.
+    pub(crate) fn message(&self) -> Result<Message> {
+        let offset = usize::try_from(regs::QM_MB_CMD_SEND_BASE.offset())?;
+        match self.bar2.live()?.try_read128(offset)? {
+            u128::MAX => Err(EIO),
+            raw => Ok(Message::from_raw(raw)),
+        }
     }
 
     /// Rings a doorbell.

@@ -52,7 +52,7 @@ pub(crate) fn read_registers(mig: &MigRegs, qm: &Qm<'_>) -> Result<State> {
 }
 
 /// Reads all of the state of a stopped VF.
-pub(crate) fn read_state(mig: &MigRegs, qm: &Qm<'_>, mut mailbox: Mailbox<'_>) -> Result<State> {
+pub(crate) fn read_state(mig: &MigRegs, qm: &Qm<'_>, mailbox: &mut Mailbox<'_>) -> Result<State> {
     let mut state = read_registers(mig, qm)?;
     state.sqc_dma = mailbox.query(Command::SqcBt)?;
     state.cqc_dma = mailbox.query(Command::CqcBt)?;

@@ -6,6 +6,7 @@ use crate::{
     context::MigRegs,
     mailbox::Mailbox,
     policy::{
+        self,
         Mode,
         Policy, //
     },
@@ -21,7 +22,10 @@ use hisi_acc_hw::{
     regs,
     stream::Match, //
 };
-use hisi_acc_track::Queues;
+use hisi_acc_track::{
+    Left,
+    Queues, //
+};
 use kernel::{
     new_mutex,
     prelude::*,
@@ -84,13 +88,14 @@ pub(crate) struct AccVf {
     mig: Result<MigRegs, Refusal>,
     #[pin]
     pub(crate) known: Mutex<Known>,
-    /// Held over each series of commands that the driver gives to the VF's mailbox.
+    /// What this driver left in the VF's mailbox. Held over each series of commands that it gives.
     #[pin]
-    mailbox: Mutex<()>,
+    pub(crate) mailbox: Mutex<Option<Left>>,
     /// When this driver last used the mailbox, the guest waited for no more than a success. That
     /// holds until the guest has [reached](OpenDevice::touched) it.
     pub(crate) owes_success: Atomic<bool>,
-    /// The guest had reached the mailbox before that, and dirty tracking does not know yet.
+    /// The guest had reached the page of the mailbox before that, and dirty tracking has not looked
+    /// since.
     pub(crate) was_touched: Atomic<bool>,
     /// Leaf.
     #[pin]
@@ -109,7 +114,7 @@ impl AccVf {
             device_id,
             mig,
             known <- new_mutex!(Known::default(), "hisi_acc_vfio::known"),
-            mailbox <- new_mutex!((), "hisi_acc_vfio::mailbox"),
+            mailbox <- new_mutex!(None, "hisi_acc_vfio::mailbox"),
             policy <- new_mutex!(Policy::new(Mode::of_module()), "hisi_acc_vfio::policy"),
             queues <- new_mutex!(Queues::default(), "hisi_acc_vfio::queues"),
             queues_lost: Atomic::new(false),
@@ -128,37 +133,70 @@ impl AccVf {
         ))
     }
 
-    /// Borrows the mailbox of a VF.
-    pub(crate) fn mailbox<'a>(dev: &Vf<'_>, qm: &'a Qm<'a>) -> Mailbox<'a> {
+    /// Gives commands by `f`. `touched`: the guest may have reached the mailbox since this driver
+    /// has used it.
+    fn with_mailbox<T>(
+        dev: &Vf<'_>,
+        touched: bool,
+        f: impl FnOnce(&Qm<'_>, &mut Mailbox<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let data = dev.data();
+        // Dirty tracking is to look at what the guest has loaded until now.
+        let touched_before = touched || data.was_touched.load(Relaxed);
+        data.was_touched.store(touched_before, Relaxed);
+        let qm = Self::qm(dev)?;
         let mut mailbox = qm.mailbox();
-        let touched = dev.touched(region::Index::from_raw(BAR2));
-        if dev.data().owes_success.load(Relaxed) && !touched {
+        mailbox.unseen_if(touched_before);
+        if data.owes_success.load(Relaxed) && !touched {
             mailbox.owes_success();
         }
-        mailbox
+        let result = f(&qm, &mut mailbox);
+        if mailbox.was_seen() {
+            data.was_touched.store(false, Relaxed);
+        }
+        match mailbox.owed_success() {
+            Some(success) => data.owes_success.store(success, Relaxed),
+            None if mailbox.is_unseen() => data.owes_success.store(false, Relaxed),
+            None => {}
+        }
+        result
     }
 
-    /// Gives commands by `f` while the guest runs and cannot reach the mailbox: [`EINVAL`] if the
-    /// page of the mailbox is not watched.
+    /// Gives commands by `f` while the guest cannot reach the mailbox: [`EINVAL`] if the page of
+    /// the mailbox is not watched.
     pub(crate) fn borrow_mailbox<T>(
         dev: &Vf<'_>,
         f: impl FnOnce(&Qm<'_>, &mut Mailbox<'_>) -> Result<T>,
     ) -> Result<T> {
-        let data = dev.data();
         dev.exclude(region::Index::from_raw(BAR2), |exclusion| {
-            if exclusion.was_touched() {
-                // Dirty tracking is to look at what the guest has loaded until now.
-                data.was_touched.store(true, Relaxed);
-                data.owes_success.store(false, Relaxed);
-            }
-            let qm = Self::qm(dev)?;
-            let mut mailbox = Self::mailbox(dev, &qm);
-            let result = f(&qm, &mut mailbox);
-            if let Some(success) = mailbox.owed_success() {
-                data.owes_success.store(success, Relaxed);
-            }
-            result
+            Self::with_mailbox(dev, exclusion.was_touched(), f)
         })
+    }
+
+    /// The same in a state change, in which userspace has stopped the vCPUs. So it does no harm if
+    /// the page is too large to be watched.
+    pub(crate) fn use_mailbox<T>(
+        dev: &Vf<'_>,
+        f: impl FnOnce(&Qm<'_>, &mut Mailbox<'_>) -> Result<T>,
+    ) -> Result<T> {
+        match policy::POSSIBLE {
+            true => Self::borrow_mailbox(dev, f),
+            false => Self::with_mailbox(dev, true, f),
+        }
+    }
+
+    /// Returns whether what this driver left in the mailbox stands there, and nothing speaks
+    /// against it by `also`: then the guest has given no command since.
+    pub(crate) fn is_as_left(dev: &Vf<'_>, also: impl FnOnce(&Left) -> bool) -> bool {
+        let stands = || -> Result<bool> {
+            let qm = Self::qm(dev)?;
+            let left = qm.commands.lock();
+            match *left {
+                Some(left) => Ok(left.stands(qm.message()?) && also(&left)),
+                None => Ok(false),
+            }
+        };
+        stands().unwrap_or(false)
     }
 
     /// Returns whether the VF can migrate.

@@ -97,6 +97,11 @@ pub const QM_VFT_CFG_DATA_H: Reg<Pf> = Reg::at(0x10_0068);
 pub const QM_VFT_CFG_RDY: Reg<Pf> = Reg::at(0x10_006c);
 /// Bit 0: the migration registers are in the PF's BAR2 (`QM_MIG_REGION_SEL`, `QM_MIG_REGION_EN`)
 pub const QM_MIG_REGION_SEL: Reg<Pf> = Reg::at(0x10_0198);
+/// The function whose mailbox commands [`QM_DFX_MB_CNT`] counts (debugfs.c: `current_qm_write()`)
+pub const QM_DFX_MB_CNT_VF: Reg<Pf> = Reg::at(0x10_4010);
+/// How many mailbox commands that function has given; a read may clear it (debugfs.c:
+/// `qm_dfx_regs`)
+pub const QM_DFX_MB_CNT: Reg<Pf> = Reg::at(0x10_4018);
 /// `QM_MIG_REGION_EN`
 pub const QM_MIG_REGION_EN: u32 = 1 << 0;
 /// `QM_MIG_REGION_OFFSET`: from V5 on, in the PF's BAR2, the registers of the functions, where

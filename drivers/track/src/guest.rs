@@ -40,9 +40,12 @@ pub trait Guest: Memory {
     /// Returns whether there is a way to read guest memory at all.
     fn can_read(&self) -> bool;
 
-    /// Returns whether the guest may have used the mailbox since [`Guest::contexts`] last
-    /// succeeded.
+    /// Returns whether the guest may have given a command since [`Guest::contexts`] last succeeded.
+    /// `false` may be what a guest wants to be believed that hides one.
     fn touched(&self) -> bool;
+
+    /// As [`Guest::touched`], and asks the PF, so that no command can be hidden.
+    fn touched_unseen(&self) -> bool;
 
     /// Asks the VF for the contexts of its queues, while the guest cannot reach the registers. The
     /// contexts that the VF caches are in memory when this returns. `None` if the VF cannot do DMA

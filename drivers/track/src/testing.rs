@@ -86,6 +86,8 @@ fn parts(address: u64, len: usize) -> impl Iterator<Item = (u64, Range<usize>)> 
 pub(crate) struct Vf {
     memory: RefCell<BTreeMap<u64, [u8; PAGE as usize]>>,
     pub(crate) touched: Cell<bool>,
+    /// The guest has hidden a command.
+    pub(crate) hidden: Cell<bool>,
     /// The guest reaches the mailbox again while its contexts are read, so many times.
     pub(crate) touches: Cell<u32>,
     /// The answer to [`Guest::contexts`].
@@ -118,6 +120,7 @@ impl Vf {
         let vf = Self {
             memory: RefCell::default(),
             touched: Cell::new(true),
+            hidden: Cell::new(false),
             touches: Cell::new(0),
             contexts: Cell::new(Ok(Some(Contexts {
                 sqc: SQCS,
@@ -302,11 +305,16 @@ impl Guest for Vf {
         self.touched.get()
     }
 
+    fn touched_unseen(&self) -> bool {
+        self.touched.get() || self.hidden.get()
+    }
+
     fn contexts(&self) -> Result<Option<Contexts>> {
         let contexts = self.contexts.get()?;
         let touches = self.touches.get();
         self.touches.set(touches.saturating_sub(1));
         self.touched.set(touches != 0);
+        self.hidden.set(false);
         Ok(contexts)
     }
 

@@ -312,14 +312,22 @@ impl Player {
             return vec![Step::Run(m.time())];
         }
         let dump = place::DUMP + u64::from(m.b) * 16;
-        vec![match m.c % 6 {
+        vec![match m.c % 8 {
             0 => Step::Mailbox(Command::Sqc as u8, queue, dump, true),
             1 => Step::Mailbox(Command::Cqc as u8, queue, dump, true),
             2 => Step::Mailbox(Command::Eqc as u8, 0, dump, true),
             3 => Step::Mailbox(Command::SqcVftV2 as u8, 0, 0, true),
             // There is no such command: it fails, and the failure stays.
             4 => Step::Mailbox(0x77, 0, 0, false),
-            _ => Step::Mailbox(Command::FlushQm as u8, 0, 0, false),
+            5 => Step::Mailbox(Command::FlushQm as u8, 0, 0, false),
+            // Only the driver gives this one: what came before it is hidden.
+            6 => Step::Mailbox(Command::CqcBt as u8, 0, 0, true),
+            _ => {
+                return vec![
+                    Step::Mailbox(Command::Sqc as u8, queue, dump, true),
+                    Step::Mailbox(Command::CqcBt as u8, 0, 0, true),
+                ];
+            }
         }]
     }
 }

@@ -19,7 +19,7 @@ use hisi_acc_hw::{
     mailbox::{self, Answer, Command, Message},
     regs, Engine,
 };
-use hisi_acc_track::{Contexts, Guest, Registers, XqcWords};
+use hisi_acc_track::{counted, Contexts, Guest, Left, Registers, XqcWords};
 use kernel::prelude::*;
 use std::cell::RefCell;
 
@@ -35,8 +35,12 @@ pub struct Vf {
     pub twin: Twin,
     pub machine: Machine,
     pub now: u64,
-    /// Whether the guest may have used the mailbox since the driver last excluded it
+    /// Whether the guest may have reached the mailbox since the driver last looked
     pub touched: bool,
+    /// What the driver left there
+    left: Option<Left>,
+    /// How many commands the driver has given
+    given: u32,
     /// Whether the VF masters the bus
     pub master: bool,
     /// Whether the driver has a way to read memory. The VF has one, whatever the driver has
@@ -62,6 +66,8 @@ impl Vf {
             machine,
             now: 0,
             touched: false,
+            left: None,
+            given: 0,
             master: true,
             space: true,
             race: None,
@@ -177,6 +183,7 @@ impl Vf {
     /// The driver loads a state (`load()` of drivers/vfio): the guest is not asked, and notices
     /// nothing.
     pub fn load(&mut self, at: u16) {
+        self.left = None;
         self.twin.reset(VF);
         self.write32(regs::QM_VF_STATE, regs::QM_READY);
         for (command, base) in [
@@ -297,6 +304,7 @@ impl Vf {
     /// The driver gives a command.
     fn driver_command(&mut self, request: Message) -> Result<Message> {
         self.wait(mailbox::READY_TIMEOUT_US)?;
+        self.given += 1;
         self.give(request);
         let answer = self.wait(mailbox::WAIT_TIMEOUT_US)?;
         if answer.has_failed() {
@@ -307,8 +315,28 @@ impl Vf {
 
     /// The driver stops the VF, as it does to enter P2P. Returns whether it stands.
     pub fn pause(&mut self) -> bool {
-        self.driver_command(Message::request(Command::PauseQm, 0, 0, false))
-            .is_ok()
+        let unseen = self.is_touched();
+        let paused = self.driver_command(Message::request(Command::PauseQm, 0, 0, false));
+        self.left = match (paused, self.left) {
+            (Ok(found), Some(left)) if !unseen => left.after(1, found),
+            _ => None,
+        };
+        paused.is_ok()
+    }
+
+    /// Whether the guest may have given a command, by what the driver can see of the VF alone.
+    fn is_touched(&mut self) -> bool {
+        let left = self.left;
+        self.touched && !left.is_some_and(|left| left.stands(self.mailbox()))
+    }
+
+    /// How many commands the PF has counted, twice in a row.
+    fn count(&mut self) -> [u32; 2] {
+        let at = regs::QM_DFX_MB_CNT_VF.offset();
+        self.twin
+            .write(&mut self.machine, 0, BAR2, at.into(), VF as u64, 4);
+        let count = regs::QM_DFX_MB_CNT.offset();
+        [(); 2].map(|()| self.twin.read(0, BAR2, count.into(), 4) as u32)
     }
 
     /// The driver starts the VF (`vf_qm_fun_reset()`).
@@ -432,13 +460,28 @@ impl Guest for Seen<'_> {
     }
 
     fn touched(&self) -> bool {
-        self.0.borrow().touched
+        self.0.borrow_mut().is_touched()
+    }
+
+    fn touched_unseen(&self) -> bool {
+        let vf = &mut self.0.borrow_mut();
+        let left = vf.left;
+        vf.is_touched()
+            || vf.touched && !left.is_some_and(|left| left.is_counted(|| Some(vf.count()[0])))
     }
 
     fn contexts(&self) -> Result<Option<Contexts>> {
         let vf = &mut self.0.borrow_mut();
+        let (before, given) = (vf.count(), vf.given);
+        let left = vf.left.take();
+        let contexts = Contexts::ask(&mut Asked { vf, found: None }, NUM.into())?;
         vf.touched = false;
-        Contexts::ask(&mut Asked { vf, found: None }, NUM.into())
+        let found = vf.mailbox();
+        vf.left = match vf.given - given {
+            0 => left.filter(|left| left.stands(found)),
+            given => Left::of(found, counted(before, vf.count(), given)),
+        };
+        Ok(contexts)
     }
 
     fn refresh(&self) -> Result {

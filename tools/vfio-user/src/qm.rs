@@ -143,6 +143,8 @@ pub struct Qm {
     pub interrupts: u64,
     /// How many queues the VF has.
     pub vf_queues: u32,
+    /// Reads `QM_VF_EQ_INT_SOURCE` at each interrupt, as drivers before Linux 6.7 do.
+    pub reads_interrupt_source: bool,
 }
 
 /// What came back: the queue, and the submission queue entry as the engine left it.
@@ -234,6 +236,7 @@ impl Qm {
             carried: 0,
             interrupts: 0,
             vf_queues,
+            reads_interrupt_source: false,
         })
     }
 
@@ -373,6 +376,9 @@ impl Qm {
         let n = self.registers.interrupts[0].read().unwrap_or(0);
         self.interrupts += n;
         self.carried += n;
+        if n != 0 && self.reads_interrupt_source {
+            self.registers.read(regs::QM_VF_EQ_INT_SOURCE);
+        }
     }
 
     /// Forgets interrupts that have come and were not looked into: nobody was told.

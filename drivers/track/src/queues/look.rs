@@ -236,7 +236,13 @@ impl Queues {
     /// Makes sure that the rings are known. If the guest has had a chance to use the mailbox, they
     /// are not, and all memory may be dirty: a mailbox command can dump contexts anywhere.
     pub(super) fn settle(&mut self, guest: &impl Guest, log: &mut Log, may: May) {
-        if self.valid && self.tables.exist() && !guest.touched() {
+        let touched = match may {
+            May::Wait => guest.touched_unseen(),
+            // What a guest hides makes a doorbell mean something else. The next report finds it,
+            // and then all memory is dirty.
+            May::NotWait => guest.touched(),
+        };
+        if self.valid && self.tables.exist() && !touched {
             return;
         }
         let how = match self.lost {
@@ -249,7 +255,7 @@ impl Queues {
             return;
         }
         // Nothing was known to be in use, and the guest may still be without a driver.
-        let quiet = self.valid && !guest.touched();
+        let quiet = self.valid && !touched;
         let failed = self.failed.take();
         match self.lost {
             // Below, for the reason why the last look failed.
@@ -277,22 +283,28 @@ impl Queues {
                 self.lost = None;
             }
             Err(e) => {
-                let reason = match e == EFAULT && !guest.can_read() {
-                    true => Reason::NoSpace,
-                    false => Reason::NoContexts,
-                };
-                self.valid = false;
+                let reason = self.fail(guest, e);
                 log.mark_all(reason.number());
-                self.failed = Some(reason);
             }
         }
     }
 
+    /// A look has failed. Returns why all memory is dirty until one succeeds.
+    fn fail(&mut self, guest: &impl Guest, error: Error) -> Reason {
+        let reason = match error == EFAULT && !guest.can_read() {
+            true => Reason::NoSpace,
+            false => Reason::NoContexts,
+        };
+        self.valid = false;
+        self.failed = Some(reason);
+        reason
+    }
+
     /// Returns whether the engine may work on a request that neither the log nor any context shows:
     /// one of a queue that the guest has replaced meanwhile. While there is no log, such a queue
-    /// looks like any other one.
+    /// looks like any other one. If the host made the queues go on, none needs a doorbell.
     fn may_hide(&self, how: How) -> bool {
-        how == How::First && (self.kicked || !self.queues.iter().all(Queue::is_new))
+        self.kicked || (how == How::First && !self.queues.iter().all(Queue::is_new))
     }
 
     /// Asks for the contexts of all queues, after which the guest may touch the mailbox. On error,
@@ -386,12 +398,19 @@ impl Queues {
         if !(0..).zip(&self.queues).any(open) {
             return;
         }
-        // On error, what is in flight stays so.
         let looked = guest
             .refresh()
             .and_then(|()| self.look(guest, log, How::Again));
-        if looked.is_err() || guest.touched() {
-            self.settle(guest, log, May::Wait);
+        match looked {
+            Ok(()) if !guest.touched() => return,
+            Ok(()) => {}
+            // The guest has given a command meanwhile.
+            Err(e) if e == EAGAIN => self.valid = false,
+            // The hardware may have loaded other contexts than those that are known.
+            Err(e) => {
+                self.fail(guest, e);
+            }
         }
+        self.settle(guest, log, May::Wait);
     }
 }

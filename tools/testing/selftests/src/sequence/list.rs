@@ -338,13 +338,14 @@ pub const ALL: &[Difference] = &[
         c: &[],
         ours: &[
             "vf read mailbox",
-            "vf write mailbox SQC_VFT_V2 asks 0x0 0",
+            "vf write mailbox CQC_BT asks 0x0 0",
             "vf read mailbox",
         ],
         before: &["pf read QM_QUE_ISO_CFG_V"],
-        why: "If the mailbox does not work, the VF cannot be paused, and userspace resets it. While \
-              the doorbells are mediated, this driver keeps the guest away from the mailbox and \
-              tries it. It waits for a command of the guest's first.",
+        why: "If the mailbox does not work, the VF cannot be paused, and userspace resets it. This \
+              driver keeps the guest away from the mailbox and tries it. It waits for a command of \
+              the guest's first. No driver in a guest gives CQC_BT to read, so dirty tracking knows \
+              this one as the host's own.",
     },
     Difference {
         id: "S27",

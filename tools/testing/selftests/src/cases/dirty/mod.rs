@@ -12,6 +12,7 @@ mod items;
 mod late;
 mod life;
 mod no_memory;
+pub mod old_guest;
 mod precise;
 mod qemu;
 mod room;
