@@ -23,7 +23,7 @@ use acc_vfio_user::{
     Driver, Result,
 };
 use hisi_acc_hw::{
-    mailbox::Command,
+    mailbox::{Command, Message},
     regs,
     zip::{Format, Sqe, STATUS_BUFFER},
 };
@@ -274,6 +274,26 @@ fn mailbox_busy() -> Result<()> {
     pair.qm = Qm::new(&pair.source, &mut pair.bench.memory, &Zip)?;
     pair.round()?;
     pair.migrate(true)?;
+    pair.round()?;
+    waits_for_the_guest(&mut pair)
+}
+
+/// PAUSE comes while a command of the guest is in progress: what is written meanwhile is lost, so
+/// the driver waits.
+fn waits_for_the_guest(pair: &mut Pair) -> Result<()> {
+    let dump = pair.bench.memory.alloc(4096);
+    let mailbox = Mailbox::new(&pair.target)?;
+    pair.bench.twin.fault("vf2", "mailbox-late 20000000")?;
+    mailbox.send(Message::request(Command::Cqc, dump, 0, true));
+    pair.target.set_state(state::RUNNING_P2P)?;
+    let found = mailbox.answer()?;
+    let command = Command::from_raw(found.command_raw());
+    ensure!(
+        command == Some(Command::PauseQm),
+        "the last command is {command:?}"
+    );
+    pair.bench.twin.fault("vf2", "clear")?;
+    pair.target.set_state(state::RUNNING)?;
     pair.round()
 }
 
