@@ -257,21 +257,37 @@ impl PfQm {
         })
     }
 
-    /// Reads a register of function `function` through the migration window in the PF's BAR2
-    /// (`HW_ACC_MIG_PF_CTRL` of hisi_acc_vfio_pci.h): [`EINVAL`] if the window does not have it,
-    /// [`EIO`] if the PF does not work.
-    pub fn window_read(&self, function: u32, reg: Reg<MigrationWindow>) -> Result<u32> {
+    /// Reads registers of function `function`, from `first` on, through the migration window in
+    /// the PF's BAR2 (`HW_ACC_MIG_PF_CTRL` of hisi_acc_vfio_pci.h): [`EINVAL`] if the window does
+    /// not have one of them, [`EIO`] if the PF does not work. No other call comes in between.
+    pub fn window_read(
+        &self,
+        function: u32,
+        first: Reg<MigrationWindow>,
+        words: &mut [u32],
+    ) -> Result {
         self.with(|bound| {
-            let at = bound.window_at(function, reg)?;
-            bound.working()?.read(at)
+            for (n, word) in (0..).zip(words) {
+                let at = bound.window_at(function, first.word(n))?;
+                *word = bound.working()?.read(at)?;
+            }
+            Ok(())
         })
     }
 
-    /// Writes such a register.
-    pub fn window_write(&self, function: u32, reg: Reg<MigrationWindow>, value: u32) -> Result {
+    /// Writes such registers. On error, some of them may be written.
+    pub fn window_write(
+        &self,
+        function: u32,
+        first: Reg<MigrationWindow>,
+        words: &[u32],
+    ) -> Result {
         self.with(|bound| {
-            let at = bound.window_at(function, reg)?;
-            bound.working()?.write(at, value)
+            for (n, word) in (0..).zip(words) {
+                let at = bound.window_at(function, first.word(n))?;
+                bound.working()?.write(at, *word)?;
+            }
+            Ok(())
         })
     }
 

@@ -202,11 +202,13 @@ impl MigRegs {
         self.check(qm.observer)?;
         let place = self.place(context)?;
         let mut words = [0; regs::QM_XQC_DWORDS];
-        for (n, word) in (0..).zip(&mut words) {
-            *word = match place {
-                Place::Bar(first) => qm.read(first.word(n))?,
-                Place::Window(first) => self.pf.window_read(self.function, first.word(n))?,
-            };
+        match place {
+            Place::Bar(first) => {
+                for (n, word) in (0..).zip(&mut words) {
+                    *word = qm.read(first.word(n))?;
+                }
+            }
+            Place::Window(first) => self.pf.window_read(self.function, first, &mut words)?,
         }
         Ok(words)
     }
@@ -215,14 +217,14 @@ impl MigRegs {
     pub(crate) fn write(&self, qm: &Qm<'_>, context: Context, words: &XqcWords) -> Result {
         self.check(qm.observer)?;
         let place = self.place(context)?;
-        for (n, word) in (0..).zip(words) {
-            match place {
-                Place::Bar(first) => qm.write(first.word(n), *word)?,
-                Place::Window(first) => {
-                    self.pf.window_write(self.function, first.word(n), *word)?
+        match place {
+            Place::Bar(first) => {
+                for (n, word) in (0..).zip(words) {
+                    qm.write(first.word(n), *word)?;
                 }
+                Ok(())
             }
+            Place::Window(first) => self.pf.window_write(self.function, first, words),
         }
-        Ok(())
     }
 }

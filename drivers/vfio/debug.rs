@@ -81,9 +81,9 @@ fn dev_data(view: &View<'_, AccVf>, seq: &SeqFile) -> Result {
         let works = matches!(view.state(), State::Running | State::PreCopy);
         let mig = vf.mig()?;
         let state = if works {
-            read_registers(mig, qm)?
+            read_registers(mig, qm, false)?
         } else {
-            AccVf::use_mailbox(dev, |qm, mailbox| read_state(mig, qm, mailbox))?
+            AccVf::use_mailbox(dev, |qm, mailbox| read_state(mig, qm, mailbox, false))?
         };
         hex_dump(seq, c"Dev Data:", &head.to_bytes());
         hex_dump(seq, c"Dev Data:", &Stream::state_bytes(&state));

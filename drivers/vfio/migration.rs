@@ -239,11 +239,6 @@ fn try_mailbox(dev: &Vf<'_>) -> Result {
     if !policy::POSSIBLE {
         return Ok(());
     }
-    let qm = AccVf::qm(dev)?;
-    if !is_ready(dev, &qm)? {
-        // It needs no PAUSE.
-        return Ok(());
-    }
     let tried = AccVf::borrow_mailbox(dev, |_, mailbox| {
         if mailbox.settle()?.is_restorable() {
             // Dirty tracking knows the answer as one of the host's own.
@@ -295,6 +290,7 @@ impl Operations<AccVf> for Migration {
             Ok(ready) => {
                 known.ready = ready;
                 known.unsaved = None;
+                known.is_idle = true;
             }
             // What was known of the guest driver when the VF was paused is still so.
             Err(e) => known.unsaved = Some(e),
@@ -340,10 +336,14 @@ impl Operations<AccVf> for Migration {
     /// mailbox that does not work, a VFT that is not set. An error here harms nobody, later the
     /// guest may lose its VF.
     fn pre_copy(dev: &Vf<'_>, stream: &mut migration::Stream) -> Result {
-        reach(dev, &AccVf::qm(dev)?)?;
+        // That shows whether registers can be reached, too.
+        let ready = is_ready(dev, &AccVf::qm(dev)?)?;
         check_qm_error(dev)?;
         check_engine_error(dev)?;
-        try_mailbox(dev)?;
+        if ready {
+            // Only then, since any other VF needs no PAUSE.
+            try_mailbox(dev)?;
+        }
         stream.append(&dev.data().match_data()?.to_bytes())
     }
 
@@ -355,9 +355,9 @@ impl Operations<AccVf> for Migration {
                 dev_warn_ratelimited!(dev, "cannot save: the PF is stopped, or being reset\n");
             }
         })?;
-        let (ready, unsaved) = {
+        let (ready, unsaved, idle) = {
             let known = data.known.lock();
-            (known.ready, known.unsaved)
+            (known.ready, known.unsaved, known.is_idle)
         };
         if let Some(e) = unsaved {
             // `stop` has logged the reason.
@@ -374,7 +374,7 @@ impl Operations<AccVf> for Migration {
             return Ok(());
         }
         let qm = AccVf::qm(dev)?;
-        let read = AccVf::use_mailbox(dev, |qm, mailbox| read_state(mig, qm, mailbox));
+        let read = AccVf::use_mailbox(dev, |qm, mailbox| read_state(mig, qm, mailbox, idle));
         let state = read.inspect_err(|e| {
             dev_warn_ratelimited!(dev, "cannot save: the state cannot be read ({:?})\n", e);
         })?;
@@ -395,10 +395,17 @@ impl Operations<AccVf> for Migration {
     /// while the source runs.
     fn resume(dev: &Vf<'_>) -> Result<KBox<dyn Check>> {
         let qm = AccVf::qm(dev)?;
-        reach(dev, &qm)?;
-        qm.mailbox().query(Command::SqcVftV2).inspect_err(|e| {
+        let mut mailbox = qm.mailbox();
+        let broken = |e: &Error| {
             dev_warn_ratelimited!(dev, "cannot resume: the mailbox does not work ({:?})\n", e);
+        };
+        // The first read shows whether registers can be reached.
+        mailbox.wait().inspect_err(|e| match *e {
+            EIO => warn_unreachable(dev),
+            _ => broken(e),
         })?;
+        mailbox.query(Command::SqcVftV2).inspect_err(broken)?;
+        drop(mailbox);
         let own = dev.data().match_data()?;
         let check: KBox<dyn Check> = KBox::new(MatchCheck(own), GFP_KERNEL_ACCOUNT)?;
         Ok(check)

@@ -25,13 +25,18 @@ use hisi_acc_hw::{
 };
 use kernel::prelude::*;
 
-/// Reads what can be read while the VF works: all but the bases of the context tables.
-pub(crate) fn read_registers(mig: &MigRegs, qm: &Qm<'_>) -> Result<State> {
+/// Reads what can be read while the VF works: all but the bases of the context tables. If the VF
+/// `is_idle`, no message to the PF is pending: that was read when the VF was stopped, and a stopped
+/// VF sends none.
+pub(crate) fn read_registers(mig: &MigRegs, qm: &Qm<'_>, is_idle: bool) -> Result<State> {
     let aeq_int_mask = qm.read(regs::QM_VF_AEQ_INT_MASK)?;
     let eq_int_mask = qm.read(regs::QM_VF_EQ_INT_MASK)?;
     let ifc_int_source = qm.read(regs::QM_IFC_INT_SOURCE_V)?;
     let ifc_int_mask = qm.read(regs::QM_IFC_INT_MASK)?;
-    let ifc_int_set = qm.read(regs::QM_IFC_INT_SET_V)?;
+    let ifc_int_set = match is_idle {
+        true => 0,
+        false => qm.read(regs::QM_IFC_INT_SET_V)?,
+    };
     let page_size = qm.read(regs::QM_PAGE_SIZE)?;
     let eqc = mig.read(qm, Context::Eq)?;
     let aeqc = mig.read(qm, Context::Aeq)?;
@@ -52,8 +57,13 @@ pub(crate) fn read_registers(mig: &MigRegs, qm: &Qm<'_>) -> Result<State> {
 }
 
 /// Reads all of the state of a stopped VF.
-pub(crate) fn read_state(mig: &MigRegs, qm: &Qm<'_>, mailbox: &mut Mailbox<'_>) -> Result<State> {
-    let mut state = read_registers(mig, qm)?;
+pub(crate) fn read_state(
+    mig: &MigRegs,
+    qm: &Qm<'_>,
+    mailbox: &mut Mailbox<'_>,
+    is_idle: bool,
+) -> Result<State> {
+    let mut state = read_registers(mig, qm, is_idle)?;
     state.sqc_dma = mailbox.query(Command::SqcBt)?;
     state.cqc_dma = mailbox.query(Command::CqcBt)?;
     Ok(state)

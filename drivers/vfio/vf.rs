@@ -60,6 +60,8 @@ pub(crate) struct Known {
     pub(crate) unrung: Option<EventHeads>,
     /// Why the state of the stopped VF cannot be saved.
     pub(crate) unsaved: Option<Error>,
+    /// `QM_IFC_INT_SET_V` has read 0 when the VF was stopped, and the VF was not loaded since.
+    pub(crate) is_idle: bool,
     /// A reset of the VF holds the PF's interlock.
     pub(crate) resetting: bool,
 }
@@ -70,6 +72,7 @@ impl Known {
         self.ready = events.is_some();
         self.unrung = events;
         self.unsaved = None;
+        self.is_idle = false;
     }
 
     /// The VF was reset.

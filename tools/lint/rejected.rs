@@ -95,8 +95,9 @@ fn registers(qm: &qm::Qm<'_>, pf: &PfQm) -> Result {
     qm.write(regs::QM_PAGE_SIZE, qm.read(regs::QM_VF_STATE)?)?;
     pf.read(regs::QM_ABNORMAL_INT_STATUS)?;
     pf.read(regs::QM_QUE_ISO_CFG_V)?;
-    let word = pf.window_read(1, regs::QM_EQC_PF_DW0)?;
-    pf.window_write(1, regs::QM_EQC_PF_DW0, word)
+    let mut words = [0];
+    pf.window_read(1, regs::QM_EQC_PF_DW0, &mut words)?;
+    pf.window_write(1, regs::QM_EQC_PF_DW0, &words)
 }
 
 // A VF does not have the registers of its PF.

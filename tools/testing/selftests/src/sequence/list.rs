@@ -166,7 +166,6 @@ pub const ALL: &[Difference] = &[
         when: When::Always,
         c: &[],
         ours: &[
-            "vf read mailbox of 4 bytes",
             "vf read mailbox",
             "vf write mailbox SQC_VFT_V2 asks 0x0 0",
             "vf read mailbox",
@@ -269,10 +268,9 @@ pub const ALL: &[Difference] = &[
         when: When::Always,
         c: &[],
         ours: &[
-            "vf read mailbox of 4 bytes",
+            "vf read QM_VF_STATE",
             "pf read QM_ABNORMAL_INT_STATUS",
             "pf read {engine}",
-            "vf read QM_VF_STATE",
         ],
         before: &["pf read QM_QUE_ISO_CFG_V", "vf read mailbox"],
         why: "This driver refuses to begin if the VF sleeps or an error is pending. A refusal harms \
@@ -366,17 +364,27 @@ pub const ALL: &[Difference] = &[
         why: "The mailbox shows whether registers can be reached: it never holds all ones. This driver \
               reads it before it writes the first register, C after that.",
     },
+    Difference {
+        id: "S29",
+        arcs: &[Arc::StopCopy],
+        when: When::Driver,
+        c: &["vf read QM_IFC_INT_SET_V"],
+        ours: &[],
+        before: &["vf read QM_PAGE_SIZE"],
+        why: "Both read it when they stop the VF, and go on only if it is 0: no message to the PF is \
+              pending. C reads it again for the stream. This driver writes that 0 into the stream.",
+    },
 ];
 
 /// The way to the VF's registers on V5, see [`super::line::Way`].
-pub const WAY: &str = "S29";
+pub const WAY: &str = "S30";
 const WAY_WHY: &str =
     "On V5 C reaches all registers of the VF through the window in BAR2 of the PF. This driver uses \
      the window only for the contexts of EQ and AEQ, which the VF itself does not show.";
 
 /// The accesses for an idle VF of the ZIP on V3, through PRE_COPY: to save it, and to make the
 /// target run from RESUMING on (without S9 and S12). First those of C, then those of this driver.
-pub const SAVE: [Count; 2] = [Count { pf: 14, vf: 36 }, Count { pf: 5, vf: 41 }];
+pub const SAVE: [Count; 2] = [Count { pf: 14, vf: 36 }, Count { pf: 5, vf: 39 }];
 pub const RESUME: [Count; 2] = [Count { pf: 5, vf: 36 }, Count { pf: 1, vf: 34 }];
 
 /// How wide the documentation is.
