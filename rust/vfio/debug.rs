@@ -76,7 +76,8 @@ impl<'a, D: Handles> View<'a, D> {
         self.state
     }
 
-    /// Returns the last stream that was saved or loaded completely.
+    /// Returns the last stream that was saved or loaded completely since userspace opened the
+    /// device.
     pub fn last_stream(&self) -> Option<&'a [u8]> {
         self.last
     }

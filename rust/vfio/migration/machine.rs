@@ -48,7 +48,7 @@ struct Inner {
     severed: bool,
     /// Whether userspace has the device open.
     open: bool,
-    /// The last complete stream, for debugfs.
+    /// The last complete stream since userspace opened the device, for debugfs.
     last: Option<Stream>,
 }
 
@@ -87,7 +87,7 @@ pub(crate) struct View<'a> {
     pub(crate) state: State,
     /// Whether userspace has the device open.
     pub(crate) open: bool,
-    /// The last stream that was saved or loaded completely.
+    /// The last stream that was saved or loaded completely since userspace opened the device.
     pub(crate) last: Option<&'a [u8]>,
 }
 
@@ -329,13 +329,15 @@ impl Machine {
         self.unlock(dev, inner);
     }
 
-    /// Userspace closes the device: ends the files, and drops what they own of the driver.
+    /// Userspace closes the device: ends the files, and drops what they own of the driver. Keeps no
+    /// stream, which has the state of a guest.
     pub(crate) fn close(&self, dev: &impl Registered) {
         // Without the state lock, which whoever passes the gate takes.
         self.gate.close();
         self.reset.lock().open = false;
         let mut inner = self.inner.lock();
         inner.end_files();
+        inner.last = None;
         inner.state = State::Running;
         inner.open = false;
         self.unlock(dev, inner);
