@@ -42,7 +42,7 @@ help:
 	@echo 'make accvf               builds the command line tool, with manual pages and completion'
 	@echo 'make install             installs it. DESTDIR= a folder in front of /usr and /etc'
 	@echo 'make uninstall           removes the tool and the modules. KDIR=, DESTDIR=, INSTALL_MOD_PATH='
-	@echo 'make deb                 makes Debian packages of both: build/deb'
+	@echo 'make deb [KDIR=…]        makes Debian packages of both: build/deb'
 	@echo 'make hw-report           builds the program that asks a host with the hardware what nobody'
 	@echo '                         here knows (Documentation/admin-guide/hw-report.rst)'
 	@echo 'make fuzz                fuzzes the device model and accvf decode; TIME=seconds for each'
@@ -64,6 +64,7 @@ demo:
 	@DRIVER=$(filter rust c,$(DRIVER)) $(ENTER) tools/acc.sh demo
 
 check check-qemu: export ACC_NESTED := 1
+check: export ACC_DEBIAN := 1
 check:
 ifneq ($(SLICE),)
 	@tools/kernel/slice.sh run '$(SLICE)'
@@ -126,7 +127,7 @@ uninstall:
 	@tools/packaging/modules.sh uninstall '$(INSTALL_KDIR)' '$(INSTALL_MOD_PATH)'
 
 deb:
-	@$(ENTER) bash -c 'set -e; kernel=$$(tools/kernel/flavour.sh); tools/modules.sh "$$kernel"; \
+	@$(ENTER) bash -c 'set -e; kernel=$${KDIR:-$$(tools/kernel/flavour.sh)}; tools/modules.sh "$$kernel"; \
 		tools/packaging/accvf.sh build; tools/packaging/deb.sh "$$kernel"'
 
 hw-report:

@@ -79,4 +79,5 @@ if [ ${#broken[@]} != 0 ]; then
 fi
 [ -z "$BUILD" ] || arguments+=(--kernel "$BUILD" --twin "$TWIN")
 [ -z "${ACC_NESTED:-}" ] || arguments+=(--nested "$ACC_NESTED")
+[ -z "${ACC_DEBIAN:-}" ] || arguments+=(--debian "$ACC_DEBIAN")
 exec "$ACC" "${arguments[@]}" "$@"

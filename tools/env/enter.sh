@@ -21,6 +21,12 @@ if [ -n "${ACC_NESTED:-}" ]; then
 	ACC_NESTED=/cache/$(basename "$ACC_NESTED")
 	export ACC_NESTED
 fi
+# With ACC_DEBIAN set to anything: the bare Debian of guests, likewise.
+if [ -n "${ACC_DEBIAN:-}" ]; then
+	ACC_DEBIAN=$("$(dirname "$0")/debian.sh")
+	ACC_DEBIAN=/cache/$(basename "$ACC_DEBIAN")
+	export ACC_DEBIAN
+fi
 mkdir -p "$CACHE/home" "$CACHE/cargo"
 
 flags=(--mount --propagation private)
@@ -49,7 +55,7 @@ exec unshare "${flags[@]}" bash -c '
 	fi
 	cat /etc/resolv.conf >"$root/run/resolv.conf" 2>/dev/null || :
 	keep=()
-	for v in TERM CI T V KERNEL FLAVOUR DRIVER KDIR ACC_NESTED ACC_SOAK http_proxy https_proxy no_proxy COLUMNS; do
+	for v in TERM CI T V KERNEL FLAVOUR DRIVER KDIR ACC_NESTED ACC_DEBIAN ACC_SOAK http_proxy https_proxy no_proxy COLUMNS; do
 		[ -z "${!v:-}" ] || keep+=("$v=${!v}")
 	done
 	exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \

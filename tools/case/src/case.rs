@@ -52,6 +52,8 @@ pub struct Needs {
     pub fresh: bool,
     /// The guest runs guests itself: it has KVM, Debian's QEMU, and what these boot.
     pub nested: bool,
+    /// The guest has the root of a bare Debian, which it can change (`tools/env/debian.sh`).
+    pub debian: bool,
     /// Dirty bits of the IOMMU.
     pub httu: Httu,
 }
@@ -147,6 +149,7 @@ mod tests {
                 kernel: vec!["x=1".to_owned(), "y".to_owned()],
                 fresh: true,
                 nested: true,
+                debian: true,
                 httu: Httu::Cached,
             },
             splat: Some("BUG: \"no\"\t".to_owned()),

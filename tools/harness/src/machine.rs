@@ -28,6 +28,8 @@ pub struct Machine {
     pub slowness: u32,
     /// The root of the guests' own QEMU, if there is one
     pub nested: Option<PathBuf>,
+    /// The root of a bare Debian, if there is one
+    pub debian: Option<PathBuf>,
     /// A folder of modules that take the place of those in the initramfs
     pub replaced: Option<PathBuf>,
 }
@@ -306,21 +308,36 @@ impl Machine {
                 .as_ref()
                 .ok_or("no QEMU for guests of guests: tools/env/nested.sh makes its root")?;
             for (tag, path) in [("nested", qemu), ("load", &self.top.join("build/nested"))] {
-                let path = path.display();
-                command
-                    .arg("-fsdev")
-                    .arg(format!(
-                        "local,id={tag},path={path},security_model=none,readonly=on"
-                    ))
-                    .arg("-device")
-                    // Not behind the IOMMU: it would have to be mapped.
-                    .arg(format!(
-                        "virtio-9p-pci,fsdev={tag},mount_tag={tag},iommu_platform=off"
-                    ));
+                share(&mut command, tag, path, ",readonly=on");
             }
+        }
+        if needs.debian {
+            let bare = self
+                .debian
+                .as_ref()
+                .ok_or("no Debian for guests: tools/env/debian.sh makes its root")?;
+            // The guest changes it.
+            let own = extra.join("debian");
+            run(Command::new("cp").arg("-a").arg(bare).arg(&own))?;
+            share(&mut command, "debian", &own, "");
         }
         Ok(command)
     }
+}
+
+/// Gives the guest a folder by 9p, with more options of the folder.
+fn share(command: &mut Command, tag: &str, path: &Path, options: &str) {
+    command
+        .arg("-fsdev")
+        .arg(format!(
+            "local,id={tag},path={},security_model=none{options}",
+            path.display()
+        ))
+        .arg("-device")
+        // Not behind the IOMMU: it would have to be mapped.
+        .arg(format!(
+            "virtio-9p-pci,fsdev={tag},mount_tag={tag},iommu_platform=off"
+        ));
 }
 
 /// QEMU's `-M`.

@@ -60,6 +60,9 @@ struct Arguments {
     /// The root file system of the QEMU that runs in guests
     #[arg(long)]
     nested: Option<PathBuf>,
+    /// The root of a bare Debian, which guests get a copy of
+    #[arg(long)]
+    debian: Option<PathBuf>,
     #[command(subcommand)]
     what: What,
 }
@@ -283,6 +286,7 @@ fn main() -> ExitCode {
         flavour: arguments.flavour,
         suffix: arguments.suffix,
         nested: arguments.nested,
+        debian: arguments.debian,
         replaced: None,
     };
     let result = match arguments.what {

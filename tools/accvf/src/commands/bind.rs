@@ -10,7 +10,11 @@ use crate::{
     why::{before_bind, is_vfio, Status},
 };
 use serde::Serialize;
-use std::{env, fs, io, path::PathBuf, process::Command};
+use std::{
+    env, fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// How to bind.
 pub struct How<'a> {
@@ -36,7 +40,13 @@ pub fn modprobe(host: &Host, module: &str) -> Result<()> {
         return Ok(());
     }
     let advice = "install the modules (admin-guide/install.rst)";
-    let output = Command::new("modprobe")
+    // udev runs this program without a PATH.
+    let sbin = Path::new("/sbin/modprobe");
+    let program = match sbin.exists() {
+        true => sbin,
+        false => Path::new("modprobe"),
+    };
+    let output = Command::new(program)
         .arg(module)
         .output()
         .map_err(|e| Error::io("modprobe", e))?;

@@ -9,6 +9,7 @@ pub mod bench;
 pub mod busy;
 pub mod commands;
 pub mod crypto;
+pub mod debian;
 pub mod dirty_bits;
 pub mod edu;
 pub mod guess;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `install.*`: the Debian packages, in a guest that has nothing of them.
+//! `install.*`: the Debian packages, in a guest that has nothing of them, and what the
+//! documentation says of installing them.
 
+mod examples;
 mod packages;
+mod readme;
 
 use crate::registry::Spec;
 

@@ -21,11 +21,11 @@ use std::{
 };
 
 /// The modules that the package has.
-const MODULES: [&str; 3] = ["vfio_rs", "hisi_acc_link", "hisi_acc_vfio_rs"];
+pub(super) const MODULES: [&str; 3] = ["vfio_rs", "hisi_acc_link", "hisi_acc_vfio_rs"];
 /// Where the guest has the packages.
 const PACKAGES: &str = "/packages";
 
-fn run(program: &str, arguments: &[&str]) -> Result<String> {
+pub(super) fn run(program: &str, arguments: &[&str]) -> Result<String> {
     let output = Command::new(program).args(arguments).output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let error = String::from_utf8_lossy(&output.stderr);
@@ -42,7 +42,7 @@ fn release() -> Result<String> {
 }
 
 /// Fails if one of the modules is loaded.
-fn nothing_is_loaded() -> Result<()> {
+pub(super) fn nothing_is_loaded() -> Result<()> {
     for module in MODULES {
         ensure!(!host::is_loaded(module), "{module} is loaded");
     }
@@ -107,6 +107,31 @@ fn modprobe_alias(vf: &host::Function, scheme: &str) -> Result<()> {
     Ok(())
 }
 
+/// Fails if `accvf why` names a condition of migration that does not hold.
+pub(super) fn all_is_ok(vf: &host::Function) -> Result<()> {
+    let why = json(exit::OK, &["why", &vf.address])?;
+    is(&why, "migratable", can_migrate(vf))?;
+    for name in [
+        "kernel", "modules", "iommu", "group", "pf", "link", "driver",
+    ] {
+        let found = status(&why, name)?;
+        ensure!(found == "ok", "{name}: {found}");
+    }
+    Ok(())
+}
+
+/// Migrates a VF with requests in flight to another one, which completes them.
+pub(super) fn migrates() -> Result<()> {
+    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    pair.work_in_flight()?;
+    let stream = migrate::save(&pair.source, true, &mut Quiet)?;
+    let done = pair.bench.twin.counts()?.get("vf1", "jobs_done");
+    ensure!(done < JOBS as u64, "nothing was in flight");
+    pair.arrive(&stream)?;
+    pair.bench.twin.release_jobs(0)?;
+    pair.go_on_after(done)
+}
+
 case!(packages);
 /// A guest without anything of this project gets the packages. The alias of a VF loads what is
 /// needed, all conditions of migration hold, and a VF with requests in flight migrates.
@@ -139,24 +164,9 @@ fn packages() -> Result<()> {
     let (a, b) = (vfs[0].address.as_str(), vfs[1].address.as_str());
     json(exit::OK, &["bind", a, b])?;
     for vf in &vfs[..2] {
-        let why = json(exit::OK, &["why", &vf.address])?;
-        is(&why, "migratable", can_migrate(vf))?;
-        for name in [
-            "kernel", "modules", "iommu", "group", "pf", "link", "driver",
-        ] {
-            let found = status(&why, name)?;
-            ensure!(found == "ok", "{name}: {found}");
-        }
+        all_is_ok(vf)?;
     }
-    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
-    pair.work_in_flight()?;
-    let stream = migrate::save(&pair.source, true, &mut Quiet)?;
-    let done = pair.bench.twin.counts()?.get("vf1", "jobs_done");
-    ensure!(done < JOBS as u64, "nothing was in flight");
-    pair.arrive(&stream)?;
-    pair.bench.twin.release_jobs(0)?;
-    pair.go_on_after(done)?;
-    Ok(())
+    migrates()
 }
 
 case!(at_boot);
