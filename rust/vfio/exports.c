@@ -5,4 +5,8 @@
  */
 #include <linux/export.h>
 
+#include "build_id.h"
 #include "exports_generated.h"
+#include "vfio_rs_build.h"
+
+BUILD_ID(VFIO_RS_BUILD);

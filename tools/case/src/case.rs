@@ -54,6 +54,8 @@ pub struct Needs {
     pub nested: bool,
     /// The guest has the root of a bare Debian, which it can change (`tools/env/debian.sh`).
     pub debian: bool,
+    /// The guest has modules of another build, in `/other-build` (`tools/testing/other-build.sh`).
+    pub other_build: bool,
     /// Dirty bits of the IOMMU.
     pub httu: Httu,
 }
@@ -150,6 +152,7 @@ mod tests {
                 fresh: true,
                 nested: true,
                 debian: true,
+                other_build: true,
                 httu: Httu::Cached,
             },
             splat: Some("BUG: \"no\"\t".to_owned()),

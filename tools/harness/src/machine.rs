@@ -3,7 +3,7 @@
 //! The machine that guests are: their initramfs, QEMU.
 
 use crate::error::Result;
-use acc_case::{Httu, Needs, Topology};
+use acc_case::{Case, Httu, Needs, Topology};
 use hisi_acc_hw::{Engine, Generation};
 use std::{
     fs::{self, File},
@@ -223,6 +223,14 @@ impl Machine {
         Ok(())
     }
 
+    /// Builds what only some cases need, if one of these does.
+    pub fn build_for(&self, cases: &[Case]) -> Result<()> {
+        if cases.iter().any(|case| case.needs.other_build) {
+            run(Command::new(self.top.join("tools/testing/other-build.sh")).arg(&self.kernel))?;
+        }
+        Ok(())
+    }
+
     /// QEMU with a task for the guest's init to do.
     pub fn command(
         &self,
@@ -242,6 +250,13 @@ impl Machine {
             for entry in fs::read_dir(modules)? {
                 let entry = entry?;
                 fs::copy(entry.path(), lib.join(entry.file_name()))?;
+            }
+        }
+        if needs.other_build {
+            let folder = extra.join("root/other-build");
+            fs::create_dir_all(&folder)?;
+            for module in ["vfio_rs.ko", "hisi_acc_link.ko"] {
+                fs::copy(self.folder("other-build").join(module), folder.join(module))?;
             }
         }
         let archive = extra.join("task.gz");

@@ -162,6 +162,7 @@ fn check(machine: &Machine, pattern: &str, driver: &str, all: bool) -> Result<bo
     if cases.is_empty() {
         return Err(format!("no case matches '{pattern}': make list names them").into());
     }
+    machine.build_for(&cases)?;
     let (host, guests): (Vec<Case>, Vec<Case>) = cases
         .iter()
         .cloned()

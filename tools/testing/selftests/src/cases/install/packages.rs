@@ -37,7 +37,7 @@ pub(super) fn run(program: &str, arguments: &[&str]) -> Result<String> {
     Ok(text)
 }
 
-fn release() -> Result<String> {
+pub(super) fn release() -> Result<String> {
     host::read("/proc/sys/kernel/osrelease")
 }
 
