@@ -4,6 +4,7 @@
 //! documentation says of installing them.
 
 mod examples;
+mod libvirt;
 mod mixed;
 mod packages;
 mod readme;
