@@ -60,6 +60,7 @@ const SUITES: &[Suite] = &[
     ),
     Suite("host.ci", "", &["tools/testing/ci/test.sh"]),
     Suite("host.modules", "", &["tools/testing/modules/test.sh"]),
+    Suite("host.kernel", "", &["tools/kernel/test-host.sh"]),
     Suite("host.install", "", &["tools/packaging/test-install.sh"]),
     Suite("host.dkms", "", &["tools/packaging/test-dkms.sh"]),
     Suite("host.lint", "", &["tools/lint.sh"]),
