@@ -26,7 +26,7 @@ runs "olddefconfig" 0 "" kmake olddefconfig
 
 wanted=$(grep -E '^CONFIG_' "$FRAGMENT")
 # An option that a module can be may be built in: another one may ask for that.
-missing=$(while IFS== read -r option value; do
+missing=$(while IFS='=' read -r option value; do
 	case $value in
 	m) grep -qxE "$option=(y|m)" "$CONFIG" ;;
 	*) grep -qx "$option=$value" "$CONFIG" ;;

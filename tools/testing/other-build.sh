@@ -10,13 +10,13 @@ set -euo pipefail
 . "$(dirname "$0")/../env/common.sh"
 alone
 
-KERNEL=${1:?usage: other-build.sh KERNEL_BUILD_DIR}
+BUILD=${1:?usage: other-build.sh KERNEL_BUILD_DIR}
 OUT=$TOP/build/other-build$SUFFIX
 TREE=$OUT/tree
 SOURCES=(Kbuild Kconfig drivers rust tools/modules.sh tools/warnings.awk tools/bindgen.mk tools/env/common.sh)
 
 cd "$TOP"
-key=$({ echo "$KERNEL"; find "${SOURCES[@]}" "$0" -type f -print0 | sort -z | xargs -0 sha256sum; } | digest)
+key=$({ echo "$BUILD"; find "${SOURCES[@]}" "$0" -type f -print0 | sort -z | xargs -0 sha256sum; } | digest)
 if [ "$(cat "$OUT/.key" 2>/dev/null)" != "$key" ]; then
 	rm -rf "$OUT"
 	mkdir -p "$TREE"
@@ -32,7 +32,7 @@ if [ "$(cat "$OUT/.key" 2>/dev/null)" != "$key" ]; then
 	field drivers/link/pf.rs 'struct Bound' 'Some(Bound'
 	sed -i 's/^obj-m := .*/obj-m := vfio_rs.o hisi_acc_link.o/' "$TREE/Kbuild"
 	say "vfio_rs and hisi_acc_link of another build"
-	FLAVOUR='' KERNEL='' "$TREE/tools/modules.sh" "$KERNEL" >"$OUT/log" 2>&1 || {
+	FLAVOUR='' KERNEL='' "$TREE/tools/modules.sh" "$BUILD" >"$OUT/log" 2>&1 || {
 		complain <"$OUT/log"
 		exit 1
 	}

@@ -49,9 +49,9 @@ fn choice(modalias: &str) -> Result<String> {
 }
 
 case!(libvirt_rule, debian: true);
-/// By libvirt's rule, the C driver of the kernel wins where it is installed, because its alias is as
-/// good as ours and comes first. So the XML names the driver. Without the C driver, ours wins over
-/// vfio-pci.
+/// By libvirt's rule, the C driver of the kernel wins where it is installed, because its alias is
+/// as good as ours and comes first. So the XML names the driver. Without the C driver, ours wins
+/// over vfio-pci.
 fn libvirt_rule() -> Result<()> {
     let vf = ZIP.vfs(1)?.swap_remove(0);
     let modalias = host::read(vf.path().join("modalias"))?;
