@@ -169,7 +169,14 @@ impl<D: Driver> Adapter<D> {
         let dev = unsafe { Device::<D>::from_pci(pdev) };
         dev.machine().bus_error(state == FROZEN);
         // SAFETY: By the safety requirement.
-        unsafe { bindings::vfio_pci_core_aer_err_detected(pdev, state) }
+        let vote = unsafe { bindings::vfio_pci_core_aer_err_detected(pdev, state) };
+        // PCI resets a frozen bus whatever the drivers say. It calls `slot_reset` only if one of
+        // them asks for a reset, and the answer of VFIO's core does not.
+        if state == FROZEN {
+            kbindings::pci_ers_result_PCI_ERS_RESULT_NEED_RESET
+        } else {
+            vote
+        }
     }
 
     /// Called when a fatal error has had the bus reset. The other callbacks of a reset are not.
