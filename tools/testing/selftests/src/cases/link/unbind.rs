@@ -2,7 +2,11 @@
 
 //! `link.*`: the way to the PF comes and goes.
 
-use crate::support::{bench::Bench, modules};
+use crate::support::{
+    bench::{Bench, VFS},
+    modules,
+    refused::{no_migration_in_debugfs, reason},
+};
 use acc_vfio_user::{
     ensure, errno,
     host::{self, is_loaded, rmmod},
@@ -37,6 +41,51 @@ fn pf_unbind() -> Result<()> {
     ensure!(pf.link().is_none(), "the auxiliary device is still there");
     // And all comes again.
     pf.bind("hisi_zip")?;
+    let bench = Bench::new(&[Driver::Rust])?;
+    let flags = bench.open(0)?.migration_flags()?;
+    ensure!(flags != 0, "the VF does not migrate again");
+    Ok(())
+}
+
+case!(bound_late, known: &[SRIOV_UNLOCKED]);
+/// A VF is bound while its PF's driver is being unbound, which waits for the user of another VF:
+/// the driver takes it, and it does not migrate.
+fn bound_late() -> Result<()> {
+    let bench = Bench::new(&[Driver::Rust])?;
+    let device = bench.open(0)?;
+    // VFs go in order: the last one is there until the first one is closed.
+    let late = bench.vfs[VFS - 1].clone();
+    late.unbind()?;
+    let pf = host::pf()?;
+    let unbinding = {
+        let pf = pf.clone();
+        std::thread::spawn(move || pf.unbind().map_err(|e| e.to_string()))
+    };
+    let mark = "acc-selftest: a VF is bound late";
+    let seen = host::wait_for("the link's end", || {
+        let e = errno(device.set_state(state::PRE_COPY).map(|_| ()));
+        let _ = device.set_state(state::RUNNING);
+        e == libc::ENODEV
+    })
+    .and_then(|()| {
+        host::say(mark)?;
+        host::bind(&late, Driver::Rust)?;
+        no_migration_in_debugfs(&late)?;
+        let said = reason(&late, mark)?;
+        ensure!(
+            said == "hisi_acc_link publishes no queue manager of its PF",
+            "the log says '{said}'"
+        );
+        let plain = bench.open(VFS - 1)?;
+        let flags = errno(plain.migration_flags());
+        ensure!(flags == libc::ENOTTY, "migration: errno {flags}");
+        Ok(())
+    });
+    drop(device);
+    drop(bench);
+    unbinding.join().map_err(|_| "the unbinding panicked")??;
+    pf.bind(host::ZIP.module)?;
+    seen?;
     let bench = Bench::new(&[Driver::Rust])?;
     let flags = bench.open(0)?.migration_flags()?;
     ensure!(flags != 0, "the VF does not migrate again");
