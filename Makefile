@@ -77,6 +77,8 @@ check-qemu:
 
 bench:
 	@$(ENTER) tools/acc.sh check --all 'benchmark.*'
+	@$(ENTER) bash -c 'cd tools && CARGO_TARGET_DIR=/work/build/cargo \
+		cargo run -q --release -p acc-cosim -- costs'
 
 REPORT := bash -c 'cd tools && CARGO_TARGET_DIR=/work/build/cargo \
 	cargo build -q --release -p acc-report && cd .. && exec build/cargo/release/acc-report "$$@"' report

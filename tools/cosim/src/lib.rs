@@ -14,9 +14,11 @@
 //! - [`place`], [`request`]: what is in guest memory;
 //! - [`guest`]: the random guest;
 //! - [`play`]: random runs, which shrink where one fails;
-//! - [`defects`]: whether random runs find deliberate defects.
+//! - [`defects`]: whether random runs find deliberate defects;
+//! - [`costs`]: how long a report takes, beside a walk of its bitmap.
 
 pub mod cosim;
+pub mod costs;
 pub mod defects;
 pub mod guest;
 pub mod place;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `cosim`: random runs, and scripts.
+//! `cosim`: random runs, scripts, and what a report costs.
 
 use acc_cosim::{
-    defects,
+    costs, defects,
     play::{self, Counts, Limits},
 };
 use clap::{Parser, Subcommand};
@@ -36,6 +36,8 @@ enum Command {
     },
     /// Carries out a script
     Replay { file: PathBuf },
+    /// What a report costs, beside the walk of its bitmap
+    Costs,
     /// Whether random runs find each deliberate defect of the logic
     Defects {
         /// Where a copy of the crates is built
@@ -88,6 +90,26 @@ fn run(seed: u64, limits: Limits) -> ExitCode {
     }
 }
 
+fn show_costs() -> ExitCode {
+    let title = "a log of 1 TiB in pages of 4 KiB";
+    println!(
+        "{title:<34} {:>9} {:>10} {:>10} {:>8}",
+        "reported", "report", "walk", "ratio"
+    );
+    match costs::all() {
+        Ok(costs) => {
+            for cost in costs {
+                println!("{cost}");
+            }
+            ExitCode::SUCCESS
+        }
+        Err(e) => {
+            eprintln!("{e:?}");
+            ExitCode::from(2)
+        }
+    }
+}
+
 fn main() -> ExitCode {
     match Args::parse().command {
         Command::Run {
@@ -108,6 +130,7 @@ fn main() -> ExitCode {
                 },
             )
         }
+        Command::Costs => show_costs(),
         Command::Defects {
             folder,
             pattern,
