@@ -161,7 +161,13 @@ impl<G: Guest> Look<'_, '_, G> {
             }
             How::Again => {
                 let rests = same && ring.is_idle() && (!queue.stale || complete());
+                // The hardware may have loaded another tail of the CQ than the one that was read.
+                let loaded = queue.rung && !queue.confirmed;
                 if rests {
+                    if !queue.placed || loaded {
+                        // Until now completions may have gone anywhere.
+                        self.log.mark(ring.cq_base, ring.cq_len());
+                    }
                     if !queue.placed || self.log.is_unknown(q) {
                         self.log.abandon(q);
                     }
@@ -176,6 +182,8 @@ impl<G: Guest> Look<'_, '_, G> {
                     // Contexts that a processor wrote may look idle while the engine still works
                     // for the queue as it was.
                     queue.stale = held && count == Some(0);
+                } else if loaded {
+                    queue.placed = false;
                 }
             }
         }

@@ -171,6 +171,7 @@ fn a_mailbox_that_stays_busy_costs_no_more_than_the_time_it_does() -> Result {
     bench.vf.complete(1, 0, true, 16);
     assert_eq!(bench.report(), Report::All);
     bench.consume(1, 1);
+    assert_eq!(bench.report(), pages(&[(cq(1), 1)]));
     assert_eq!(bench.report(), pages(&[]));
     Ok(())
 }
