@@ -19,6 +19,7 @@ command=$(sed -n '1s/^savedcmd_[^ ]* := //p' samples/vfio_edu/.vfio_edu.o.cmd | 
 	-e "s| [^ ]*/vfio_edu\.rs| $SOURCE|")
 command+=" --extern hisi_acc_hw=drivers/hw/src/libhisi_acc_hw.rmeta"
 command+=" --extern hisi_acc_link=drivers/link/libhisi_acc_link.rmeta"
+command+=" --extern hisi_acc_track=drivers/track/src/libhisi_acc_track.rmeta"
 # try ARGUMENT…: the compiler's errors.
 try() {
 	RUSTC_BOOTSTRAP=1 bash -c "$command --emit=metadata=$OUT/rejected.rmeta -Aunexpected-cfgs $*" 2>&1

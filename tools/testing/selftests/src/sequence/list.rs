@@ -342,8 +342,8 @@ pub const ALL: &[Difference] = &[
         before: &["pf read QM_QUE_ISO_CFG_V"],
         why: "If the mailbox does not work, the VF cannot be paused, and userspace resets it. This \
               driver keeps the guest away from the mailbox and tries it. It waits for a command of \
-              the guest's first. No driver in a guest gives CQC_BT to read, so dirty tracking knows \
-              this one as the host's own.",
+              the guest's first. No driver in a guest gives CQC_BT to read, so dirty tracking \
+              takes this one as the host's own.",
     },
     Difference {
         id: "S27",

@@ -114,8 +114,8 @@ fn old_guest_hpre() -> Result<()> {
 }
 
 case!(hidden_command);
-/// The function that the operator has selected in debugfs stays selected when the driver asks the PF
-/// for the count of a VF.
+/// The function that the operator has selected in debugfs stays selected when the driver asks the
+/// PF for the count of a VF.
 fn hidden_command() -> Result<()> {
     let debugfs = Debugfs::of(host::ZIP, &host::ZIP.bound_pf()?);
     let mut pair = pair(host::ZIP)?;
@@ -133,9 +133,10 @@ pub fn uncounted() -> Result<()> {
     commands(&mut pair(host::ZIP)?, &[false])
 }
 
-/// A guest has a context written to its memory. Where `hides` says so it then gives the command that
-/// the driver gave last, so that the mailbox shows what the driver left: the PF counts the commands.
-/// The next report is of all memory, also if the driver itself gives a command in between.
+/// A guest has a context written to its memory. Where `hides` says so it then gives the command
+/// that the driver gave last, so that the mailbox shows what the driver left: the PF counts the
+/// commands. The next report is of all memory, also if the driver itself gives a command in
+/// between.
 fn commands(pair: &mut Pair, hides: &[bool]) -> Result<()> {
     let dump = pair.bench.memory.alloc(4096);
     let log = Logged::start(&pair.source)?;
