@@ -467,6 +467,16 @@ impl Qm {
             .collect()
     }
 
+    /// How many queues have a completion that nothing has told of.
+    pub fn untold(&self, memory: &Memory) -> usize {
+        let has_one = |queue: &&Queue| {
+            let mut cqe = [0; CQE_SIZE];
+            memory.read(queue.cq + u64::from(queue.head) * CQE_SIZE as u64, &mut cqe);
+            cqe[14] & 1 == u8::from(queue.phase)
+        };
+        self.queues.iter().filter(has_one).count()
+    }
+
     /// qm_poll_req_cb()
     fn poll_queue(&mut self, memory: &Memory, queue: u16) -> Vec<Completion> {
         let mut done = Vec::new();

@@ -162,6 +162,10 @@ impl Workload {
                 if done != 0 {
                     why += &format!(": {done} are done, but no interrupt came");
                 }
+                let untold = qm.untold(memory);
+                if untold != 0 {
+                    why += &format!(": {untold} queues have completions without an event");
+                }
                 return Err(why.into());
             } else {
                 sleep(Duration::from_millis(1));
