@@ -122,6 +122,10 @@ impl Twin {
         if !begun.is_some_and(std::mem::take) {
             return;
         }
+        // What is written back afterwards could not be saved any more.
+        if self.guesses.has(Alternative::PauseEarly) {
+            self.end_early_job(bus, f);
+        }
         let failed = !self.write_back(bus, f) && self.does(Alternative::WriteBackStuck);
         let stuck = self.faults[f].write_back_stuck || failed;
         self.functions[f].written_back = u32::from(!stuck);

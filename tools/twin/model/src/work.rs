@@ -91,6 +91,18 @@ impl Twin {
         Some(now)
     }
 
+    /// Ends the job that `PAUSE_QM` has left in the engine.
+    pub(crate) fn end_early_job(&mut self, bus: &mut dyn Bus, f: usize) {
+        let Some(function) = self.functions.get_mut(f) else {
+            return;
+        };
+        let is_paused = function.paused;
+        let early = |job: &mut Job| is_paused && job.due == Some(0);
+        if let Some(job) = function.current.take_if(early) {
+            self.do_job(bus, f, job);
+        }
+    }
+
     /// Returns whether a held job may end: the order leaves one, or is over. A command that waits
     /// for the engine (`PAUSE_QM`) ends the order, because a job that stays there would block the
     /// command.

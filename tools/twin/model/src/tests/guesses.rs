@@ -464,6 +464,16 @@ fn what_a_pause_waits_for() {
         [(false, 0, 1), (false, 0, 3)]
     );
     assert_eq!(both(V3, "G19:early", pause), [(false, 0, 1), (true, 0, 1)]);
+    let written_back = both(V3, "G19:early", |twin, machine| {
+        assert_eq!(twin.control("fault vf1 job-delay 100"), "");
+        set_up(twin, machine, 1);
+        submit(twin, machine, 1);
+        twin.run(machine, 0);
+        mailbox(twin, machine, 1, PAUSE);
+        twin.write(machine, 1, BAR2, regs::QM_CACHE_WB_START.into(), 1, 4);
+        done(twin)
+    });
+    assert_eq!(written_back, [0, 1]);
 }
 
 #[test]
