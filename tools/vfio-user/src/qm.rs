@@ -467,7 +467,7 @@ impl Qm {
             .collect()
     }
 
-    /// How many queues have a completion that nothing has told of.
+    /// How many queues have a completion that no event has reported.
     pub fn untold(&self, memory: &Memory) -> usize {
         let has_one = |queue: &&Queue| {
             let mut cqe = [0; CQE_SIZE];
