@@ -64,6 +64,14 @@ locked() {
 	flock -n 9 || { say "another run prepares '$1': waiting for it"; flock 9; }
 }
 
+# first NAME ROOT: if the folder ROOT of the cache is complete, prints it and ends the script. Else holds the
+# lock NAME, to make it.
+first() {
+	[ -e "$2/.complete" ] || locked "$1"
+	# Another run may have made it meanwhile.
+	[ ! -e "$2/.complete" ] || { echo "$2"; exit 0; }
+}
+
 # alone: this tree's build folder is ours until this shell and what it starts have ended. What it
 # starts does not ask again.
 alone() {

@@ -20,15 +20,7 @@ KEY=$({ cat "$0" "$(dirname "$0")/apt.sh"; } | digest)
 ROOT=$CACHE/debian-$KEY
 APT=$CACHE/apt-debian
 
-if [ -e "$ROOT/.complete" ]; then
-	echo "$ROOT"
-	exit 0
-fi
-locked debian
-if [ -e "$ROOT/.complete" ]; then
-	echo "$ROOT"
-	exit 0
-fi
+first debian "$ROOT"
 
 say "a bare Debian $SUITE for arm64: half a minute, once"
 rm -rf "$ROOT"

@@ -16,15 +16,7 @@ KEY=$({ cat "$0" "$(dirname "$0")/apt.sh"; } | digest)
 ROOT=$CACHE/nested-$KEY
 APT=$CACHE/apt-nested
 
-if [ -e "$ROOT/.complete" ]; then
-	echo "$ROOT"
-	exit 0
-fi
-locked nested
-if [ -e "$ROOT/.complete" ]; then
-	echo "$ROOT"
-	exit 0
-fi
+first nested "$ROOT"
 
 say "QEMU for the guests (Debian $SUITE, arm64): half a minute, once"
 rm -rf "$ROOT"

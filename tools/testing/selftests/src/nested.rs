@@ -9,6 +9,7 @@ mod record;
 pub use outcome::{event, Outcome};
 pub use record::{tell, tell_as, Record};
 
+use crate::support::program::mount;
 use acc_vfio_user::{
     host::{self, Function},
     Driver, Result,
@@ -34,15 +35,6 @@ const RUN: &str = "/run";
 /// Returns where this guest has a file of QEMU's root.
 pub fn outside(path: &str) -> String {
     format!("{ROOT}{path}")
-}
-
-fn mount(arguments: &[&str]) -> Result<()> {
-    let output = Command::new("mount").args(arguments).output()?;
-    if !output.status.success() {
-        let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        return Err(format!("mount {}: {text}", arguments.join(" ")).into());
-    }
-    Ok(())
 }
 
 /// Mounts what QEMU needs, once.

@@ -274,6 +274,14 @@ impl Twin {
         self.ask(&format!("show {function}"))
     }
 
+    /// Adds what a function's queues look like to an error.
+    pub fn explained<T>(&self, function: &str, result: Result<T>) -> Result<T> {
+        match result {
+            Ok(value) => Ok(value),
+            Err(e) => Err(format!("{e}\n{}", self.show(function)?).into()),
+        }
+    }
+
     /// Counts begin anew.
     pub fn mark(&self) -> Result<()> {
         self.ask("ledger mark").map(|_| ())

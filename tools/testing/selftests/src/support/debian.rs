@@ -2,7 +2,8 @@
 
 //! A bare Debian, in which a case does what an operator does. The cases need `debian: true`.
 
-use acc_vfio_user::{ensure, host, Result};
+use crate::support::{modules::release, program::mount};
+use acc_vfio_user::{ensure, Result};
 use std::{
     env, fs,
     os::unix::fs::chroot,
@@ -20,17 +21,6 @@ const OURS: [&str; 4] = [
     "vfio_edu_rs",
 ];
 
-fn mount(arguments: &[&str]) -> Result<()> {
-    let output = Command::new("mount").args(arguments).output()?;
-    let error = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "mount {}: {error}",
-        arguments.join(" ")
-    );
-    Ok(())
-}
-
 /// Makes Debian the root of this process. Debian has the modules of the kernel, without this
 /// project's, and the packages in `/packages`.
 pub fn enter() -> Result<()> {
@@ -39,21 +29,15 @@ pub fn enter() -> Result<()> {
     fs::create_dir_all(root)?;
     let nine = "trans=virtio,version=9p2000.L,msize=1048576,cache=loose";
     mount(&["-t", "9p", "-o", nine, "debian", ROOT])?;
-    for path in ["/proc", "/sys", "/dev", "/packages"] {
+    for path in ["/proc", "/sys", "/sys/kernel/debug", "/dev", "/packages"] {
         mount(&["-o", "bind", path, &in_root(path)])?;
     }
-    mount(&[
-        "-o",
-        "bind",
-        "/sys/kernel/debug",
-        &in_root("/sys/kernel/debug"),
-    ])?;
     fs::create_dir_all(in_root("/dev/pts"))?;
     mount(&["-t", "devpts", "devpts", &in_root("/dev/pts")])?;
     for path in ["/run", "/tmp"] {
         mount(&["-t", "tmpfs", "tmpfs", &in_root(path)])?;
     }
-    let release = host::read("/proc/sys/kernel/osrelease")?;
+    let release = release()?;
     let modules = Path::new("/lib/modules").join(&release);
     let to = root.join("usr/lib/modules").join(&release);
     fs::create_dir_all(&to)?;

@@ -21,6 +21,7 @@ pub mod modules;
 pub mod moves;
 pub mod pair;
 pub mod pf;
+pub mod program;
 pub mod qemu;
 pub mod refused;
 pub mod stops;

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The tracking of one VF, switched for a while.
+//! The tracking of VFs: the parameter of the module, and one VF that is switched for a while.
 
 use acc_vfio_user::{host::Function, Result};
+
+/// The parameter of the module: the mode of VFs that are bound from then on.
+pub const PARAMETER: &str = "/sys/module/hisi_acc_vfio_rs/parameters/dirty_tracking";
 
 /// A VF with a word in its `dirty_tracking`. The default comes back when this is dropped, after the
 /// VF was closed.

@@ -2,8 +2,13 @@
 
 //! The modules under test.
 
-use acc_vfio_user::{ensure, Result};
+use acc_vfio_user::{ensure, host, Result};
 use std::process::Command;
+
+/// The release of the kernel: the folder of its modules.
+pub fn release() -> Result<String> {
+    host::read("/proc/sys/kernel/osrelease")
+}
 
 /// libvirt and driverctl find the driver by its `vfio_pci:` alias.
 pub fn alias() -> Result<()> {

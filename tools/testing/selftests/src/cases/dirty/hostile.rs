@@ -49,9 +49,7 @@ impl Vf {
         self.qm = Qm::new(&self.device, &mut self.bench.memory, &work::Zip)?;
         let mut work = Workload::new(&work::Zip, &mut self.bench.memory, 8);
         let first = work.round(&mut self.qm, &self.bench.memory, 8);
-        if let Err(e) = first {
-            return Err(format!("{e}\n{}", self.bench.twin.show("vf1")?).into());
-        }
+        self.bench.twin.explained("vf1", first)?;
         log.report()?;
         self.bench.twin.mark()?;
         work.round(&mut self.qm, &self.bench.memory, 8)?;

@@ -24,11 +24,11 @@ use std::{
 /// How many pages may be reported for ten that were written: of streams of many pages, and of small
 /// requests, of which each touches a page of a ring, and pages that it does not fill.
 const STREAMS_MOST: u64 = 11;
-const SMALL_MOST: u64 = 26;
+pub(super) const SMALL_MOST: u64 = 26;
 
 /// What was written and what was reported, in pages.
 #[derive(Default)]
-struct Sums {
+pub(super) struct Sums {
     written: u64,
     reported: u64,
     reports: u64,
@@ -36,14 +36,14 @@ struct Sums {
 
 impl Sums {
     /// What was written from one report to the next, and what that has.
-    fn add(&mut self, written: &Pages, dirty: &Pages) {
+    pub(super) fn add(&mut self, written: &Pages, dirty: &Pages) {
         self.written += written.len();
         self.reported += dirty.len();
         self.reports += 1;
     }
 
     /// Fails if more pages were reported than `most` for ten that were written.
-    fn at_most(&self, most: u64, what: &str) -> Result<()> {
+    pub(super) fn at_most(&self, most: u64, what: &str) -> Result<()> {
         ensure!(
             self.reported * 10 <= self.written * most,
             "{what}: {}, more than {most} for 10",
@@ -117,9 +117,8 @@ fn random_jobs(accelerator: Accelerator, rounds: usize) -> Result<Sums> {
                 bench.twin.mark()?;
             }
         }
-        if let Err(e) = work.finish(&mut qm, &bench.memory) {
-            return Err(format!("{e}\n{}", bench.twin.show("vf1")?).into());
-        }
+        let finished = work.finish(&mut qm, &bench.memory);
+        bench.twin.explained("vf1", finished)?;
         let written = Pages::written(&bench.twin, "vf1")?;
         let dirty = log.report()?;
         // Else a page that was written twice counts once, and is reported twice.

@@ -5,6 +5,7 @@
 use crate::support::{
     bench::Bench,
     logged::{bench, Logged, Pages, ARENA, PAGE},
+    mode::PARAMETER,
     trace::Trace,
 };
 use acc_vfio_user::{
@@ -122,8 +123,6 @@ fn shown() -> Result<()> {
         format!("vfio_rs_dirty: {address} stop why=0 0x0+0x0"),
     ])
 }
-
-const PARAMETER: &str = "/sys/module/hisi_acc_vfio_rs/parameters/dirty_tracking";
 
 /// Puts the default back when it is dropped.
 struct Default;

@@ -2,7 +2,10 @@
 
 //! The rules of `VFIO_DEVICE_FEATURE_DMA_LOGGING_*`, and when they are offered.
 
-use crate::support::logged::{arena, bench, covers, Logged, Pages, PAGE};
+use crate::support::{
+    logged::{arena, bench, covers, Logged, Pages, PAGE},
+    mode::PARAMETER,
+};
 use acc_vfio_user::{
     ensure, errno,
     host::{self, write},
@@ -123,7 +126,7 @@ case!(policy);
 fn policy() -> Result<()> {
     let bench = bench(host::ZIP, 1)?;
     let attribute = bench.vfs[0].path().join("dirty_tracking");
-    let parameter = "/sys/module/hisi_acc_vfio_rs/parameters/dirty_tracking";
+    let parameter = PARAMETER;
     ensure!(
         host::read(parameter)? == "auto",
         "the module's default is another"

@@ -2,7 +2,11 @@
 
 //! `install.libvirt_rule`: which driver libvirt binds a VF to, by what kmod writes of the modules.
 
-use crate::support::debian::{enter, sh};
+use super::readme::README;
+use crate::support::{
+    debian::{enter, sh},
+    modules::release,
+};
 use acc_vfio_user::{
     ensure,
     host::{self, ZIP},
@@ -12,7 +16,6 @@ use std::{ffi::CString, fs};
 
 /// What README, the example and the documentation have in the XML of a guest.
 const MODEL: &str = "<driver model='hisi_acc_vfio_rs'/>";
-const README: &str = include_str!("../../../../../../README.md");
 const MIGRATION: &str = include_str!("../../../../../../Documentation/admin-guide/migration.rst");
 const EXAMPLE: &str = "/usr/share/doc/accvf/examples/hostdev.xml";
 
@@ -28,7 +31,7 @@ fn matches(pattern: &str, text: &str) -> Result<bool> {
 fn choice(modalias: &str) -> Result<String> {
     let (_, rest) = modalias.split_once(':').ok_or("no alias")?;
     let wanted = format!("vfio_pci:{rest}");
-    let release = host::read("/proc/sys/kernel/osrelease")?;
+    let release = release()?;
     let text = fs::read_to_string(format!("/usr/lib/modules/{release}/modules.alias"))?;
     let mut best: Option<(usize, &str)> = None;
     for line in text.lines() {

@@ -2,7 +2,8 @@
 
 //! `install.mixed`: modules of two builds are not loaded together.
 
-use super::packages::{nothing_is_loaded, release, MODULES};
+use super::packages::{nothing_is_loaded, MODULES};
+use crate::support::modules::release;
 use acc_vfio_user::{ensure, host, Result};
 use std::{
     fs,

@@ -5,7 +5,9 @@
 use crate::support::{
     accvf::{accvf, can_migrate, exit, is, json, status},
     bench::VFS,
+    modules::release,
     pair::{Pair, JOBS},
+    program::run,
 };
 use acc_vfio_user::{
     ensure, errno,
@@ -24,22 +26,6 @@ use std::{
 pub(super) const MODULES: [&str; 3] = ["vfio_rs", "hisi_acc_link", "hisi_acc_vfio_rs"];
 /// Where the guest has the packages.
 const PACKAGES: &str = "/packages";
-
-pub(super) fn run(program: &str, arguments: &[&str]) -> Result<String> {
-    let output = Command::new(program).args(arguments).output()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let error = String::from_utf8_lossy(&output.stderr);
-    ensure!(
-        output.status.success(),
-        "{program} {}: {text}{error}",
-        arguments.join(" ")
-    );
-    Ok(text)
-}
-
-pub(super) fn release() -> Result<String> {
-    host::read("/proc/sys/kernel/osrelease")
-}
 
 /// Fails if one of the modules is loaded.
 pub(super) fn nothing_is_loaded() -> Result<()> {

@@ -14,7 +14,7 @@ use acc_vfio_user::{
 };
 use std::path::Path;
 
-const README: &str = include_str!("../../../../../../README.md");
+pub(super) const README: &str = include_str!("../../../../../../README.md");
 /// The PF in README. Its VFs are its other functions.
 const PF: &str = "0000:09:00.0";
 

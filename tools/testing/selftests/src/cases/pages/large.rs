@@ -5,6 +5,7 @@
 
 use crate::support::{
     bench::Bench,
+    mode::PARAMETER,
     pair::Pair,
     refused::{does_jobs, refused_for},
 };
@@ -13,8 +14,6 @@ use std::{fs, slice::from_ref};
 
 /// `PAGE_SIZE`
 const PAGE: u64 = 64 << 10;
-
-const PARAMETER: &str = "/sys/module/hisi_acc_vfio_rs/parameters/dirty_tracking";
 
 case!(refused, generations: One(V3));
 /// A VF of V3 does not migrate: its guest would see the migration registers, or could not map the
