@@ -162,6 +162,17 @@ impl Ring {
         }
     }
 
+    /// Returns whether the hardware alone can make `later` of it, without a doorbell: the engine goes
+    /// on with what is in flight.
+    pub fn can_become(&self, later: &Self) -> bool {
+        let goes_on = || {
+            let (before, after) = (self.in_flight(), later.in_flight());
+            after.is_some_and(|after| before.is_some_and(|before| after <= before))
+        };
+        let same = self.is_at(later) && self.sq_tail == later.sq_tail;
+        *self == *later || (same && goes_on())
+    }
+
     /// Returns whether the engine has fetched all entries before `tail` that are complete, as it
     /// must have if each completion is that of the entry of its index.
     pub const fn is_ordered_to(&self, tail: u16) -> bool {
@@ -394,6 +405,39 @@ mod tests {
             let wrapped = Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap();
             assert!(wrapped.is_idle());
         }
+    }
+
+    #[test]
+    fn what_the_hardware_makes_of_a_ring() {
+        let engine = Engine::Zip;
+        let ring = |head, tail, cq_tail| {
+            let (mut sqc, mut cqc) = contexts(engine);
+            sqc.set_head(head);
+            sqc.set_tail(tail);
+            cqc.set_tail(cq_tail);
+            Ring::from_contexts(engine, QUEUE, &sqc, &cqc).unwrap()
+        };
+        let busy = ring(5, 7, 4);
+        for later in [busy, ring(6, 7, 4), ring(7, 7, 6), ring(7, 7, 7)] {
+            assert!(busy.can_become(&later), "{later:?}");
+        }
+        // Back, on by a doorbell, and beyond the tail
+        for other in [
+            ring(5, 7, 3),
+            ring(3, 7, 4),
+            ring(5, 8, 4),
+            ring(5, 7, 9),
+            ring(5, 6, 4),
+        ] {
+            assert!(!busy.can_become(&other), "{other:?}");
+        }
+        let mut moved = ring(7, 7, 7);
+        moved.cq_base += 16;
+        assert!(!busy.can_become(&moved));
+        // One whose phases contradict its tails stays as it is.
+        let mut odd = busy;
+        odd.in_phase = false;
+        assert!(odd.can_become(&odd) && !odd.can_become(&busy) && !busy.can_become(&odd));
     }
 
     #[test]

@@ -63,10 +63,38 @@ struct Queue {
     /// What is in flight may belong to an earlier life of the queue, whose end the contexts do not
     /// show.
     stale: bool,
-    /// A doorbell was rung since the contexts were read, so that the hardware has fetched its own.
-    rung: bool,
-    /// The hardware has shown since then that its contexts are those that were read.
-    confirmed: bool,
+    /// What the hardware has fetched since the contexts were read.
+    fetched: Fetched,
+}
+
+/// What doorbells have made the hardware fetch since the driver has read the contexts of a queue,
+/// if it had none. Until then a processor may change them.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Fetched {
+    /// Nothing.
+    #[default]
+    None,
+    /// The CQC.
+    Cqc,
+    /// Both contexts.
+    Both,
+    /// Both, and it has shown that they are those that were read.
+    Same,
+}
+
+impl Fetched {
+    /// Returns whether it may have fetched something else than the driver has read.
+    fn is_open(self) -> bool {
+        matches!(self, Self::Cqc | Self::Both)
+    }
+
+    /// A look has shown that the contexts of the hardware are those that were read.
+    fn confirm(&mut self) {
+        *self = match self {
+            Self::None | Self::Cqc => Self::None,
+            Self::Both | Self::Same => Self::Same,
+        };
+    }
 }
 
 impl Queue {
@@ -83,12 +111,17 @@ impl Queue {
 
     /// Notes a doorbell.
     fn note(&mut self, doorbell: &Doorbell) {
-        self.rung = true;
         match doorbell.kind {
             Kind::Sq => self.noted = Some(doorbell.index),
             Kind::Cq => self.consumed = Some(doorbell.index),
             Kind::Eq | Kind::Aeq => {}
         }
+        self.fetched = match (doorbell.kind, self.fetched) {
+            (_, Fetched::Same) => Fetched::Same,
+            (Kind::Sq, _) => Fetched::Both,
+            (Kind::Cq, Fetched::None) => Fetched::Cqc,
+            (_, fetched) => fetched,
+        };
     }
 }
 
@@ -272,6 +305,7 @@ impl Queues {
     /// Enters the new requests of a queue, up to `tail`, before the hardware gets the doorbell.
     fn submitted(&mut self, guest: &impl Guest, log: &mut Log, number: u16, tail: u16) {
         self.settle(guest, log, May::NotWait);
+        self.check(guest, number);
         let memory = Bounded::new(guest);
         let valid = self.valid;
         let Some(queue) = self.queues.get_mut(usize::from(number)) else {

@@ -91,6 +91,17 @@ impl Tables {
         }
         Ok(())
     }
+
+    /// Returns the SQC and the CQC of a queue: [`EFAULT`] if memory cannot be read.
+    pub(crate) fn read(&self, guest: &impl Guest, queue: u16) -> Result<(Xqc, Xqc)> {
+        let one = |table| -> Result<Xqc> {
+            let mut context = [[0u8; XQC_SIZE]];
+            read(guest, table, u32::from(queue), &mut context)?;
+            let [context] = context;
+            Ok(Xqc(context))
+        };
+        Ok((one(self.sqc)?, one(self.cqc)?))
+    }
 }
 
 /// Reads contexts of a table, from that of the queue `first` on.
@@ -159,6 +170,21 @@ mod tests {
             Ok(())
         })?;
         assert_eq!(next, NUM);
+        Ok(())
+    }
+
+    #[test]
+    fn contexts_of_one_queue() -> Result {
+        let vf = Vf::new(70);
+        let (mut sqc, mut cqc) = (Xqc::zeroed(), Xqc::zeroed());
+        sqc.set_tail(7);
+        cqc.set_tail(8);
+        vf.put_contexts(69, &sqc, &cqc);
+        let tables = Tables::ask(&vf)?;
+        assert_eq!(tables.read(&vf, 69)?, (sqc, cqc));
+        assert_ne!(tables.read(&vf, 68)?, (sqc, cqc));
+        vf.unmap(CQCS);
+        assert_eq!(tables.read(&vf, 69), Err(EFAULT));
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 //! Looks at the contexts of all queues, and what follows for the log.
 
 use super::{
+    Fetched,
     Lost,
     May,
     Queue,
@@ -162,7 +163,7 @@ impl<G: Guest> Look<'_, '_, G> {
             How::Again => {
                 let rests = same && ring.is_idle() && (!queue.stale || complete());
                 // The hardware may have loaded another tail of the CQ than the one that was read.
-                let loaded = queue.rung && !queue.confirmed;
+                let loaded = queue.fetched.is_open();
                 if rests {
                     if !queue.placed || loaded {
                         // Until now completions may have gone anywhere.
@@ -191,8 +192,9 @@ impl<G: Guest> Look<'_, '_, G> {
             queue.tail = Some(ring.sq_tail);
         }
         match self.how {
-            How::Again => queue.confirmed |= queue.rung && known && !is_unknown,
-            How::First | How::Touched => (queue.confirmed, queue.rung) = (false, false),
+            How::Again if known && !is_unknown => queue.fetched.confirm(),
+            How::Again => {}
+            How::First | How::Touched => queue.fetched = Fetched::None,
         }
         queue.ring = Some(ring);
     }
@@ -293,6 +295,38 @@ impl Queues {
             Err(e) => {
                 let reason = self.fail(guest, e);
                 log.mark_all(reason.number());
+            }
+        }
+    }
+
+    /// Reads the contexts of a queue once more, before the first submission since they were read: a
+    /// processor can have moved their heads back, and the hardware would carry out again what is
+    /// complete. At the next report they look as they did before.
+    pub(super) fn check(&mut self, guest: &impl Guest, number: u16) {
+        let valid = self.valid;
+        let tables = self.tables;
+        let Some(queue) = self.get(number).filter(|_| valid) else {
+            return;
+        };
+        if matches!(queue.fetched, Fetched::Both | Fetched::Same) {
+            return;
+        }
+        let (Some(known), Some(engine)) = (queue.ring, guest.engine()) else {
+            return;
+        };
+        let same = tables.read(guest, number).map(|(sqc, cqc)| {
+            let now = Ring::from_contexts(engine, number, &sqc, &cqc);
+            now.is_ok_and(|now| known.can_become(&now))
+        });
+        match same {
+            Ok(true) => {}
+            // The next report looks. Until then doorbells are unknown.
+            Ok(false) => {
+                self.valid = false;
+                self.failed = Some(Reason::Changed);
+            }
+            Err(e) => {
+                self.fail(guest, e);
             }
         }
     }
@@ -400,7 +434,7 @@ impl Queues {
             return;
         }
         let open = |(number, queue): (u32, &Queue)| {
-            let rung = queue.ring.is_some() && queue.rung && !queue.confirmed;
+            let rung = queue.ring.is_some() && queue.fetched.is_open();
             rung || (queue.ring.is_some() && !queue.placed) || log.is_unknown(number)
         };
         if !(0..).zip(&self.queues).any(open) {

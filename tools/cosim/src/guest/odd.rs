@@ -168,7 +168,11 @@ impl Player {
         let offset = 32 * u64::from(queue);
         let low = |address: u64| address as u32;
         let place = m.c & 1;
-        let stores = match m.c % 8 {
+        let tail = self.queues[usize::from(queue)].map_or(0, |known| known.tail);
+        let back = tail.saturating_sub(1 + m.a % 4);
+        // Tail and head
+        let indices = |tail, head| (u32::from(tail) << 16) | u32::from(head);
+        let stores = match m.c % 10 {
             0..=3 => vec![
                 Step::Store(sqcs + offset + 4, low(place::sq(queue, place))),
                 Step::Store(cqcs + offset + 4, low(place::cq(queue, place))),
@@ -176,6 +180,11 @@ impl Player {
             4..=5 => vec![Step::Store(cqcs + offset + 4, low(place::cq(queue, place)))],
             // Head and tail
             6 => vec![Step::Store(sqcs + offset, m.seed & 0x3_0003)],
+            // Both go back, as if nothing of it had been carried out.
+            7..=8 => vec![
+                Step::Store(sqcs + offset, indices(tail, back)),
+                Step::Store(cqcs + offset, indices(back, back)),
+            ],
             _ => vec![Step::Store(cqcs + offset, m.seed & 0x3_0003)],
         };
         if m.b % 2 == 0 {

@@ -61,8 +61,8 @@ fn a_doorbell_reads_no_more_than_its_bound() -> Result {
     let before = bench.vf.reads.get();
     bench.ring(Kind::Sq, 0, DEEP - 1);
     let reads = bench.vf.reads.get() - before;
-    // And one for the end of what is unknown.
-    assert!(reads <= READS_MAX + 1, "{reads} reads");
+    // And one for the end of what is unknown, and the two contexts.
+    assert!(reads <= READS_MAX + 3, "{reads} reads");
     assert!(reads >= READS_MAX, "{reads} reads: not as many as it could");
     assert!(usize::from(DEEP - 1) * 512 > READS_MAX as usize);
     assert!(ENTRY_READS < READS_MAX as usize);

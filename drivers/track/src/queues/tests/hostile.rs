@@ -91,6 +91,90 @@ fn contexts_that_a_processor_wrote_are_noticed_before_a_report() -> Result {
 }
 
 #[test]
+fn contexts_that_go_back_are_noticed_before_a_submission() -> Result {
+    let mut bench = Bench::logging()?;
+    bench.place_each(0, 4..6);
+    bench.load(0, 5, 5, 5);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), pages(&[]));
+    // As if the request before the tail had not been carried out.
+    bench.change(0, |sqc, cqc| {
+        sqc.set_head(4);
+        cqc.set_tail(4);
+    });
+    bench.submit(0, 6);
+    // By the next report both are complete.
+    bench.change(0, |sqc, cqc| {
+        sqc.set_head(6);
+        sqc.set_tail(6);
+        cqc.set_tail(6);
+    });
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.times(Reason::Changed), 1);
+    // Until a later request is complete, what the doorbell announced is unknown.
+    assert_eq!(bench.report(), Report::All);
+    bench.vf.place(0, 6, OUT, 16);
+    bench.submit(0, 7);
+    bench.vf.complete(0, 6, true, 16);
+    bench.consume(0, 7);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), pages(&[]));
+    Ok(())
+}
+
+#[test]
+fn a_completion_doorbell_does_not_end_the_check() -> Result {
+    let mut bench = Bench::logging()?;
+    bench.place_each(0, 4..6);
+    bench.load(0, 5, 5, 5);
+    assert_eq!(bench.report(), Report::All);
+    bench.consume(0, 5);
+    // The hardware may have fetched the CQC. It has not.
+    assert_ne!(bench.report(), Report::All);
+    assert_eq!(bench.report(), pages(&[]));
+    bench.change(0, |sqc, cqc| {
+        sqc.set_head(4);
+        cqc.set_tail(4);
+    });
+    bench.submit(0, 6);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.times(Reason::Changed), 1);
+    Ok(())
+}
+
+#[test]
+fn the_engine_may_go_on_before_a_submission() -> Result {
+    let mut bench = Bench::logging()?;
+    bench.place_each(0, 4..6);
+    bench.load(0, 4, 5, 4);
+    assert_eq!(bench.report(), Report::All);
+    let first = [(OUT + 4 * PAGE, 1), (sq(0), 1), (cq(0), 1)];
+    assert_eq!(bench.report(), pages(&first));
+    // The hardware has written its contexts back.
+    bench.change(0, |sqc, cqc| {
+        sqc.set_head(5);
+        cqc.set_tail(5);
+    });
+    bench.submit(0, 6);
+    assert_ne!(bench.report(), Report::All);
+    assert_eq!(bench.times(Reason::Changed), 0);
+    Ok(())
+}
+
+#[test]
+fn contexts_that_cannot_be_read_before_a_submission_make_all_dirty() -> Result {
+    let mut bench = Bench::logging()?;
+    assert_eq!(bench.report(), pages(&[]));
+    bench.vf.unmap(SQCS);
+    bench.vf.place(0, 0, OUT, 16);
+    bench.submit(0, 1);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.report(), Report::All);
+    assert_eq!(bench.times(Reason::NoContexts), 2);
+    Ok(())
+}
+
+#[test]
 fn a_queue_that_was_replaced_at_work_holds_what_it_had() -> Result {
     let mut bench = Bench::logging()?;
     bench.place_each(0, 4..5);
