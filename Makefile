@@ -63,7 +63,7 @@ demo: export ACC_NESTED := 1
 demo:
 	@DRIVER=$(filter rust c,$(DRIVER)) $(ENTER) tools/acc.sh demo
 
-check check-qemu: export ACC_NESTED := 1
+check check-qemu bench: export ACC_NESTED := 1
 check: export ACC_DEBIAN := 1
 check:
 ifneq ($(SLICE),)

@@ -30,6 +30,7 @@ use hisi_acc_hw::{
     Engine,
     Generation, //
 };
+use hisi_acc_track::Last;
 use kernel::{
     device::Core,
     fmt::Write,
@@ -211,7 +212,7 @@ impl vfio::pci::Driver for AccVf {
         data.known.lock().reset();
         data.owes_success.store(false, Relaxed);
         data.was_touched.store(false, Relaxed);
-        *data.mailbox.lock() = None;
+        *data.mailbox.lock() = Last::default();
         if let Ok(mig) = data.mig() {
             mig.decide();
         }

@@ -30,7 +30,10 @@ use hisi_acc_hw::{
     },
     regs, //
 };
-use hisi_acc_track::Left;
+use hisi_acc_track::{
+    Last,
+    Left, //
+};
 use kernel::{
     io::poll::read_poll_timeout,
     prelude::*,
@@ -80,9 +83,8 @@ pub(crate) struct Mailbox<'a> {
     given: u32,
     /// How many the PF has counted, if dirty tracking has asked it after them.
     counted: Option<Option<u32>>,
-    /// What this driver left there before, and is to leave. Locked over the whole series: two of
-    /// them would take each other's commands for the guest's.
-    left: Guard<'a, Option<Left>, MutexBackend>,
+    /// Locked over the whole series: two of them would take each other's commands for the guest's.
+    last: Guard<'a, Last, MutexBackend>,
 }
 
 impl<'a> Qm<'a> {
@@ -98,7 +100,7 @@ impl<'a> Qm<'a> {
             unseen: true,
             given: 0,
             counted: None,
-            left: self.commands.lock(),
+            last: self.commands.lock(),
         }
     }
 }
@@ -128,12 +130,25 @@ impl Mailbox<'_> {
     /// Finds what stands there. If that is what this driver left, the guest has given no command.
     fn find(&mut self, timeout_us: i64) -> Result<Message> {
         let found = self.poll(timeout_us)?;
+        self.is_found(found);
+        Ok(found)
+    }
+
+    fn is_found(&mut self, found: Message) {
         self.found = Some(found);
-        if self.given == 0 && self.left.is_some_and(|left| left.stands(found)) {
+        if self.given == 0 && self.last.left.is_some_and(|left| left.stands(found)) {
             self.known = Some(Owed::Success);
             self.unseen = false;
         }
-        Ok(found)
+    }
+
+    /// The guest has not reached the mailbox since this driver has used it: what stands there is
+    /// known without a look. If the VF was reset since, this driver puts back what nobody waits
+    /// for.
+    pub(crate) fn is_untouched(&mut self) {
+        if let Some(stood) = self.last.stood {
+            self.is_found(stood);
+        }
     }
 
     /// If a success is owed and a failure of this driver stands there, tries once more to leave a
@@ -192,12 +207,15 @@ impl Mailbox<'_> {
             return None;
         }
         if self.given == 0 {
-            return *self.left;
+            return self.last.left;
         }
         let found = self.found.filter(|_| self.success == Some(true))?;
         match self.counted {
             Some(counted) => Left::of(found, counted),
-            None => self.left.and_then(|left| left.after(self.given, found)),
+            None => self
+                .last
+                .left
+                .and_then(|left| left.after(self.given, found)),
         }
     }
 
@@ -311,6 +329,9 @@ impl Mailbox<'_> {
 impl Drop for Mailbox<'_> {
     fn drop(&mut self) {
         self.put_back();
-        *self.left = self.leaves();
+        *self.last = Last {
+            left: self.leaves(),
+            stood: self.found,
+        };
     }
 }

@@ -15,7 +15,7 @@ use hisi_acc_hw::{
         VfState, //
     },
 };
-use hisi_acc_track::Left;
+use hisi_acc_track::Last;
 use kernel::{
     io::{
         poll::read_poll_timeout,
@@ -53,15 +53,15 @@ pub(crate) trait Observer {
 /// The QM of an open VF. Its mailbox is [`Qm::mailbox`].
 pub(crate) struct Qm<'a> {
     pub(crate) bar2: Bar<'a>,
-    /// What this driver left in the mailbox. Held over each series of commands that it gives.
-    pub(crate) commands: &'a Mutex<Option<Left>>,
+    /// What is known of the mailbox. Held over each series of commands that it gives.
+    pub(crate) commands: &'a Mutex<Last>,
     pub(crate) observer: &'a dyn Observer,
 }
 
 impl<'a> Qm<'a> {
     pub(crate) fn new(
         bar2: Bar<'a>,
-        commands: &'a Mutex<Option<Left>>,
+        commands: &'a Mutex<Last>,
         observer: &'a dyn Observer,
     ) -> Self {
         Self {

@@ -23,6 +23,7 @@ use hisi_acc_hw::{
     stream::Match, //
 };
 use hisi_acc_track::{
+    Last,
     Left,
     Queues, //
 };
@@ -91,9 +92,9 @@ pub(crate) struct AccVf {
     mig: Result<MigRegs, Refusal>,
     #[pin]
     pub(crate) known: Mutex<Known>,
-    /// What this driver left in the VF's mailbox. Held over each series of commands that it gives.
+    /// What is known of the VF's mailbox. Held over each series of commands that it gives.
     #[pin]
-    pub(crate) mailbox: Mutex<Option<Left>>,
+    pub(crate) mailbox: Mutex<Last>,
     /// When this driver last used the mailbox, the guest waited for no more than a success. That
     /// holds until the guest has [reached](OpenDevice::touched) it.
     pub(crate) owes_success: Atomic<bool>,
@@ -117,7 +118,7 @@ impl AccVf {
             device_id,
             mig,
             known <- new_mutex!(Known::default(), "hisi_acc_vfio::known"),
-            mailbox <- new_mutex!(None, "hisi_acc_vfio::mailbox"),
+            mailbox <- new_mutex!(Last::default(), "hisi_acc_vfio::mailbox"),
             policy <- new_mutex!(Policy::new(Mode::of_module()), "hisi_acc_vfio::policy"),
             queues <- new_mutex!(Queues::default(), "hisi_acc_vfio::queues"),
             queues_lost: Atomic::new(false),
@@ -150,8 +151,11 @@ impl AccVf {
         let qm = Self::qm(dev)?;
         let mut mailbox = qm.mailbox();
         mailbox.unseen_if(touched_before);
-        if data.owes_success.load(Relaxed) && !touched {
-            mailbox.owes_success();
+        if !touched {
+            mailbox.is_untouched();
+            if data.owes_success.load(Relaxed) {
+                mailbox.owes_success();
+            }
         }
         let result = f(&qm, &mut mailbox);
         if mailbox.was_seen() {
@@ -193,8 +197,8 @@ impl AccVf {
     pub(crate) fn is_as_left(dev: &Vf<'_>, also: impl FnOnce(&Left) -> bool) -> bool {
         let stands = || -> Result<bool> {
             let qm = Self::qm(dev)?;
-            let left = qm.commands.lock();
-            match *left {
+            let last = qm.commands.lock();
+            match last.left {
                 Some(left) => Ok(left.stands(qm.message()?) && also(&left)),
                 None => Ok(false),
             }

@@ -52,6 +52,16 @@ impl Left {
     }
 }
 
+/// What is known of a VF's mailbox between two series of commands of the host.
+#[derive(Clone, Copy, Default)]
+pub struct Last {
+    /// What the host left there, by which it tells whether the guest has given a command.
+    pub left: Option<Left>,
+    /// What stood there after the last series. It still does if the guest has not reached the
+    /// mailbox since, unless the VF was reset.
+    pub stood: Option<Message>,
+}
+
 /// Returns the count of a VF's commands after `given` ones of the host, if the counter has counted
 /// them. It was read twice in a row `before` them, and twice `after` them: one that a read clears
 /// is of no use, and may also serve the operator.

@@ -8,7 +8,7 @@
 //! `hisi_acc_vfio_rs`, and on the host, where `tools/hostkernel` stands for the kernel's crate.
 //!
 //! - [`Registers`]: how a VF is asked for the contexts of its queues;
-//! - [`Left`]: what shows that the guest has given no command;
+//! - [`Last`], [`Left`]: what shows that the guest has given no command;
 //! - [`Write`]: what a write to a mediated part is;
 //! - [`Queues`]: what is known of the queues, and what a doorbell means for them;
 //! - [`Reason`]: why all memory counts as dirty;
@@ -36,6 +36,7 @@ pub use self::{
     },
     left::{
         counted,
+        Last,
         Left, //
     },
     queues::Queues,

@@ -67,12 +67,19 @@ pub struct Outcome {
     stopped_at: Option<f64>,
     /// When they went on, on the target
     started_at: Option<f64>,
+    /// What came next while no vCPU ran, as QEMU names it, and when, by the host's clock
+    checkpoints: Vec<(String, f64)>,
     /// How long no vCPU ran, on the source or on the target
     pub stood_ms: Option<f64>,
 }
 
 /// What QEMU traces of a guest's write to a region of a VF that is not mapped into the guest.
 pub const EXIT: &str = "vfio_region_write";
+
+/// What QEMU traces of the time in which no vCPU runs: its begin, what is done, its end.
+const CHECKPOINT: &str = "vmstate_downtime_checkpoint";
+const STOPS: &str = "src-downtime-start";
+const GOES_ON: &str = "dst-precopy-bh-vm-started";
 
 /// A line of a trace: when, of what, and what it says.
 pub fn event(line: &str) -> Option<(f64, &str, &str)> {
@@ -186,8 +193,12 @@ impl Outcome {
                     }
                 }
                 EXIT => self.exits = self.exits.map(|n| n + 1),
-                "vmstate_downtime_checkpoint" if text == "src-downtime-start" => {
-                    self.stopped_at = Some(at);
+                CHECKPOINT => {
+                    if text == STOPS {
+                        self.stopped_at = Some(at);
+                        self.checkpoints.clear();
+                    }
+                    self.checkpoints.push((text.to_owned(), at));
                 }
                 _ => {}
             }
@@ -196,13 +207,25 @@ impl Outcome {
 
     /// Reads when the guest went on, from what the target has traced.
     pub fn read_target(&mut self, trace: &str) {
-        let started = trace.lines().filter_map(event).find(|(_, name, text)| {
-            *name == "vmstate_downtime_checkpoint" && *text == "dst-precopy-bh-vm-started"
-        });
-        if let (Some(stopped), Some((started, ..))) = (self.stopped_at, started) {
-            self.stood_ms = Some((started - stopped) * 1e3);
-            self.started_at = Some(started);
+        let events = trace.lines().filter_map(event);
+        let checkpoints = events.filter(|(_, name, _)| *name == CHECKPOINT);
+        for (at, _, text) in checkpoints {
+            self.checkpoints.push((text.to_owned(), at));
+            if let (Some(stopped), GOES_ON) = (self.stopped_at, text) {
+                self.stood_ms = Some((at - stopped) * 1e3);
+                self.started_at = Some(at);
+                break;
+            }
         }
+        self.checkpoints.sort_by(|a, b| a.1.total_cmp(&b.1));
+    }
+
+    /// Returns what QEMU did while no vCPU ran, each with its end, as QEMU names it, and its
+    /// milliseconds.
+    pub fn phases(&self) -> impl Iterator<Item = (&str, f64)> {
+        let ends = self.checkpoints.iter().skip(1);
+        let pairs = self.checkpoints.iter().zip(ends);
+        pairs.map(|((_, begin), (name, end))| (name.as_str(), (end - begin) * 1e3))
     }
 
     pub fn to_json(&self) -> Value {
@@ -237,6 +260,8 @@ impl Outcome {
             "rounds": rounds.collect::<Vec<Value>>(),
             "stopped_ms": self.stopped_at.map(since),
             "started_ms": self.started_at.map(since),
+            "phases": self.phases().map(|(name, ms)| json!({ "end": name, "ms": round(ms) }))
+                .collect::<Vec<Value>>(),
             "progress": progress.collect::<Vec<Value>>(),
         })
     }
@@ -292,7 +317,21 @@ mod tests {
              1@101.500100:migration_bitmap_sync_start \n\
              1@101.500200:migration_bitmap_sync_end dirty_pages 40\n",
         );
-        outcome.read_target("2@101.750000:vmstate_downtime_checkpoint dst-precopy-bh-vm-started\n");
+        outcome.read_target(
+            "2@101.700000:vmstate_downtime_checkpoint dst-precopy-loadvm-completed\n\
+             2@101.750000:vmstate_downtime_checkpoint dst-precopy-bh-vm-started\n",
+        );
+        let phases: Vec<_> = outcome
+            .phases()
+            .map(|(name, ms)| (name, ms.round()))
+            .collect();
+        assert_eq!(
+            phases,
+            [
+                ("dst-precopy-loadvm-completed", 200.0),
+                ("dst-precopy-bh-vm-started", 50.0)
+            ]
+        );
         let json = outcome.to_json();
         assert_eq!(
             json["rounds"],

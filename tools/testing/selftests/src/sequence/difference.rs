@@ -84,11 +84,6 @@ impl SetUp {
         self.work != Work::NoDriver
     }
 
-    /// Whether the mailbox holds what PRE_COPY tried. The answer to a guest is given again.
-    fn is_tried(&self) -> bool {
-        self.precopy && self.work != Work::Answer
-    }
-
     /// The PF's status register of the engine.
     pub fn engine_status(&self) -> &'static str {
         self.accelerator.errors.status_name
@@ -127,9 +122,9 @@ pub enum When {
     DriverV5,
     /// The mailbox holds an answer to the guest
     Answer,
-    /// A driver has set the source up, and the mailbox holds what PRE_COPY tried
+    /// A driver has set the source up, and PRE_COPY has looked at the mailbox
     Tried,
-    /// A driver has set the source up, and the mailbox holds what the guest had in it
+    /// A driver has set the source up, and there was no PRE_COPY
     Untried,
     /// V5, and the arc begins in RUNNING
     LeavesRunningV5,
@@ -145,8 +140,8 @@ impl When {
             Self::Begins => arc == Arc::PreCopy || !set_up.precopy,
             Self::DriverV5 => set_up.has_driver() && set_up.has_window,
             Self::Answer => set_up.work == Work::Answer,
-            Self::Tried => set_up.has_driver() && set_up.is_tried(),
-            Self::Untried => set_up.has_driver() && !set_up.is_tried(),
+            Self::Tried => set_up.has_driver() && set_up.precopy,
+            Self::Untried => set_up.has_driver() && !set_up.precopy,
             Self::LeavesRunningV5 => set_up.has_window && (arc != Arc::StopCopy || !set_up.precopy),
         }
     }
@@ -160,8 +155,8 @@ impl When {
             Self::Begins => "if the migration begins with the arc",
             Self::DriverV5 => "V5, if the source has a driver",
             Self::Answer => "if the mailbox holds an answer to the guest",
-            Self::Tried => "PRE_COPY, if the source has a driver and the mailbox holds no answer",
-            Self::Untried => "without PRE_COPY, or if the mailbox holds an answer to the guest",
+            Self::Tried => "PRE_COPY, if the source has a driver",
+            Self::Untried => "without PRE_COPY, if the source has a driver",
             Self::LeavesRunningV5 => "V5, from RUNNING",
         }
     }

@@ -2,6 +2,7 @@
 
 //! `benchmark.*`: what a migration costs with the C driver and with ours, in one boot.
 
+mod downtime;
 mod limits;
 mod migration;
 
