@@ -160,8 +160,10 @@ pub unsafe extern "C" fn twin_read(
     offset: u64,
     size: u32,
 ) -> u64 {
-    with(handle, |twin, _| {
-        twin.read(function as usize, bar, offset, size)
+    with(handle, |twin, machine| {
+        let value = twin.read(function as usize, bar, offset, size);
+        twin.polled(machine, function as usize, bar, offset);
+        value
     })
 }
 

@@ -359,6 +359,14 @@ impl Twin {
         value
     }
 
+    /// What takes time ends after a read has found that it has not ended. A driver that polls may
+    /// give up sooner than a loaded host lets the model run.
+    pub fn polled(&mut self, bus: &mut dyn Bus, f: usize, bar: u8, offset: u64) {
+        if bar == BAR2 && offset == u64::from(regs::QM_CACHE_WB_DONE) {
+            self.settle_write_back(bus, f);
+        }
+    }
+
     fn value(&mut self, f: usize, bar: u8, offset: u64, size: u32) -> u64 {
         if self.gone(f) {
             return u64::MAX;

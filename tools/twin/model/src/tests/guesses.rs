@@ -192,6 +192,16 @@ fn write_backs() {
         (first, written, get(twin, 1, regs::QM_CACHE_WB_DONE))
     });
     assert_eq!(late, [(1, true, 1), (0, false, 1)]);
+    let polled = both(V3, "G6:late", |twin, machine| {
+        set_up(twin, machine, 1);
+        put(twin, machine, 1, regs::QM_CACHE_WB_START, 1);
+        let done = regs::QM_CACHE_WB_DONE;
+        let first = get(twin, 1, done);
+        twin.polled(machine, 1, BAR2, done.into());
+        assert_ne!(machine.get(SQC, XQC_SIZE), [0; XQC_SIZE]);
+        (first, get(twin, 1, done))
+    });
+    assert_eq!(polled, [(1, 1), (0, 1)]);
     let stuck = both(V3, "G6:stuck", |twin, machine| {
         set_up(twin, machine, 1);
         assert_eq!(twin.control(&format!("fault vf1 dma-hole {SQC:#x} 64")), "");
