@@ -21,6 +21,7 @@ help:
 	@echo 'make check               runs the tests, except those that take long. Options:'
 	@echo '                           T="suite.case"   these cases (with * and ?, !pattern excludes)'
 	@echo '                           DRIVER=rust|c    with this driver only'
+	@echo '                           QUICK=1          first of all, in a few minutes: this driver, V3'
 	@echo '                           ALL=1            also the cases that take long'
 	@echo '                           FLAVOUR=debug    in a kernel with KASAN, lockdep, kmemleak'
 	@echo '                           KERNEL=7.3       in this kernel, or in the newest that Debian'
@@ -64,12 +65,14 @@ demo:
 	@DRIVER=$(filter rust c,$(DRIVER)) $(ENTER) tools/acc.sh demo
 
 check check-qemu bench: export ACC_NESTED := 1
+ifeq ($(QUICK),)
 check: export ACC_DEBIAN := 1
+endif
 check:
 ifneq ($(SLICE),)
 	@tools/kernel/slice.sh run '$(SLICE)'
 else
-	@$(ENTER) tools/acc.sh check --driver $(DRIVER) $(if $(ALL),--all) '$(T)'
+	@$(ENTER) tools/acc.sh check --driver $(DRIVER) $(if $(ALL),--all) $(if $(QUICK),--quick) '$(T)'
 endif
 
 check-qemu:

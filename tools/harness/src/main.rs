@@ -83,6 +83,10 @@ enum What {
         /// Those that take long too, which are else for who asks for them by name
         #[arg(long)]
         all: bool,
+        /// Only those with which a change is tried first: with our driver, on the older
+        /// generation, in a few minutes
+        #[arg(long, conflicts_with = "all")]
+        quick: bool,
     },
     /// Builds the modules with small defects, and runs the cases that have to see them
     Mutants(mutants::Wanted),
@@ -148,9 +152,8 @@ fn store(machine: &Machine, known: &BTreeSet<&str>) -> Result<(Store, Kernel, Ve
     Ok((store, kernel, entries))
 }
 
-fn check(machine: &Machine, pattern: &str, driver: &str, all: bool) -> Result<bool> {
+fn check(machine: &Machine, pattern: &str, driver: &str, size: fn(&Case) -> bool) -> Result<bool> {
     let results = results(machine)?;
-    let all = all || pattern != "*";
     let every = all_cases(machine)?;
     let names = every.iter().map(|case| case.name.clone()).collect();
     let known = every.iter().map(|case| case.name.as_str()).collect();
@@ -158,7 +161,7 @@ fn check(machine: &Machine, pattern: &str, driver: &str, all: bool) -> Result<bo
     let (cases, left_out): (Vec<Case>, Vec<Case>) = every
         .into_iter()
         .filter(|case| select::matches(pattern, driver, case))
-        .partition(|case| all || !case.long);
+        .partition(size);
     if cases.is_empty() {
         return Err(format!("no case matches '{pattern}': make list names them").into());
     }
@@ -301,9 +304,15 @@ fn main() -> ExitCode {
             pattern,
             driver,
             all,
-        } => machine
-            .build_initramfs()
-            .and_then(|()| check(&machine, &pattern, &driver, all)),
+            quick,
+        } => machine.build_initramfs().and_then(|()| {
+            let size = match (quick, all || pattern != "*") {
+                (true, _) => select::is_quick,
+                (_, true) => |_: &Case| true,
+                (_, false) => |case: &Case| !case.long,
+            };
+            check(&machine, &pattern, &driver, size)
+        }),
         What::Mutants(wanted) if wanted.table => mutants::table(&machine),
         What::Mutants(wanted) => machine.build_initramfs().and_then(|()| {
             let cases = guest_cases(&machine)?;

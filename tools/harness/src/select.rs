@@ -27,6 +27,16 @@ pub fn matches(patterns: &str, driver: &str, case: &Case) -> bool {
     with.into_iter().any(is) && !without.into_iter().any(|pattern| is(&pattern[1..]))
 }
 
+/// Suites that `make check QUICK=1` leaves out: what hardware might do otherwise, and packages.
+const SLOW: [&str; 3] = ["guess", "install", "hardware"];
+
+/// Returns whether a case is one of those with which a change is tried first: with our driver, on
+/// the older generation, and none that takes long.
+pub fn is_quick(case: &Case) -> bool {
+    let other = case.driver() == Some("c") || case.name.ends_with(":v5");
+    !case.long && !other && !SLOW.contains(&case.suite())
+}
+
 /// Returns the command that runs a case alone. `names` are those of all cases.
 pub fn command<'a>(
     name: &str,
@@ -56,7 +66,7 @@ pub fn command<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::command;
+    use super::{command, is_quick};
     use crate::store::Kernel;
     use acc_case::Case;
 
@@ -89,6 +99,18 @@ mod tests {
         assert!(!matches("*", "rust", "migration.idle:c:v5"));
         assert!(matches("*", "rust", "migration.bad_stream:v5"));
         assert!(matches("*", "c", "twin.sriov"));
+    }
+
+    #[test]
+    fn quick() {
+        let of = |name: &str| is_quick(&Case::new(name));
+        assert!(of("dirty.reset") && of("migration.idle:rust"));
+        assert!(!of("migration.idle:c") && !of("dirty.reset:v5") && !of("guess.old_number"));
+        let long = Case {
+            long: true,
+            ..Case::new("dirty.qemu_precopy")
+        };
+        assert!(!is_quick(&long));
     }
 
     /// The command runs that case, and no other.
