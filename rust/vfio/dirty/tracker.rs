@@ -180,30 +180,39 @@ impl Tracker {
         activity.quiesced.then_some(activity.periods)
     }
 
-    /// Handles a pending reset. Returns whether there was one.
-    fn after_reset(&self, dev: &impl Callbacks, log: &mut Locked<'_>) -> bool {
-        let pending = core::mem::take(&mut *self.reset_pending.lock());
-        if pending {
-            if let Some(log) = (**log).as_mut() {
-                log.abandon_all();
-            }
-            dev.reset(lent(log));
+    /// Handles a reset that is pending.
+    fn after_reset(&self, dev: &impl Callbacks, log: &mut Locked<'_>) {
+        *self.reset_pending.lock() = false;
+        if let Some(log) = (**log).as_mut() {
+            log.abandon_all();
         }
-        pending
+        dev.reset(lent(log));
     }
 
     /// Handles a pending reset, then unlocks.
+    fn unlock(&self, dev: &impl Callbacks, log: Locked<'_>) {
+        self.unlock_with(dev, log, |_| ());
+    }
+
+    /// The same, and calls `again` after each reset that was pending.
     ///
     /// Releases the mutex while it holds the spinlock: a reset that comes now either finds the
     /// mutex free or is handled here.
-    fn unlock(&self, dev: &impl Callbacks, mut log: Locked<'_>) {
+    fn unlock_with(
+        &self,
+        dev: &impl Callbacks,
+        mut log: Locked<'_>,
+        mut again: impl FnMut(Option<&mut Log>),
+    ) {
         loop {
-            self.after_reset(dev, &mut log);
             let pending = self.reset_pending.lock();
             if !*pending {
                 drop(log);
                 return;
             }
+            drop(pending);
+            self.after_reset(dev, &mut log);
+            again(lent(&mut log));
         }
     }
 
@@ -285,10 +294,9 @@ impl Tracker {
             Pass::Yes => write(),
             Pass::No => Ok(()),
         };
-        while self.after_reset(dev, &mut log) {
-            tell(lent(&mut log));
-        }
-        self.unlock(dev, log);
+        self.unlock_with(dev, log, |log| {
+            tell(log);
+        });
         result
     }
 }
