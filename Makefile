@@ -12,7 +12,7 @@ INSTALL_KDIR = $(or $(KDIR),/lib/modules/$(shell uname -r)/build)
 export FLAVOUR KERNEL V
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo check check-qemu bench report recording soak list slices shell modules modules_install accvf install uninstall deb \
+.PHONY: help run demo check check-qemu bench report recording soak list slices shell modules modules_install accvf install uninstall deb kernel-deb \
 	hw-report lint htmldocs fuzz mutants clean distclean
 
 help:
@@ -44,6 +44,11 @@ help:
 	@echo 'make install             installs it. DESTDIR= a folder in front of /usr and /etc'
 	@echo 'make uninstall           removes the tool and the modules. KDIR=, DESTDIR=, INSTALL_MOD_PATH='
 	@echo 'make deb [KDIR=…]        makes Debian packages of both: build/deb'
+	@echo 'make kernel-deb          makes packages of a kernel for a host, with headers for Rust:'
+	@echo '                         build/kernel-deb. Options:'
+	@echo '                           CONFIG=FILE      a configuration, instead of that of Debian'
+	@echo '                           LSMOD=FILE       what lsmod says on the host: only these modules'
+	@echo '                           KDIR=FOLDER      packs a kernel that was built there'
 	@echo 'make hw-report           builds the program that asks a host with the hardware what nobody'
 	@echo '                         here knows (Documentation/admin-guide/hw-report.rst)'
 	@echo 'make fuzz                fuzzes the device model and accvf decode; TIME=seconds for each'
@@ -134,6 +139,16 @@ uninstall:
 deb:
 	@$(ENTER) bash -c 'set -e; kernel=$${KDIR:-$$(tools/kernel/flavour.sh)}; tools/modules.sh "$$kernel"; \
 		tools/packaging/accvf.sh build; tools/packaging/deb.sh "$$kernel"'
+
+kernel-deb:
+ifneq ($(KDIR),)
+	@$(ENTER) sh -c 'tools/packaging/kernel-deb.sh "$$KDIR"'
+else
+	@mkdir -p build
+	@cp $(or $(CONFIG),$$(tools/env/kernel-config.sh)) build/kernel-deb.config
+	@$(if $(LSMOD),cp $(LSMOD),:) build/kernel-deb.lsmod
+	@$(ENTER) tools/packaging/kernel-deb.sh --config build/kernel-deb.config $(if $(LSMOD),build/kernel-deb.lsmod)
+endif
 
 hw-report:
 	@$(ENTER) bash -c 'cd tools && CARGO_TARGET_DIR=/work/build/cargo cargo build -q --release \

@@ -8,15 +8,7 @@
 #                                 tools/kernel/from-VERSION.config that this kernel is new enough for
 set -euo pipefail
 . "$(dirname "$0")/../env/common.sh"
-CACHE=$HISI_ACC_CACHE
-SOURCE=/usr/src VERSIONS=/.versions
-# shellcheck source=/dev/null
-. "$VERSIONS" 2>/dev/null || die "run this by tools/env/enter.sh"
-if [ -n "${KERNEL:-}" ]; then
-	SOURCE=$CACHE/source-$KERNEL VERSIONS=$SOURCE/.versions
-	# shellcheck source=/dev/null
-	. "$VERSIONS" 2>/dev/null || die "the source of Linux $KERNEL is not here: run this by tools/env/enter.sh"
-fi
+. "$(dirname "$0")/source.sh"
 
 HERE=$TOP/tools/kernel
 FRAGMENTS=("$HERE/config")
@@ -30,20 +22,13 @@ for f in "$@"; do FRAGMENTS+=("$HERE/$f"); done
 # Counts what changes the result below; a change of this file's text alone builds no kernel again.
 RECIPE=1
 KEY=$({ cat "${FRAGMENTS[@]}" "$VERSIONS"; echo "$RECIPE"; rustc -V; clang --version; } | digest)
-SRC=$CACHE/src/linux-${kernel_version:?}
 OUT=$CACHE/kernel-$KEY
 
 if [ ! -e "$OUT/.complete" ]; then
 	locked "kernel-$KEY"
 fi
 if [ ! -e "$OUT/.complete" ]; then
-	if [ ! -e "$SRC/.complete" ]; then
-		say "unpacking $kernel_source $kernel_version"
-		rm -rf "$SRC"
-		mkdir -p "$SRC"
-		tar -xf "$SOURCE/$kernel_source.tar.xz" -C "$SRC" --strip-components=1
-		: >"$SRC/.complete"
-	fi
+	unpacked
 	say "kernel $kernel_version for arm64: once, 10 minutes or so on two cores"
 	mkdir -p "$OUT"
 	kmake() { make -C "$SRC" O="$OUT" ARCH=arm64 LLVM=1 "$@"; }

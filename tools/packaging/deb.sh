@@ -7,6 +7,7 @@
 # usage: deb.sh KDIR
 set -euo pipefail
 . "$(dirname "$0")/../env/common.sh"
+. "$(dirname "$0")/package.sh"
 alone
 
 KDIR=${1:?usage: deb.sh KDIR}
@@ -27,39 +28,6 @@ export SOURCE_DATE_EPOCH
 # tracked PATH…: the files there that belong to the project.
 tracked() {
 	git_ ls-files "$@" 2>/dev/null || (cd "$TOP" && find "$@" -type f)
-}
-
-# control PACKAGE ARCHITECTURE DEPENDS DESCRIPTION, the long one on standard input.
-control() {
-	local folder=$STAGE/$1
-	mkdir -p "$folder/DEBIAN" "$folder/usr/share/doc/$1"
-	{
-		printf 'Package: %s\nVersion: %s\nArchitecture: %s\n' "$1" "$VERSION" "$2"
-		printf 'Section: kernel\nPriority: optional\nMaintainer: The hisi-acc-vfio-rs authors\n'
-		[ -z "$3" ] || printf 'Depends: %s\n' "$3"
-		printf 'Description: %s\n' "$4"
-		sed 's/^/ /'
-	} >"$folder/DEBIAN/control"
-	printf 'License: GPL-2.0\nOn Debian systems, see /usr/share/common-licenses/GPL-2.\n' \
-		>"$folder/usr/share/doc/$1/copyright"
-}
-
-# script PACKAGE NAME: a maintainer script, on standard input.
-script() {
-	{
-		printf '#!/bin/sh\nset -e\n'
-		cat
-	} >"$STAGE/$1/DEBIAN/$2"
-	chmod 755 "$STAGE/$1/DEBIAN/$2"
-}
-
-# pack PACKAGE: the package of what is staged.
-pack() {
-	local folder=$STAGE/$1
-	(cd "$folder" && find . -path ./DEBIAN -prune -o -type f -printf '%P\0' | sort -z |
-		xargs -0 md5sum >DEBIAN/md5sums)
-	chmod -R u+rwX,go+rX,go-w "$folder"
-	dpkg-deb --root-owner-group --build "$folder" "$OUT" >/dev/null
 }
 
 # Packages of the same content stay as they are.

@@ -165,8 +165,8 @@ impl Ring {
         }
     }
 
-    /// Returns whether the hardware alone can make `later` of it, without a doorbell: the engine goes
-    /// on with what is in flight.
+    /// Returns whether the hardware alone can make `later` of it, without a doorbell: the engine
+    /// goes on with what is in flight.
     pub fn can_become(&self, later: &Self) -> bool {
         let goes_on = || {
             let (before, after) = (self.in_flight(), later.in_flight());

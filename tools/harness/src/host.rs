@@ -62,12 +62,17 @@ const SUITES: &[Suite] = &[
     Suite("host.modules", "", &["tools/testing/modules/test.sh"]),
     Suite("host.kernel", "", &["tools/kernel/test-host.sh"]),
     Suite("host.install", "", &["tools/packaging/test-install.sh"]),
+    Suite(
+        "host.kernel_deb",
+        "",
+        &["tools/packaging/test-kernel-deb.sh"],
+    ),
     Suite("host.dkms", "", &["tools/packaging/test-dkms.sh"]),
     Suite("host.lint", "", &["tools/lint.sh"]),
 ];
 
 /// Suites that take long. CI names them.
-const LONG: &[&str] = &["host.lint"];
+const LONG: &[&str] = &["host.kernel_deb", "host.lint"];
 
 /// Returns each suite as a case.
 pub fn cases() -> Vec<Case> {
