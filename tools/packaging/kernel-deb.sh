@@ -27,8 +27,10 @@ build() {
 	mkdir -p "$KDIR"
 	cp "$config" "$KDIR/.config"
 	if [ -n "$lsmod" ]; then
+		# The kernel's script reads it in another folder.
+		lsmod=$(realpath "$lsmod")
 		# It asks for options that the configuration does not have: the default of each.
-		yes '' | quietly "$KDIR/lsmod.log" kmake LSMOD="$lsmod" localmodconfig
+		quietly "$KDIR/lsmod.log" kmake LSMOD="$lsmod" localmodconfig < <(yes '')
 	fi
 	KCONFIG_CONFIG=$KDIR/.config quietly "$KDIR/merge.log" \
 		"$SRC/scripts/kconfig/merge_config.sh" -m -O "$KDIR" "$KDIR/.config" "${fragments[@]}"

@@ -3,6 +3,7 @@
 //! `link.*`: the way to the PF comes and goes.
 
 mod in_load;
+mod no_memory;
 mod notify;
 mod unbind;
 
