@@ -291,17 +291,18 @@ impl PfQm {
         })
     }
 
-    /// Returns how many mailbox commands of function `function` the QM has counted, read twice in a
-    /// row: a counter that a read clears shows another value then. [`EIO`] if the PF does not work.
+    /// Returns how many mailbox commands of function `function` the QM has counted, read `N` times
+    /// in a row: a counter that a read clears shows another value the second time. [`EIO`] if the
+    /// PF does not work.
     ///
     /// The PF's driver selects the function for its debugfs, without a lock. So the selection is
     /// put back, and a count may be that of another function.
-    pub fn count_commands(&self, function: u32) -> Result<[u32; 2]> {
+    pub fn count_commands<const N: usize>(&self, function: u32) -> Result<[u32; N]> {
         self.with(|bound| {
             let qm = bound.working()?;
             let selected = qm.read(regs::QM_DFX_MB_CNT_VF)?;
             qm.write(regs::QM_DFX_MB_CNT_VF, function)?;
-            let mut counts = [0; 2];
+            let mut counts = [0; N];
             for count in &mut counts {
                 *count = qm.read(regs::QM_DFX_MB_CNT)?;
             }

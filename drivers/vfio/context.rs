@@ -169,8 +169,8 @@ impl MigRegs {
         self.pf.vft(self.function)
     }
 
-    /// Returns how many mailbox commands the PF has counted for the VF, twice in a row.
-    pub(crate) fn count_commands(&self) -> Result<[u32; 2]> {
+    /// Returns how many mailbox commands the PF has counted for the VF, read `N` times in a row.
+    pub(crate) fn count_commands<const N: usize>(&self) -> Result<[u32; N]> {
         self.pf.count_commands(self.function)
     }
 

@@ -118,8 +118,11 @@ impl Guest for VfGuest<'_, '_> {
     }
 
     fn touched_unseen(&self) -> bool {
-        let count = || self.0.data().mig().ok()?.count_commands().ok();
-        self.touched_unless(|left| left.is_counted(|| count().map(|[count, _]| count)))
+        let count = || {
+            let [count] = self.0.data().mig().ok()?.count_commands().ok()?;
+            Some(count)
+        };
+        self.touched_unless(|left| left.is_counted(count))
     }
 
     /// [`EBUSY`] if the guest could not be given back what it has in the mailbox.
