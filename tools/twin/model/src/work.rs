@@ -21,12 +21,16 @@ use hisi_acc_hw::{
 const STEPS: usize = 128;
 
 impl Twin {
-    /// Whether a queue has an entry to fetch and room for its completion.
+    /// Whether a queue has an entry to fetch and room for its completion. Nothing is fetched for a
+    /// tail outside the ring, as for a doorbell there: the head would never come to it.
     fn has_work(&mut self, bus: &mut dyn Bus, f: usize, queue: u16) -> bool {
         let sqc = self.context(bus, f, Table::Sqc, queue);
         let cqc = sqc.and_then(|sqc| self.context(bus, f, Table::Cqc, sqc.cq_num()));
         match (sqc, cqc) {
-            (Some(sqc), Some(cqc)) => sqc.head() != sqc.tail() && !is_full(&cqc),
+            (Some(sqc), Some(cqc)) => {
+                let is_in_ring = sqc.tail() < SqcDw3::from_raw(sqc.dw3()).depth;
+                is_in_ring && sqc.head() != sqc.tail() && !is_full(&cqc)
+            }
             _ => false,
         }
     }

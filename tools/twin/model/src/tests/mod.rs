@@ -188,6 +188,35 @@ fn phases_turn_with_the_rings() {
 }
 
 #[test]
+fn a_tail_outside_the_ring_makes_no_work() {
+    let mut machine = Machine::new();
+    let mut twin = device(&mut machine);
+    set_up(&mut twin, &mut machine, 1);
+    machine.put(SOURCE, TEXT);
+    place(&mut machine, 0, &request(7));
+    // A doorbell, and a context that a guest loads.
+    ring(&mut twin, &mut machine, 1, Ring::Sq, DEPTH, 0);
+    assert_eq!(twin.run(&mut machine, 0), None);
+    let mut context = Xqc::zeroed();
+    context.set_base(SQ);
+    let dw3 = SqcDw3 {
+        depth: DEPTH,
+        entry_shift: 7,
+    };
+    context.set_dw3(dw3.into_raw());
+    context.set_tail(DEPTH + 2);
+    machine.put(BUFFER, &context.0);
+    command(&mut twin, &mut machine, 1, Command::Sqc, BUFFER);
+    ring(&mut twin, &mut machine, 1, Ring::Sq, 0, 1);
+    assert_eq!(twin.run(&mut machine, 0), None);
+    assert_eq!(twin.ledger.get(1, "jobs_done"), 0);
+    // The next doorbell puts it into the ring.
+    ring(&mut twin, &mut machine, 1, Ring::Sq, 1, 0);
+    assert_eq!(twin.run(&mut machine, 0), None);
+    assert_eq!(twin.ledger.get(1, "jobs_done"), 1);
+}
+
+#[test]
 fn a_full_completion_queue_waits() {
     let mut machine = Machine::new();
     let mut twin = device(&mut machine);
