@@ -113,6 +113,13 @@ pub const SRIOV_UNLOCKED: Known = Known {
     place: "hisi_qm_sriov_disable+",
 };
 
+/// `vfio_create_group()` has no memory for the name or the character device of a group, and drops
+/// a group that it has not taken from its IOMMU group.
+pub const VFIO_GROUP_KEPT: Known = Known {
+    head: "WARNING: drivers/vfio/group.c:",
+    place: "vfio_create_group+",
+};
+
 /// What lockdep says of the C driver in whatever case it resets a VF after migration data went
 /// through. The driver takes its state's lock below memory_lock when the VF is reset. It faults
 /// pages in, which takes memory_lock, below the lock of its migration file, which is below the lock
@@ -172,7 +179,7 @@ macro_rules! register {
         const _: () = {
             #[allow(unused_imports)]
             use $crate::registry::{
-                Flavour::*, Generations::*, Known, Run::*, C_LOCK_CYCLE, SRIOV_UNLOCKED, UNMAPPED,
+                Flavour::*, Generations::*, Known, Run::*, C_LOCK_CYCLE, SRIOV_UNLOCKED, UNMAPPED, VFIO_GROUP_KEPT,
             };
             #[allow(unused_imports)]
             use hisi_acc_hw::Generation::*;
