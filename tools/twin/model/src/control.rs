@@ -210,14 +210,14 @@ impl Twin {
         for (name, queue) in [("eq", &function.eq), ("aeq", &function.aeq)] {
             let context = &queue.context;
             text += &format!(
-                "{name} base {:#x} dw6 {:#x} head {} tail {} armed {} mask {} pending {}\n",
+                "{name} base {:#x} dw6 {:#x} head {} tail {} armed {} mask {} source {}\n",
                 context.base(),
                 context.eqc_dw6(),
                 context.head(),
                 context.tail(),
                 queue.armed,
                 queue.mask,
-                queue.pending
+                queue.source
             );
         }
         for (queue, sqc) in &function.sqc {

@@ -436,8 +436,8 @@ impl Twin {
         match Reg::<Own>::at(offset) {
             regs::QM_VF_EQ_INT_MASK => function.eq.mask,
             regs::QM_VF_AEQ_INT_MASK => function.aeq.mask,
-            regs::QM_VF_EQ_INT_SOURCE => u32::from(function.eq.pending),
-            regs::QM_VF_AEQ_INT_SOURCE => u32::from(function.aeq.pending),
+            regs::QM_VF_EQ_INT_SOURCE => u32::from(function.eq.source),
+            regs::QM_VF_AEQ_INT_SOURCE => u32::from(function.aeq.source),
             regs::QM_IFC_INT_STATUS if guesses.has(Alternative::MessageStatusMasked) => {
                 function.message_status & !function.message_mask
             }

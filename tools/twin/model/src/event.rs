@@ -51,6 +51,9 @@ impl Twin {
         };
         queue.context.set_head(db.index);
         queue.armed = true;
+        // Drivers before Linux 6.7 take an interrupt only if it has a source (qm_irq()). Guess: this
+        // doorbell takes it away.
+        queue.source = false;
         queue.old = None;
         self.raise(bus, f, db.kind);
     }
@@ -98,12 +101,11 @@ impl Twin {
         if !queue.armed || queue.context.head() == tail || queue.old == Some(tail) {
             return;
         }
+        queue.source = true;
         if queue.mask & 1 != 0 {
-            queue.pending = true;
             return;
         }
         queue.armed = false;
-        queue.pending = false;
         self.msi(bus, f, vector);
     }
 }

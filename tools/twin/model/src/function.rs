@@ -14,8 +14,9 @@ pub struct EventQueue {
     pub armed: bool,
     /// 1 masks the interrupt (`QM_VF_EQ_INT_MASK`)
     pub mask: u32,
-    /// An interrupt waits for the mask to go
-    pub pending: bool,
+    /// An interrupt has come since the last doorbell, or waits for the mask to go
+    /// (`QM_VF_EQ_INT_SOURCE`)
+    pub source: bool,
     /// The tail as it was loaded, where events before it raise no interrupt (`silent-load`). A
     /// doorbell ends that.
     pub old: Option<u16>,
@@ -28,7 +29,7 @@ impl EventQueue {
             armed: false,
             // Guess: masked until a driver unmasks it, which each does.
             mask: u32::from(!guesses.has(Alternative::EventsUnmasked)),
-            pending: false,
+            source: false,
             old: None,
         }
     }

@@ -303,7 +303,7 @@ impl Twin {
         };
         queue.context = Xqc(raw);
         queue.armed = false;
-        queue.pending = false;
+        queue.source = false;
         queue.old = None;
         Ok(())
     }

@@ -303,6 +303,35 @@ fn a_vf_goes_on_as_another() {
     assert!(machine.interrupts.contains(&(2, 0)));
 }
 
+/// As drivers before Linux 6.7 have it: they take an interrupt only while its source stands.
+#[test]
+fn an_interrupt_has_a_source_until_its_doorbell() {
+    let source = regs::QM_VF_EQ_INT_SOURCE.into();
+    for mask in [0, 1] {
+        let mut machine = Machine::new();
+        let mut twin = device(&mut machine);
+        set_up(&mut twin, &mut machine, 1);
+        twin.write(
+            &mut machine,
+            1,
+            BAR2,
+            regs::QM_VF_EQ_INT_MASK.into(),
+            mask,
+            4,
+        );
+        assert_eq!(twin.read(1, BAR2, source, 4), 0);
+        place(&mut machine, 0, &request(1));
+        ring(&mut twin, &mut machine, 1, Ring::Sq, 1, 0);
+        twin.run(&mut machine, 0);
+        assert_eq!(machine.interrupts.is_empty(), mask != 0);
+        for _ in 0..2 {
+            assert_eq!(twin.read(1, BAR2, source, 4), 1);
+        }
+        ring(&mut twin, &mut machine, 1, Ring::Eq, 1, 0);
+        assert_eq!(twin.read(1, BAR2, source, 4), 0);
+    }
+}
+
 #[test]
 fn what_cannot_be_done_has_a_status() {
     let mut machine = Machine::new();
