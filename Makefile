@@ -73,6 +73,8 @@ check check-qemu bench: export ACC_NESTED := 1
 ifeq ($(QUICK),)
 check: export ACC_DEBIAN := 1
 endif
+check: export ACC_GUESTS := $(if $(ALL)$(filter qemu.*,$(T))$(findstring qemu.guest_6,$(T)),1)
+check-qemu: export ACC_GUESTS := 1
 check:
 ifneq ($(SLICE),)
 	@tools/kernel/slice.sh run '$(SLICE)'

@@ -69,7 +69,9 @@ if [ "${1:-}" != list ]; then
 		[ -z "${ACC_DEBIAN:-}" ] || [ ${#broken[@]} != 0 ] || step packages packages "$BUILD" || broken+=(packages)
 		step upstream tools/testing/upstream.sh "$BUILD" || broken+=(upstream)
 		if [ -n "${ACC_NESTED:-}" ]; then
-			step nested tools/testing/nested.sh "$BUILD" || broken+=(nested)
+			for guest in "$BUILD" ${ACC_GUESTS:-}; do
+				step nested tools/testing/nested.sh "$guest" || broken+=(nested)
+			done
 		fi
 	fi
 fi

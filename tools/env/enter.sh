@@ -27,6 +27,15 @@ if [ -n "${ACC_DEBIAN:-}" ]; then
 	ACC_DEBIAN=/cache/$(basename "$ACC_DEBIAN")
 	export ACC_DEBIAN
 fi
+# With ACC_GUESTS set to anything: older kernels for guests of guests, likewise.
+if [ -n "${ACC_GUESTS:-}" ]; then
+	ACC_GUESTS=
+	for linux in 6.1 6.12; do
+		guest=$("$(dirname "$0")/guest.sh" $linux)
+		ACC_GUESTS+=" /cache/$(basename "$guest")"
+	done
+	export ACC_GUESTS
+fi
 mkdir -p "$CACHE/home" "$CACHE/cargo"
 
 flags=(--mount --propagation private)
@@ -55,7 +64,7 @@ exec unshare "${flags[@]}" bash -c '
 	fi
 	cat /etc/resolv.conf >"$root/run/resolv.conf" 2>/dev/null || :
 	keep=()
-	for v in TERM CI T V KERNEL FLAVOUR DRIVER KDIR ACC_NESTED ACC_DEBIAN ACC_SOAK http_proxy https_proxy no_proxy COLUMNS; do
+	for v in TERM CI T V KERNEL FLAVOUR DRIVER KDIR ACC_NESTED ACC_DEBIAN ACC_GUESTS ACC_SOAK http_proxy https_proxy no_proxy COLUMNS; do
 		[ -z "${!v:-}" ] || keep+=("$v=${!v}")
 	done
 	exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \

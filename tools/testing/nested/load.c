@@ -8,7 +8,7 @@
  *         hpre: a public key is made, and compared with the kernel's
  *
  * What an engine needs, its queues among that, it gets at the start. From then on a job is doorbells
- * and interrupts: the guest touches no other register of the VF.
+ * and interrupts: the guest gives the VF no command, until queues are asked for anew.
  */
 #include <crypto/acompress.h>
 #include <crypto/ecdh.h>
@@ -30,6 +30,10 @@ MODULE_PARM_DESC(engines, "zip, sec, hpre: one or more");
 static unsigned int every = 100;
 module_param(every, uint, 0644);
 MODULE_PARM_DESC(every, "jobs of an engine between two lines in the log");
+
+static unsigned int anew;
+module_param(anew, uint, 0644);
+MODULE_PARM_DESC(anew, "write another number to it to have each engine give its queues back and get new ones");
 
 #define OUT_LEN (2 * TEXT_LEN)
 #define KEY_LEN 32
@@ -272,7 +276,30 @@ static struct load {
 	struct task_struct *worker;
 	/* Done and found right; failed, or with a wrong result. */
 	unsigned long jobs, errors;
+	/* What was asked for when it last got its queues. */
+	unsigned int anew;
 } loads[ENGINES_MAX];
+
+/* Gives back what it has of its engine, and gets it again. */
+static int load_anew(struct load *load, unsigned int asked)
+{
+	const char *name = load->engine->name;
+
+	if (load->private)
+		load->engine->free(load->private);
+	load->private = load->engine->new();
+	if (IS_ERR(load->private)) {
+		int ret = PTR_ERR(load->private);
+
+		load->private = NULL;
+		load->errors++;
+		pr_err("acc_load %s: ERROR %d for new queues\n", name, ret);
+		return ret;
+	}
+	load->anew = asked;
+	pr_notice("acc_load %s: new queues for request %u\n", name, asked);
+	return 0;
+}
 
 static int work(void *data)
 {
@@ -284,9 +311,14 @@ static int work(void *data)
 	while (!kthread_should_stop()) {
 		/* Another one in each job of each engine, and not 0. */
 		u32 seed = load->jobs * ENGINES_MAX + n + 1;
+		unsigned int asked = READ_ONCE(anew);
 		u8 *place = NULL;
 		int ret;
 
+		if (asked != load->anew && load_anew(load, asked)) {
+			ssleep(1);
+			continue;
+		}
 		make_text(b->text, seed);
 		memset(b->out, 0, OUT_LEN);
 		memset(b->back, 0, OUT_LEN);
@@ -327,6 +359,7 @@ static int load_start(struct load *load, const char *name)
 	load->private = load->engine->new();
 	if (IS_ERR(load->private))
 		return PTR_ERR(load->private);
+	load->anew = anew;
 	load->worker = kthread_run(work, load, "acc_load_%s", name);
 	return PTR_ERR_OR_ZERO(load->worker);
 }
@@ -339,7 +372,8 @@ static void load_stop(void)
 		if (IS_ERR_OR_NULL(load->worker))
 			continue;
 		kthread_stop(load->worker);
-		load->engine->free(load->private);
+		if (load->private)
+			load->engine->free(load->private);
 		kfree(load->buffers.text);
 		kfree(load->buffers.out);
 		kfree(load->buffers.back);
