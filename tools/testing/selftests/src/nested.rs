@@ -84,6 +84,8 @@ impl Way {
 /// What a nested guest is like.
 #[derive(Clone)]
 pub struct Config {
+    /// Its kernel, such as `6.1`. Empty for the one under test.
+    pub linux: &'static str,
     pub way: Way,
     /// The engines that its work is for, as `acc.engine=` has them
     pub engines: &'static str,
@@ -108,6 +110,7 @@ impl Config {
     /// VFs write, as it can at all.
     pub fn of(driver: Driver) -> Self {
         let config = Self {
+            linux: "",
             way: Way::Legacy,
             engines: "zip",
             every: 50,
@@ -130,6 +133,17 @@ impl Config {
                 ..config
             },
         }
+    }
+}
+
+impl Config {
+    /// Where QEMU finds a file that the guest boots from.
+    fn boots(&self, file: &str) -> String {
+        Path::new(LOAD)
+            .join(self.linux)
+            .join(file)
+            .display()
+            .to_string()
     }
 }
 
@@ -197,6 +211,14 @@ impl Vm {
         incoming: Option<&str>,
     ) -> Result<Self> {
         set_up()?;
+        let image = outside(&config.boots("Image"));
+        if !Path::new(&image).exists() {
+            return Err(format!(
+                "no kernel of a guest with Linux {}: make check T='qemu.guest_6*' builds it",
+                config.linux
+            )
+            .into());
+        }
         let path = |kind: &str| format!("{RUN}/{name}.{kind}");
         let outside = |kind: &str| PathBuf::from(format!("{ROOT}{}", path(kind)));
         for kind in ["qmp", "in", "log", "trace"] {
@@ -217,7 +239,8 @@ impl Vm {
             .args(["-M", "virt,gic-version=3", "-accel", "kvm", "-cpu", "host"])
             .args(["-smp", "1", "-m", &config.memory_mb.to_string()])
             .args(["-nographic", "-nodefaults", "-net", "none"])
-            .args(["-kernel", "/work/Image", "-initrd", "/work/initrd.gz"])
+            .args(["-kernel", &config.boots("Image")])
+            .args(["-initrd", &config.boots("initrd.gz")])
             .arg("-append")
             .arg(format!(
                 // Each letter on the console is an exit to QEMU: not all that is said at boot. And

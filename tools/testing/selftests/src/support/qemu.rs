@@ -12,6 +12,7 @@ use acc_vfio_user::{
     vfio::{Device, Iommufd},
     Driver, Result,
 };
+use std::{collections::BTreeMap, fs};
 
 /// VFs there are.
 pub const VFS: usize = 4;
@@ -184,6 +185,20 @@ pub fn tracks(vf: &Function) -> Result<()> {
         vf.address
     );
     Ok(())
+}
+
+/// What debugfs shows of a VF's dirty tracking.
+pub fn statistics(vf: &Function) -> Result<BTreeMap<String, u64>> {
+    let address = &vf.address;
+    let text = fs::read_to_string(format!(
+        "/sys/kernel/debug/vfio/{address}/migration/hisi_acc/dirty_tracking"
+    ))?;
+    text.lines()
+        .map(|line| {
+            let (what, n) = line.rsplit_once(": ").ok_or("no number")?;
+            Ok((what.to_owned(), n.parse()?))
+        })
+        .collect()
 }
 
 /// Whether the driver could tell, up to the end, which pages its VFs had written: few, not all.

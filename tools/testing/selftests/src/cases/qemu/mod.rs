@@ -5,6 +5,7 @@
 mod dirty_bits;
 mod faults;
 mod migrations;
+mod old_guests;
 mod tracked;
 
 use crate::registry::{Flavour, Spec};
