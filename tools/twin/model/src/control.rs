@@ -29,6 +29,7 @@
 //!   - `message-pending on|off`: its message interrupt is pending, with no message
 //!   - `lose-msi N`, `double-msi N`
 //!   - `dma-hole ADDRESS LENGTH`: DMA to there fails
+//!   - `stray-dma ADDRESS`: it writes a byte there, now
 //!   - `gone on|off`: its registers read all ones
 //!   - `reset-ignored on|off`: a reset does nothing
 //!   - `reset-hold on|off`: after a reset its configuration space has no answer until this order
@@ -86,6 +87,7 @@ impl Faults {
                 let at: u64 = number(at)?;
                 self.hole = at..at.saturating_add(number(len)?);
             }
+            ["stray-dma", at] => self.stray = Some(number(at)?),
             ["gone", on] => self.gone = switch(on)?,
             ["reset-hold", on] => self.reset_held = switch(on)?,
             ["reset-ignored", on] => self.reset_ignored = switch(on)?,

@@ -67,6 +67,8 @@ pub struct Faults {
     pub engine_at_pause: u32,
     /// The AEQ is about to get the event that the EQ has no room, though it has
     pub eq_overflow: bool,
+    /// The function is about to write here, whatever it works on
+    pub stray: Option<u64>,
     /// So many interrupts are not sent
     pub lost: u32,
     /// So many interrupts are sent twice

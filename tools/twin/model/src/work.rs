@@ -57,6 +57,10 @@ impl Twin {
         if core::mem::take(&mut self.faults.get_mut(f)?.eq_overflow) {
             self.event(bus, f, Kind::Aeq, AEQE_EQ_OVERFLOW << AEQE_TYPE_SHIFT);
         }
+        if let Some(at) = self.faults.get_mut(f)?.stray.take() {
+            // The ledger has the fault. Nobody waits for this write.
+            let _ = self.dma_write(bus, f, at, &[0]);
+        }
         for _ in 0..STEPS {
             self.settle_write_back(bus, f);
             let command_due = self.settle_mailbox(bus, f, now);

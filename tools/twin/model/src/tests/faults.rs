@@ -248,6 +248,22 @@ fn dma_to_a_hole() {
 }
 
 #[test]
+fn dma_that_nobody_asked_for() {
+    let mut machine = Machine::new();
+    let mut twin = device(&mut machine);
+    order(&mut twin, &format!("stray-dma {DEST:#x}"));
+    twin.run(&mut machine, 0);
+    twin.run(&mut machine, 0);
+    assert_eq!(twin.ledger.get(1, "dma_writes"), 1);
+    assert_eq!(twin.ledger.get(1, "dma_write_bytes"), 1);
+    // Where there is no memory.
+    order(&mut twin, "stray-dma 0xfffffffff000");
+    twin.run(&mut machine, 0);
+    assert_eq!(twin.ledger.get(1, "dma_writes"), 1);
+    assert_eq!(twin.ledger.get(1, "dma_fault"), 1);
+}
+
+#[test]
 fn a_device_that_is_gone() {
     let mut machine = Machine::new();
     let mut twin = device(&mut machine);
