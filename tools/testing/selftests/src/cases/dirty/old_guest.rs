@@ -107,6 +107,27 @@ fn old_guest_hpre() -> Result<()> {
     old_guest(host::HPRE)
 }
 
+case!(old_guest_failed_look);
+/// A look at the contexts fails behind the driver's commands, whose last one stands in the mailbox
+/// then. It is not taken for one of the guest: reports are precise again as soon as a look works.
+fn old_guest_failed_look() -> Result<()> {
+    let mut pair = pair(host::ZIP)?;
+    let log = Logged::start(&pair.source)?;
+    precise(&mut pair, &log, "vf1")?;
+    pair.qm.remake(&pair.bench.memory, 0, None)?;
+    pair.bench.twin.fault("vf1", "write-back-stuck on")?;
+    let stuck = log.report().map(|dirty| dirty.is_all());
+    pair.bench.twin.fault("vf1", "clear")?;
+    ensure!(stuck?, "the look did not fail");
+    // The guest reads its register again before the next look.
+    pair.qm.see_interrupts();
+    ensure!(
+        log.report()?.is_all(),
+        "what was not looked at is not dirty"
+    );
+    precise(&mut pair, &log, "vf1")
+}
+
 case!(hidden_command);
 /// The function that the operator has selected in debugfs stays selected when the driver asks the
 /// PF for the count of a VF.
