@@ -24,6 +24,8 @@ help:
 	@echo '                           QUICK=1          first of all, in a few minutes: this driver, V3'
 	@echo '                           ALL=1            also the cases that take long'
 	@echo '                           FLAVOUR=debug    in a kernel with KASAN, lockdep, kmemleak'
+	@echo '                           FLAVOUR=host     in a kernel with cgroups, signed modules: runs'
+	@echo '                                            libvirt (tools/kernel/flavours)'
 	@echo '                           KERNEL=7.3       in this kernel, or in the newest that Debian'
 	@echo '                                            has (KERNEL=newest); also of make run, modules'
 	@echo '                           SLICE=n          one part of the other cases, as CI runs it'
@@ -72,6 +74,10 @@ demo:
 check check-qemu bench: export ACC_NESTED := 1
 ifeq ($(QUICK),)
 check: export ACC_DEBIAN := 1
+# The flavour in which guests run libvirt.
+ifeq ($(FLAVOUR),host)
+check: export ACC_LIBVIRT := 1
+endif
 endif
 check: export ACC_GUESTS := $(if $(ALL)$(filter qemu.*,$(T))$(findstring qemu.guest_6,$(T)),1)
 check-qemu: export ACC_GUESTS := 1

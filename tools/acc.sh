@@ -83,4 +83,5 @@ fi
 [ -z "$BUILD" ] || arguments+=(--kernel "$BUILD" --twin "$TWIN")
 [ -z "${ACC_NESTED:-}" ] || arguments+=(--nested "$ACC_NESTED")
 [ -z "${ACC_DEBIAN:-}" ] || arguments+=(--debian "$ACC_DEBIAN")
+[ -z "${ACC_LIBVIRT:-}" ] || arguments+=(--libvirt "$ACC_LIBVIRT")
 exec "$ACC" "${arguments[@]}" "$@"

@@ -5,7 +5,8 @@
 # apt, dpkg, kmod, udev, systemd. A folder of the cache; prints its path. Runs on the bare machine, as
 # root.sh does.
 #
-# usage: debian.sh
+# usage: debian.sh             the bare one
+#        debian.sh libvirt     the same with libvirt and QEMU, for guests that run guests by libvirt
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 . "$(dirname "$0")/apt.sh"
@@ -16,17 +17,26 @@ SUITE=trixie
 PACKAGES=(apt base-files base-passwd bash bsdutils coreutils dash debconf debianutils diffutils dpkg
 	driverctl findutils gawk grep gzip hostname init-system-helpers kmod libc-bin login mount
 	ncurses-base passwd pciutils perl-base sed systemd sysvinit-utils tar udev util-linux)
+NAME=debian TEXT="a bare Debian"
+case ${1:-} in
+"") ;;
+libvirt)
+	NAME=libvirt TEXT="a Debian with libvirt"
+	PACKAGES+=(libvirt-clients libvirt-daemon libvirt-daemon-driver-qemu qemu-system-arm)
+	;;
+*) die "usage: debian.sh [libvirt]" ;;
+esac
 KEY=$({ cat "$0" "$(dirname "$0")/apt.sh"; } | digest)
-ROOT=$CACHE/debian-$KEY
-APT=$CACHE/apt-debian
+ROOT=$CACHE/$NAME-$KEY
+APT=$CACHE/apt-$NAME
 
-first debian "$ROOT"
+first "$NAME" "$ROOT"
 
-say "a bare Debian $SUITE for arm64: half a minute, once"
+say "$TEXT: Debian $SUITE for arm64, half a minute, once"
 rm -rf "$ROOT"
 mkdir -p "$ROOT"
 apt_setup arm64
-apt_fetch "a bare Debian" "${PACKAGES[@]}"
+apt_fetch "$TEXT" "${PACKAGES[@]}"
 apt_unpack "$ROOT"
 
 # dpkg's database. Maintainer scripts have not been run: it is what they would have left for dpkg.
@@ -51,5 +61,5 @@ cp "$ROOT/usr/share/base-passwd/passwd.master" "$ROOT/etc/passwd"
 cp "$ROOT/usr/share/base-passwd/group.master" "$ROOT/etc/group"
 ln -sfn gawk "$ROOT/usr/bin/awk"
 : >"$ROOT/.complete"
-say "the bare Debian is ready: $(du -sh "$ROOT" | cut -f1)"
+say "$TEXT is ready: $(du -sh "$ROOT" | cut -f1)"
 echo "$ROOT"

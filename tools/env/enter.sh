@@ -36,6 +36,12 @@ if [ -n "${ACC_GUESTS:-}" ]; then
 	done
 	export ACC_GUESTS
 fi
+# With ACC_LIBVIRT set to anything: the Debian of guests that use libvirt.
+if [ -n "${ACC_LIBVIRT:-}" ]; then
+	ACC_LIBVIRT=$("$(dirname "$0")/debian.sh" libvirt)
+	ACC_LIBVIRT=/cache/$(basename "$ACC_LIBVIRT")
+	export ACC_LIBVIRT
+fi
 mkdir -p "$CACHE/home" "$CACHE/cargo"
 
 flags=(--mount --propagation private)
@@ -64,7 +70,7 @@ exec unshare "${flags[@]}" bash -c '
 	fi
 	cat /etc/resolv.conf >"$root/run/resolv.conf" 2>/dev/null || :
 	keep=()
-	for v in TERM CI T V KERNEL FLAVOUR DRIVER KDIR ACC_NESTED ACC_DEBIAN ACC_GUESTS ACC_SOAK http_proxy https_proxy no_proxy COLUMNS; do
+	for v in TERM CI T V KERNEL FLAVOUR DRIVER KDIR ACC_NESTED ACC_DEBIAN ACC_GUESTS ACC_LIBVIRT ACC_SOAK http_proxy https_proxy no_proxy COLUMNS; do
 		[ -z "${!v:-}" ] || keep+=("$v=${!v}")
 	done
 	exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 \

@@ -54,8 +54,16 @@ pub struct Needs {
     pub nested: bool,
     /// The guest has the root of a bare Debian, which it can change (`tools/env/debian.sh`).
     pub debian: bool,
+    /// systemd boots that Debian before the case runs, after `acc-selftest install` has done in it
+    /// what an operator does.
+    pub systemd: bool,
+    /// The guest has the root of a Debian with libvirt and QEMU (`tools/env/debian.sh libvirt`).
+    pub libvirt: bool,
     /// The guest has modules of another build, in `/other-build` (`tools/testing/other-build.sh`).
     pub other_build: bool,
+    /// The modules of the kernel are signed, and the guest has this project's with signatures in
+    /// `/signed` (`tools/testing/signed.sh`).
+    pub signed: bool,
     /// Dirty bits of the IOMMU.
     pub httu: Httu,
 }
@@ -152,6 +160,9 @@ mod tests {
                 fresh: true,
                 nested: true,
                 debian: true,
+                systemd: true,
+                libvirt: true,
+                signed: true,
                 other_build: true,
                 httu: Httu::Cached,
             },

@@ -3,6 +3,7 @@
 //! Guests that run: what they say, how they are ended, what they do.
 
 use crate::{
+    boot::boots_systemd,
     console::{self, Line},
     error::Result,
     judge::{End, Judge},
@@ -241,12 +242,15 @@ impl Guest {
 
     fn start(&self, machine: &Machine, results: &Path) -> Result<Running> {
         let names: Vec<&str> = self.cases.iter().map(|case| case.name.as_str()).collect();
-        let task = format!(
+        let default = Needs::default();
+        let needs = self.cases.first().map_or(&default, |case| &case.needs);
+        let mut task = format!(
             "{OUTPUT_TO_PORT}acc-selftest run {}\nacc-selftest audit\n",
             names.join(" ")
         );
-        let default = Needs::default();
-        let needs = self.cases.first().map_or(&default, |case| &case.needs);
+        if needs.systemd {
+            task = boots_systemd(&task);
+        }
         Running::start(
             machine.command(&self.name, &task, needs, "")?,
             &self.name,

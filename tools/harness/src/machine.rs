@@ -30,6 +30,8 @@ pub struct Machine {
     pub nested: Option<PathBuf>,
     /// The root of a bare Debian, if there is one
     pub debian: Option<PathBuf>,
+    /// The root of a Debian with libvirt, if there is one
+    pub libvirt: Option<PathBuf>,
     /// A folder of modules that take the place of those in the initramfs
     pub replaced: Option<PathBuf>,
 }
@@ -228,6 +230,9 @@ impl Machine {
         if cases.iter().any(|case| case.needs.other_build) {
             run(Command::new(self.top.join("tools/testing/other-build.sh")).arg(&self.kernel))?;
         }
+        if cases.iter().any(|case| case.needs.signed) {
+            run(Command::new(self.top.join("tools/testing/signed.sh")).arg(&self.kernel))?;
+        }
         Ok(())
     }
 
@@ -258,6 +263,13 @@ impl Machine {
             for module in ["vfio_rs.ko", "hisi_acc_link.ko"] {
                 fs::copy(self.folder("other-build").join(module), folder.join(module))?;
             }
+        }
+        if needs.signed {
+            let signed = self.folder("signed").join("files/.");
+            run(Command::new("cp")
+                .arg("-a")
+                .arg(signed)
+                .arg(extra.join("root")))?;
         }
         let archive = extra.join("task.gz");
         pack(&extra.join("root"), &archive)?;
@@ -323,7 +335,7 @@ impl Machine {
                 .as_ref()
                 .ok_or("no QEMU for guests of guests: tools/env/nested.sh makes its root")?;
             for (tag, path) in [("nested", qemu), ("load", &self.top.join("build/nested"))] {
-                share(&mut command, tag, path, ",readonly=on");
+                share(&mut command, tag, path, ",readonly=on", "");
             }
         }
         if needs.debian {
@@ -334,14 +346,22 @@ impl Machine {
             // The guest changes it.
             let own = extra.join("debian");
             run(Command::new("cp").arg("-a").arg(bare).arg(&own))?;
-            share(&mut command, "debian", &own, "");
+            share(&mut command, "debian", &own, "", "");
+        }
+        if needs.libvirt {
+            let root = self
+                .libvirt
+                .as_ref()
+                .ok_or("no libvirt for guests: tools/env/debian.sh makes its root")?;
+            // Behind the devices that have a place of their own.
+            share(&mut command, "libvirt", root, ",readonly=on", ",addr=7.0");
         }
         Ok(command)
     }
 }
 
-/// Gives the guest a folder by 9p, with more options of the folder.
-fn share(command: &mut Command, tag: &str, path: &Path, options: &str) {
+/// Gives the guest a folder by 9p, with more options of the folder and of the device.
+fn share(command: &mut Command, tag: &str, path: &Path, options: &str, of_device: &str) {
     command
         .arg("-fsdev")
         .arg(format!(
@@ -351,7 +371,7 @@ fn share(command: &mut Command, tag: &str, path: &Path, options: &str) {
         .arg("-device")
         // Not behind the IOMMU: it would have to be mapped.
         .arg(format!(
-            "virtio-9p-pci,fsdev={tag},mount_tag={tag},iommu_platform=off"
+            "virtio-9p-pci,fsdev={tag},mount_tag={tag},iommu_platform=off{of_device}"
         ));
 }
 

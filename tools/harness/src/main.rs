@@ -3,6 +3,7 @@
 //! `acc`: boots guests with the device model and runs cases in them. Called by tools/acc.sh, which
 //! has built all that is needed; runs inside the toolchain root.
 
+mod boot;
 mod complaints;
 mod console;
 mod error;
@@ -63,6 +64,9 @@ struct Arguments {
     /// The root of a bare Debian, which guests get a copy of
     #[arg(long)]
     debian: Option<PathBuf>,
+    /// The root of a Debian with libvirt
+    #[arg(long)]
+    libvirt: Option<PathBuf>,
     #[command(subcommand)]
     what: What,
 }
@@ -291,6 +295,7 @@ fn main() -> ExitCode {
         suffix: arguments.suffix,
         nested: arguments.nested,
         debian: arguments.debian,
+        libvirt: arguments.libvirt,
         replaced: None,
     };
     let result = match arguments.what {

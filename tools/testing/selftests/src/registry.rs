@@ -49,6 +49,7 @@ pub enum Flavour {
     Plain,
     Debug,
     Pages64k,
+    Host,
 }
 
 /// A known defect of the kernel, as [`acc_case::Excuse`].
@@ -70,7 +71,10 @@ pub struct Spec {
     pub fresh: bool,
     pub nested: bool,
     pub debian: bool,
+    pub systemd: bool,
+    pub libvirt: bool,
     pub other_build: bool,
+    pub signed: bool,
     pub httu: Httu,
     pub long: bool,
     pub lethal: bool,
@@ -95,7 +99,10 @@ impl Spec {
         fresh: false,
         nested: false,
         debian: false,
+        systemd: false,
+        libvirt: false,
         other_build: false,
+        signed: false,
         httu: Httu::Off,
         long: false,
         lethal: false,
@@ -234,7 +241,10 @@ impl Entry {
             fresh,
             nested,
             debian,
+            systemd,
+            libvirt,
             other_build,
+            signed,
             httu,
             long,
             lethal,
@@ -277,7 +287,10 @@ impl Entry {
                 fresh,
                 nested,
                 debian,
+                systemd,
+                libvirt,
                 other_build,
+                signed,
                 httu,
             },
             splat: splat.map(str::to_owned),
@@ -294,6 +307,7 @@ impl Entry {
                 Flavour::Plain => Some(String::new()),
                 Flavour::Debug => Some("debug".to_owned()),
                 Flavour::Pages64k => Some("64k".to_owned()),
+                Flavour::Host => Some("host".to_owned()),
             },
         };
         differences::adapt(&mut case);
@@ -427,6 +441,25 @@ mod tests {
         assert!(
             missing.is_empty(),
             "in no slice of the debug flavour: {missing:?}"
+        );
+    }
+
+    /// A slice of each other flavour has the cases that run there only.
+    #[test]
+    fn slices_have_those_of_a_flavour() {
+        let slices = flavours().slices;
+        let missing: Vec<String> = cases()
+            .into_iter()
+            .filter(|case| {
+                let flavour = case.flavour.as_deref().unwrap_or_default();
+                let mut of = slices.iter().filter(|slice| is(slice, flavour));
+                !flavour.is_empty() && !of.any(|slice| slice.has(case))
+            })
+            .map(|case| case.name)
+            .collect();
+        assert!(
+            missing.is_empty(),
+            "in no slice of their flavour: {missing:?}"
         );
     }
 
