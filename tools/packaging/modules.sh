@@ -35,7 +35,8 @@ index() {
 sign() {
 	local key=${MODULE_KEY:-$KDIR/certs/signing_key.pem} cert=${MODULE_CERT:-$KDIR/certs/signing_key.x509} hash
 	grep -q '^CONFIG_MODULE_SIG=y' "$CONFIG" || return 0
-	hash=$(sed -n 's/^CONFIG_MODULE_SIG_HASH="\(.*\)"$/\1/p' "$CONFIG")
+	# Kernels write strings there without quotes, older ones with them.
+	hash=$(sed -n 's/^CONFIG_MODULE_SIG_HASH=//p' "$CONFIG" | tr -d '"')
 	if [ -r "$key" ] && [ -r "$cert" ]; then
 		"$KDIR/scripts/sign-file" "$hash" "$key" "$cert" "$1" || die "signing of $1 failed"
 	elif grep -q '^CONFIG_MODULE_SIG_FORCE=y' "$CONFIG"; then

@@ -41,7 +41,7 @@ done
 signs=$OUT/signs
 mkdir -p "$signs"/{include/config,scripts,certs}
 cp "$KERNEL/include/config/kernel.release" "$signs/include/config/"
-printf 'CONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_FORCE=y\nCONFIG_MODULE_SIG_HASH="sha256"\n' \
+printf 'CONFIG_MODULE_SIG=y\nCONFIG_MODULE_SIG_FORCE=y\nCONFIG_MODULE_SIG_HASH=sha256\n' \
 	>"$signs/include/config/auto.conf"
 runs "no key for a kernel that needs one" 1 "MODULE_KEY=" modules install "$signs" "$OUT/unsigned"
 left=$(find "$OUT/unsigned" -type f)
