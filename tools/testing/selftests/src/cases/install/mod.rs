@@ -8,6 +8,7 @@ mod libvirt;
 mod mixed;
 mod packages;
 mod readme;
+mod signed;
 
 use crate::registry::Spec;
 
