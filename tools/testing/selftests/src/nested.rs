@@ -3,6 +3,7 @@
 //! Guests of this guest: QEMU, unmodified, with VFs handed on to it by vfio-pci, and spoken to by
 //! QMP.
 
+pub mod console;
 mod outcome;
 mod record;
 
@@ -14,6 +15,7 @@ use acc_vfio_user::{
     host::{self, Function},
     Driver, Result,
 };
+use console::Wait;
 use serde_json::{json, Value};
 use std::{
     fs,
@@ -145,35 +147,16 @@ impl Config {
             .display()
             .to_string()
     }
-}
 
-/// How long one waits.
-struct Wait {
-    begin: Instant,
-    limit: Duration,
-    said: Duration,
-}
-
-impl Wait {
-    /// For a guest with so much memory.
-    fn new(memory_mb: u32) -> Self {
-        Self {
-            begin: Instant::now(),
-            limit: host::seconds(90 + u64::from(memory_mb) / 4),
-            said: Duration::ZERO,
-        }
-    }
-
-    /// A moment more; `false` when it has been long enough. The harness hears of it now and then,
-    /// which would take silence for death.
-    fn goes_on(&mut self, what: &str) -> bool {
-        let elapsed = self.begin.elapsed();
-        if elapsed - self.said > Duration::from_secs(20) {
-            self.said = elapsed;
-            eprintln!("acc-selftest: {what}: {} s", elapsed.as_secs());
-        }
-        sleep(Duration::from_millis(50));
-        elapsed < self.limit
+    /// The command line of its kernel.
+    pub fn command_line(&self) -> String {
+        format!(
+            // Each letter on the console is an exit to QEMU: not all that is said at boot. And the
+            // kernel's own tests of the engines are of other cases (twin.*).
+            "console=ttyAMA0 loglevel=6 panic=-1 cryptomgr.notests=1 acc.engine={} acc.every={} \
+             acc.memory={} acc.written={}",
+            self.engines, self.every, self.known_mb, self.written
+        )
     }
 }
 
@@ -242,13 +225,7 @@ impl Vm {
             .args(["-kernel", &config.boots("Image")])
             .args(["-initrd", &config.boots("initrd.gz")])
             .arg("-append")
-            .arg(format!(
-                // Each letter on the console is an exit to QEMU: not all that is said at boot. And
-                // the kernel's own tests of the engines are of other cases (twin.*).
-                "console=ttyAMA0 loglevel=6 panic=-1 cryptomgr.notests=1 acc.engine={} acc.every={} \
-                 acc.memory={} acc.written={}",
-                config.engines, config.every, config.known_mb, config.written
-            ))
+            .arg(config.command_line())
             .arg("-qmp")
             .arg(format!("unix:{},server=on,wait=off", path("qmp")))
             .arg("-chardev")
@@ -380,53 +357,20 @@ impl Vm {
 
     /// Has the guest compare all of its known memory.
     pub fn walk(&mut self) -> Result<()> {
-        const SAYS: &str = "acc_load memory: ";
-        let before = self.console().matches(SAYS).count();
-        self.type_line("echo 1 >/sys/module/acc_load/parameters/walk")?;
-        let said = |vm: &Self| -> Option<String> {
-            let console = vm.console();
-            let text = console.split(SAYS).nth(before + 1)?;
-            Some(text.split_once('\n')?.0.to_owned())
-        };
-        self.wait_console("a look at the guest's memory", |vm| said(vm).is_some())?;
-        let text = said(self).unwrap_or_default();
-        if !text.starts_with("ERROR") {
-            return Ok(());
-        }
-        let console = self.console();
-        let wrong: Vec<&str> = console
-            .lines()
-            .filter(|line| line.contains("acc_load at "))
-            .collect();
-        Err(format!(
-            "{}: the guest's memory: {text}\n{}",
-            self.name,
-            wrong.join("\n")
-        )
-        .into())
+        let before = console::walks(&self.console());
+        self.type_line(console::WALK)?;
+        self.wait_console("a look at the guest's memory", |vm| {
+            console::walked(&vm.console(), before).is_some()
+        })?;
+        let walked = console::walked(&self.console(), before);
+        walked
+            .unwrap_or(Ok(()))
+            .map_err(|e| format!("{}: {e}", self.name).into())
     }
 
     /// The last count of jobs of an engine, and of errors, that the console says.
     pub fn jobs(&self, engine: &str) -> (u64, u64) {
-        let console = self.console();
-        let mut last = (0, 0);
-        for line in console.lines() {
-            let Some((_, rest)) = line.split_once(&format!("acc_load {engine}: ")) else {
-                continue;
-            };
-            if rest.starts_with("ERROR") {
-                last.1 += 1;
-                continue;
-            }
-            let numbers: Vec<u64> = rest
-                .split(|c: char| !c.is_ascii_digit())
-                .filter_map(|word| word.parse().ok())
-                .collect();
-            if let [jobs, errors] = numbers[..] {
-                last = (jobs, errors.max(last.1));
-            }
-        }
-        last
+        console::jobs(&self.console(), engine)
     }
 
     /// Waits for something on its console; `None` where QEMU ends or too much time goes by.

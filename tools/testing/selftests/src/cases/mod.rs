@@ -17,6 +17,7 @@ mod httu;
 mod install;
 mod iommufd;
 mod kunit;
+mod libvirt;
 mod lifetime;
 mod link;
 mod migration;

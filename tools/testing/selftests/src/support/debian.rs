@@ -21,25 +21,38 @@ const OURS: [&str; 4] = [
     "vfio_edu_rs",
 ];
 
-/// Makes Debian the root of this process. Debian has the modules of the kernel, without this
-/// project's, and the packages in `/packages`.
-pub fn enter() -> Result<()> {
-    let root = Path::new(ROOT);
-    let in_root = |path: &str| format!("{ROOT}{path}");
-    fs::create_dir_all(root)?;
-    let nine = "trans=virtio,version=9p2000.L,msize=1048576,cache=loose";
-    mount(&["-t", "9p", "-o", nine, "debian", ROOT])?;
-    for path in ["/proc", "/sys", "/sys/kernel/debug", "/dev", "/packages"] {
+/// The environment of a process in Debian.
+pub const ENVIRONMENT: [(&str, &str); 3] = [
+    ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+    ("LANG", "C.UTF-8"),
+    ("DEBIAN_FRONTEND", "noninteractive"),
+];
+
+/// Mounts a folder by 9p, with more options.
+pub fn mount_9p(tag: &str, to: &str, options: &str) -> Result<()> {
+    fs::create_dir_all(to)?;
+    let nine = format!("trans=virtio,version=9p2000.L,msize=1048576,cache=loose{options}");
+    mount(&["-t", "9p", "-o", &nine, tag, to])
+}
+
+/// Mounts what a root has of the kernel, and returns the paths in it.
+pub fn mount_kernel(root: &str) -> Result<Vec<String>> {
+    let in_root = |path: &str| format!("{root}{path}");
+    let paths = ["/proc", "/sys", "/sys/kernel/debug", "/dev", "/packages"];
+    for path in paths {
+        fs::create_dir_all(in_root(path))?;
         mount(&["-o", "bind", path, &in_root(path)])?;
     }
     fs::create_dir_all(in_root("/dev/pts"))?;
     mount(&["-t", "devpts", "devpts", &in_root("/dev/pts")])?;
-    for path in ["/run", "/tmp"] {
-        mount(&["-t", "tmpfs", "tmpfs", &in_root(path)])?;
-    }
+    Ok(paths.into_iter().chain(["/dev/pts"]).map(in_root).collect())
+}
+
+/// Copies the modules of the kernel to a root, without this project's.
+pub fn copy_modules(root: &str) -> Result<()> {
     let release = release()?;
     let modules = Path::new("/lib/modules").join(&release);
-    let to = root.join("usr/lib/modules").join(&release);
+    let to = Path::new(root).join("usr/lib/modules").join(&release);
     fs::create_dir_all(&to)?;
     for entry in fs::read_dir(modules)? {
         let path: PathBuf = entry?.path();
@@ -49,11 +62,23 @@ pub fn enter() -> Result<()> {
             fs::copy(&path, to.join(name))?;
         }
     }
-    chroot(root)?;
+    Ok(())
+}
+
+/// Makes Debian the root of this process. Debian has the modules of the kernel, without this
+/// project's, and the packages in `/packages`.
+pub fn enter() -> Result<()> {
+    mount_9p("debian", ROOT, "")?;
+    mount_kernel(ROOT)?;
+    for path in ["/run", "/tmp"] {
+        mount(&["-t", "tmpfs", "tmpfs", &format!("{ROOT}{path}")])?;
+    }
+    copy_modules(ROOT)?;
+    chroot(ROOT)?;
     env::set_current_dir("/")?;
-    env::set_var("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
-    env::set_var("LANG", "C.UTF-8");
-    env::set_var("DEBIAN_FRONTEND", "noninteractive");
+    for (name, value) in ENVIRONMENT {
+        env::set_var(name, value);
+    }
     sh("depmod")?;
     Ok(())
 }

@@ -15,6 +15,7 @@ pub mod edu;
 pub mod guess;
 pub mod inject;
 pub mod ktap;
+pub mod libvirt;
 pub mod logged;
 pub mod mode;
 pub mod modules;

@@ -3,7 +3,7 @@
 //! QEMU in this guest migrates a guest of its own, whose VF is busy.
 
 use crate::{
-    nested::{tell, Config, Outcome, Record, Vm},
+    nested::{console::no_gap, tell, Config, Outcome, Record, Vm},
     twin::Twin,
 };
 use acc_vfio_user::{
@@ -102,18 +102,6 @@ pub fn moved(
     Ok((target, outcome))
 }
 
-/// The counts of jobs of an engine on what consoles said, one after the other: a line may begin on
-/// one and end on the next.
-pub fn counts(consoles: &[String], engine: &str) -> Vec<u64> {
-    consoles
-        .concat()
-        .lines()
-        .filter_map(|line| line.split_once(&format!("acc_load {engine}: ")))
-        .filter_map(|(_, rest)| rest.split_once(" jobs,"))
-        .filter_map(|(jobs, _)| jobs.parse().ok())
-        .collect()
-}
-
 /// The target goes on where the source was: its memory is what it must be, no count is missing,
 /// none comes twice; and it works.
 pub fn goes_on(consoles: &[String], target: &mut Vm, config: &Config) -> Result<()> {
@@ -122,14 +110,7 @@ pub fn goes_on(consoles: &[String], target: &mut Vm, config: &Config) -> Result<
         works(target, engine, SOME).map_err(|e| format!("{e}\n{}", lost(engine)))?;
         let mut consoles = consoles.to_vec();
         consoles.push(target.console());
-        let counts = counts(&consoles, engine);
-        let gap = counts
-            .windows(2)
-            .find(|pair| pair[1] != pair[0] + u64::from(config.every));
-        ensure!(
-            gap.is_none(),
-            "{engine}: {gap:?} among the counts {counts:?}"
-        );
+        no_gap(&consoles, engine, config.every)?;
     }
     Ok(())
 }
