@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `install.signed`: a kernel that loads signed modules only.
+//! `install.signed`, `install.lockdown`: kernels that load signed modules only.
 
 use super::packages::{migrates, nothing_is_loaded, MODULES};
-use crate::support::{modules::release, program::run};
+use crate::support::{
+    modules::release,
+    program::{mount, run},
+};
 use acc_vfio_user::{
     ensure,
     host::{self, ZIP},
@@ -17,6 +20,7 @@ use std::{
 
 /// Where the guest has what the documentation has operators sign.
 const SIGNED: &str = "/signed";
+const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
 
 /// Puts modules into the place of those that the guest has.
 fn take(from: &str) -> Result<()> {
@@ -95,5 +99,21 @@ fn signed() -> Result<()> {
     unload()?;
     take(&format!("{SIGNED}/kernel"))?;
     migrates()?;
+    unload()
+}
+
+case!(lockdown, signed: true, flavour: Host);
+/// A kernel in lockdown refuses modules without a signature. Those with one bind a VF.
+fn lockdown() -> Result<()> {
+    let vf = ZIP.vfs(1)?.swap_remove(0);
+    // The twin is out of reach from here on: lockdown denies the BARs.
+    mount(&["-t", "securityfs", "securityfs", "/sys/kernel/security"])?;
+    host::write(LOCKDOWN, "integrity")?;
+    refused("unsigned module loading is restricted")?;
+    take(&format!("{SIGNED}/kernel"))?;
+    host::modprobe("hisi_acc_vfio_rs")?;
+    vf.bind("hisi_acc_vfio_rs")?;
+    let blocker = vf.migration_blocker()?;
+    ensure!(blocker.is_empty(), "{blocker}");
     unload()
 }
