@@ -187,6 +187,8 @@ impl Host {
             root,
             daemons: Vec::new(),
         };
+        // What the guest of an earlier case has said.
+        let _ = fs::remove_file(host.console_path());
         for daemon in ["virtlogd", "libvirtd"] {
             host.daemon(daemon)?;
         }
@@ -250,10 +252,13 @@ impl Host {
         Ok(fs::write(format!("{}{path}", self.root), text)?)
     }
 
+    fn console_path(&self) -> String {
+        format!("{}/var/log/libvirt/qemu/{GUEST}-console.log", self.root)
+    }
+
     /// Returns all that the guest's console has said on this host.
     pub fn console(&self) -> String {
-        let path = format!("{}/var/log/libvirt/qemu/{GUEST}-console.log", self.root);
-        let raw = fs::read(path).unwrap_or_default();
+        let raw = fs::read(self.console_path()).unwrap_or_default();
         String::from_utf8_lossy(&raw).replace('\r', "")
     }
 
@@ -379,9 +384,6 @@ pub fn migrate(from: &Host, to: &Host, xml: &str) -> Result<String> {
 
 /// The state of a VF that the kernel shows.
 pub fn migration_state(vf: &Function) -> Result<String> {
-    let dir = vf.path().join("vfio-dev");
-    let entry = fs::read_dir(dir)?.next().ok_or("no VFIO device")??;
-    let name = entry.file_name();
-    let path = Path::new("/sys/kernel/debug/vfio").join(name);
-    host::read(path.join("migration/state"))
+    let folder = Path::new("/sys/kernel/debug/vfio").join(&vf.address);
+    host::read(folder.join("migration/state"))
 }
