@@ -109,6 +109,9 @@ pub(crate) struct MigRegs {
     /// `hisi_qm` writes `QM_MIG_REGION_SEL` when it binds the PF, but not after a reset of the PF,
     /// which may clear it.
     in_pf: Atomic<bool>,
+    /// How many queues the VF had when its PF was last asked; 0: not known. It keeps them when the
+    /// PF's driver is being unbound, which waits until userspace has closed the VF.
+    queues: Atomic<u32>,
 }
 
 impl MigRegs {
@@ -120,6 +123,7 @@ impl MigRegs {
             function,
             layout,
             in_pf: Atomic::new(control == Control::Pf),
+            queues: Atomic::new(0),
         })
     }
 
@@ -166,7 +170,20 @@ impl MigRegs {
 
     /// Returns the queues of the VF, of which the PF was asked when the VF was opened.
     pub(crate) fn vft(&self) -> Result<Vft> {
-        self.pf.vft(self.function)
+        let vft = self.pf.vft(self.function)?;
+        self.queues.store(vft.num, Relaxed);
+        Ok(vft)
+    }
+
+    /// Returns how many queues the VF has, also if the PF is being unbound.
+    pub(crate) fn queues(&self) -> Result<u32> {
+        match self.vft() {
+            Ok(vft) => Ok(vft.num),
+            Err(e) => match self.queues.load(Relaxed) {
+                known @ 1.. if e == ENODEV => Ok(known),
+                _ => Err(e),
+            },
+        }
     }
 
     /// Returns how many mailbox commands the PF has counted for the VF, read `N` times in a row.

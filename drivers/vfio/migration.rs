@@ -312,7 +312,9 @@ impl Operations<AccVf> for Migration {
         if !paused {
             return Ok(());
         }
-        let queues = data.mig()?.vft()?.num;
+        // Also if the PF is being unbound: a VF that cannot be started is reset by userspace, which
+        // fails meanwhile, and QEMU ends the guest then.
+        let queues = data.mig()?.queues()?;
         let qm = AccVf::qm(dev)?;
         // If no register can be reached, the VF would stay paused.
         reach(dev, &qm)?;
@@ -468,12 +470,16 @@ impl Operations<AccVf> for Migration {
     fn lifeline(dev: &Vf<'_>) -> Result<Option<Arc<dyn Lifeline>>> {
         let data = dev.data();
         let mig = data.mig()?;
-        let watch = PfQm::watch(&mig.pf).inspect_err(|e| {
+        let watched = PfQm::watch(&mig.pf).inspect_err(|e| {
             if *e == EBUSY {
                 dev_warn_ratelimited!(dev, "no migration now: the PF is stopped, or being reset\n");
             }
-        })?;
-        mig.check(&**dev)?;
+        });
+        let watch = match watched.and_then(|watch| mig.check(&**dev).map(|()| watch)) {
+            // The PF is being unbound. The VF can be stopped and started; what needs the PF fails.
+            Err(e) if e == ENODEV => return Ok(None),
+            watch => watch?,
+        };
         let lifeline: Arc<dyn Lifeline> = Arc::new(PfLifeline(watch), GFP_KERNEL_ACCOUNT)?;
         Ok(Some(lifeline))
     }

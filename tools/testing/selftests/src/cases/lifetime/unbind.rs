@@ -185,7 +185,8 @@ fn numvfs(driver: Driver) -> Result<()> {
 }
 
 /// What comes of a state change of a VF whose PF is being unbound: the errno, and where it is then.
-/// Ours does not reach the PF's registers any more: what needs them fails, what does not is done.
+/// Ours does not reach the PF's registers any more: what needs them fails, what does not is done. A
+/// VF can be stopped and started: userspace resets one that cannot, which fails meanwhile.
 /// The C driver goes on as if nothing were, but that nothing was written in RESUMING.
 fn without_pf(driver: Driver, from: u32, to: u32) -> (i32, u32) {
     use state::*;
@@ -196,20 +197,20 @@ fn without_pf(driver: Driver, from: u32, to: u32) -> (i32, u32) {
         (_, STOP_COPY, PRE_COPY | PRE_COPY_P2P) => (libc::EINVAL, from),
         (Driver::C, RESUMING, _) => (libc::EINVAL, from),
         (Driver::C, _, _) => (0, to),
-        // The file fails, and not the arc.
-        (Driver::Rust, STOP, RUNNING_P2P | STOP_COPY)
-        | (Driver::Rust, STOP_COPY, STOP | RUNNING_P2P)
-        | (Driver::Rust, RUNNING_P2P, STOP | STOP_COPY)
-        | (Driver::Rust, PRE_COPY, RUNNING | RUNNING_P2P | PRE_COPY_P2P | STOP | STOP_COPY)
-        | (Driver::Rust, PRE_COPY_P2P, RUNNING_P2P | STOP | STOP_COPY) => (0, to),
+        // Nothing was written.
+        (Driver::Rust, RESUMING, _) => (libc::ENODEV, from),
         // As far as it comes: a way of several arcs ends where one fails.
-        (Driver::Rust, STOP, RUNNING | PRE_COPY | PRE_COPY_P2P) => (libc::ENODEV, RUNNING_P2P),
-        (Driver::Rust, STOP_COPY, RUNNING) => (libc::ENODEV, RUNNING_P2P),
+        (Driver::Rust, RUNNING_P2P | STOP, PRE_COPY) => (libc::ENODEV, RUNNING),
+        (Driver::Rust, STOP, PRE_COPY_P2P) => (libc::ENODEV, RUNNING_P2P),
         (Driver::Rust, STOP_COPY, RESUMING) => (libc::ENODEV, STOP),
-        // What was stopped cannot be made to work again.
-        (Driver::Rust, PRE_COPY, RESUMING) => (libc::ENODEV, ERROR),
-        (Driver::Rust, PRE_COPY_P2P, RUNNING | RESUMING) => (libc::ENODEV, RUNNING_P2P),
-        (Driver::Rust, _, _) => (libc::ENODEV, from),
+        // What worked works again.
+        (Driver::Rust, PRE_COPY, RESUMING) => (libc::ENODEV, RUNNING),
+        (Driver::Rust, PRE_COPY_P2P, RESUMING) => (libc::ENODEV, RUNNING_P2P),
+        (Driver::Rust, RUNNING, PRE_COPY | PRE_COPY_P2P | RESUMING)
+        | (Driver::Rust, RUNNING_P2P, PRE_COPY_P2P | RESUMING)
+        | (Driver::Rust, STOP, RESUMING) => (libc::ENODEV, from),
+        // A save fails in the file, and not in the arc.
+        (Driver::Rust, _, _) => (0, to),
     }
 }
 

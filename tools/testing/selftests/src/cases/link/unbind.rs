@@ -5,6 +5,7 @@
 use crate::support::{
     bench::{Bench, VFS},
     modules,
+    pair::Pair,
     refused::{no_migration_in_debugfs, reason},
 };
 use acc_vfio_user::{
@@ -45,6 +46,43 @@ fn pf_unbind() -> Result<()> {
     let flags = bench.open(0)?.migration_flags()?;
     ensure!(flags != 0, "the VF does not migrate again");
     Ok(())
+}
+
+case!(pf_unbind_stopped, known: &[SRIOV_UNLOCKED]);
+/// The PF's driver is unbound while a VF is stopped and its state is being saved: the VF starts
+/// again, and its work goes on until it is closed.
+fn pf_unbind_stopped() -> Result<()> {
+    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    pair.round()?;
+    pair.work_in_flight()?;
+    let file = pair.source.set_state(state::STOP_COPY)?;
+    let mark = "acc-selftest: the PF is unbound under a VF that is stopped";
+    host::say(mark)?;
+    let pf = host::pf()?;
+    let unbinding = {
+        let pf = pf.clone();
+        std::thread::spawn(move || pf.unbind().map_err(|e| e.to_string()))
+    };
+    let seen = host::wait_for("the request for the VF", || {
+        host::log_after(mark).is_ok_and(|log| log.contains("device request"))
+    })
+    .and_then(|()| {
+        drop(file);
+        pair.source.set_state(state::RUNNING)?;
+        pair.finish()?;
+        pair.round()?;
+        // As `virsh suspend` and `virsh resume` do.
+        pair.source.set_state(state::STOP)?;
+        pair.source.set_state(state::RUNNING)?;
+        pair.round()
+    });
+    drop(pair);
+    unbinding.join().map_err(|_| "the unbinding panicked")??;
+    pf.bind(host::ZIP.module)?;
+    seen?;
+    let mut pair = Pair::new(Driver::Rust, Driver::Rust)?;
+    pair.migrate(true)?;
+    pair.round()
 }
 
 case!(bound_late, known: &[SRIOV_UNLOCKED]);
