@@ -32,8 +32,9 @@ result "each module is there" ${missing:+"$missing"}
 runs "depmod finds all symbols" 0 "" depmod -b "$ROOT" -E "$KERNEL/Module.symvers" "$RELEASE"
 
 headers=$ROOT/usr/src/linux-headers-$RELEASE
-result "modules find the headers" $([ "$(readlink "$ROOT/lib/modules/$RELEASE/build")" = \
-	"/usr/src/linux-headers-$RELEASE" ] || echo "no link")
+link=$(readlink "$ROOT/lib/modules/$RELEASE/build")
+[ "$link" != "/usr/src/linux-headers-$RELEASE" ] || link=
+result "modules find the headers" ${link:+"they find $link"}
 for script in preinst postinst prerm postrm; do
 	runs "$script is a script" 0 "" sh -n <(dpkg-deb --ctrl-tarfile "$OUT/linux-image-$RELEASE"_*.deb |
 		tar -xO "./$script")
@@ -45,7 +46,9 @@ for module in "$TOP"/build/modules-headers/*.ko; do
 	magic=$(modinfo -F vermagic "$module")
 	[ "${magic%% *}" = "$RELEASE" ] || result "$(basename "$module") is for $RELEASE" "it is for '$magic'"
 done
-result "there are modules" $([ $modules -ge 4 ] || echo "$modules")
+few=
+[ $modules -ge 4 ] || few="there are $modules"
+result "there are modules" ${few:+"$few"}
 # A kernel that is not built, and no kernel.
 runs "a folder that is no kernel is refused" 1 "the kernel is not built" "$TOP/tools/packaging/kernel-deb.sh" "$ROOT"
 finish

@@ -186,7 +186,8 @@ macro_rules! register {
         const _: () = {
             #[allow(unused_imports)]
             use $crate::registry::{
-                Flavour::*, Generations::*, Known, Run::*, C_LOCK_CYCLE, SRIOV_UNLOCKED, UNMAPPED, VFIO_GROUP_KEPT,
+                Flavour::*, Generations::*, Known, Run::*, C_LOCK_CYCLE, SRIOV_UNLOCKED, UNMAPPED,
+                VFIO_GROUP_KEPT,
             };
             #[allow(unused_imports)]
             use hisi_acc_hw::Generation::*;

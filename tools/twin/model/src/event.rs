@@ -51,8 +51,8 @@ impl Twin {
         };
         queue.context.set_head(db.index);
         queue.armed = true;
-        // Drivers before Linux 6.7 take an interrupt only if it has a source (qm_irq()). Guess: this
-        // doorbell takes it away.
+        // Drivers before Linux 6.7 take an interrupt only if it has a source (qm_irq()). Guess:
+        // this doorbell takes it away.
         queue.source = false;
         queue.old = None;
         self.raise(bus, f, db.kind);
