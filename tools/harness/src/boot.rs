@@ -11,7 +11,6 @@ use crate::machine::OUTPUT_TO_PORT;
 pub fn boots_systemd(task: &str) -> String {
     format!(
         "{OUTPUT_TO_PORT}\
-mkdir -p /debian/usr/local/bin
 cat >/then <<'END OF TASK'
 #!/bin/sh
 export RUST_BACKTRACE=1
@@ -22,6 +21,7 @@ acc-selftest install
 ready=$?
 exec </dev/null >/dev/ttyAMA0 2>&1
 if [ $ready = 0 ]; then
+	mkdir -p /debian/usr/local/bin
 	cp /bin/acc-selftest /debian/usr/local/bin/
 	cp /then /debian/usr/local/bin/then
 	chmod 755 /debian/usr/local/bin/then

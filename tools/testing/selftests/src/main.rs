@@ -71,6 +71,9 @@ enum What {
         /// What it goes on with
         deed: String,
     },
+    /// Installs the packages in a Debian that systemd boots then: for a case, not for people
+    #[command(hide = true)]
+    Install,
     /// Shows a VF with work in flight being migrated
     Demo {
         #[arg(long, value_enum, default_value = "rust")]
@@ -188,6 +191,7 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(e) => exit("audit", audit::complain(vec![format!("audit: {e}")])),
         },
+        What::Install => exit("install", cases::install::boot::prepare()),
         What::Hand => exit("hand", hand::serve()),
         What::Victim { path, deed } => exit("victim", cases::dirty::dies::serve(&path, &deed)),
         What::Demo { driver } => shown(demo::run(driver)),

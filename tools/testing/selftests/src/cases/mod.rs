@@ -14,7 +14,7 @@ mod guess;
 mod hardware;
 mod hidden;
 mod httu;
-mod install;
+pub mod install;
 mod iommufd;
 mod kunit;
 mod libvirt;

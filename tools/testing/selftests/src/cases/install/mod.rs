@@ -3,6 +3,7 @@
 //! `install.*`: the Debian packages, in a guest that has nothing of them, and what the
 //! documentation says of installing them.
 
+pub mod boot;
 mod examples;
 mod libvirt;
 mod mixed;
