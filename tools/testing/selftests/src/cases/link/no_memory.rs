@@ -23,6 +23,8 @@ const REFUSED: &str = "cannot publish the queue manager (";
 /// What the kernel says of an object that it cannot add, and of a probe.
 const NO_OBJECT: &str = "kobject_add_internal failed for ";
 const NO_PROBE: &str = "failed with error -12";
+/// What it says with a trace where a module finds no room.
+const NO_ROOM: &str = "vmalloc error: size";
 
 /// Fails where the call failed otherwise than for memory or a copy, or failed for nothing.
 fn for_memory<T>(result: &io::Result<T>, failed: Option<u32>) -> Result<()> {
@@ -127,8 +129,13 @@ fn publish() -> Result<(u32, u32)> {
 }
 
 // Only that flavour fails on request.
-case!(no_memory, flavour: Debug, generations: One(V3), known: &[VFIO_GROUP_KEPT],
-    allowed: &[NO_OBJECT, NO_PROBE]);
+case!(
+    no_memory,
+    flavour: Debug,
+    generations: One(V3),
+    known: &[VFIO_GROUP_KEPT],
+    allowed: &[NO_OBJECT, NO_PROBE, NO_ROOM],
+);
 fn no_memory() -> Result<String> {
     let vf = {
         let bench = Bench::new(&[Driver::Rust])?;
