@@ -25,6 +25,8 @@ const NO_OBJECT: &str = "kobject_add_internal failed for ";
 const NO_PROBE: &str = "failed with error -12";
 /// What it says with a trace where a module finds no room.
 const NO_ROOM: &str = "vmalloc error: size";
+/// What kmemleak says where it has no memory itself.
+const NO_SCAN: &str = "kmemleak: Cannot allocate a scan area";
 
 /// Fails where the call failed otherwise than for memory or a copy, or failed for nothing.
 fn for_memory<T>(result: &io::Result<T>, failed: Option<u32>) -> Result<()> {
@@ -134,7 +136,7 @@ case!(
     flavour: Debug,
     generations: One(V3),
     known: &[VFIO_GROUP_KEPT],
-    allowed: &[NO_OBJECT, NO_PROBE, NO_ROOM],
+    allowed: &[NO_OBJECT, NO_PROBE, NO_ROOM, NO_SCAN],
 );
 fn no_memory() -> Result<String> {
     let vf = {
