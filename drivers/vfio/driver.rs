@@ -210,7 +210,6 @@ impl vfio::pci::Driver for AccVf {
     fn open(dev: &OpenDevice<'_, Self>) -> Result {
         let data = dev.data();
         data.known.lock().reset();
-        data.owes_success.store(false, Relaxed);
         data.was_touched.store(false, Relaxed);
         *data.mailbox.lock() = Last::default();
         if let Ok(mig) = data.mig() {

@@ -139,6 +139,9 @@ impl Mailbox<'_> {
         if self.given == 0 && self.last.left.is_some_and(|left| left.stands(found)) {
             self.known = Some(Owed::Success);
             self.unseen = false;
+        } else if self.given == 0 && self.last.owes_success(found) {
+            // The guest has reached the page, and given no command that a driver gives.
+            self.known = Some(Owed::Success);
         }
     }
 
@@ -148,6 +151,9 @@ impl Mailbox<'_> {
     pub(crate) fn is_untouched(&mut self) {
         if let Some(stood) = self.last.stood {
             self.is_found(stood);
+        }
+        if self.last.success {
+            self.known = Some(Owed::Success);
         }
     }
 
@@ -161,26 +167,9 @@ impl Mailbox<'_> {
         }
     }
 
-    /// The guest has not reached the mailbox since this driver has used it, and then a success was
-    /// all that it waited for.
-    pub(crate) fn owes_success(&mut self) {
-        self.known = Some(Owed::Success);
-    }
-
-    /// Returns what is owed to the guest driver: whether it is a success of whatever command.
-    /// `None` if no command was given.
-    pub(crate) fn owed_success(&self) -> Option<bool> {
-        self.success
-    }
-
     /// Dirty tracking knows all commands of the guest, unless it `may` have given some since.
     pub(crate) fn unseen_if(&mut self, may: bool) {
         self.unseen = may;
-    }
-
-    /// Returns whether the guest may have given a command that dirty tracking does not know.
-    pub(crate) fn is_unseen(&self) -> bool {
-        self.unseen
     }
 
     /// Dirty tracking has looked at what the guest's commands did. Now the PF has `counted` all
@@ -332,6 +321,8 @@ impl Drop for Mailbox<'_> {
         *self.last = Last {
             left: self.leaves(),
             stood: self.found,
+            // Without a command, it holds as long as the guest has not reached the mailbox.
+            success: self.success.unwrap_or(self.last.success && !self.unseen),
         };
     }
 }

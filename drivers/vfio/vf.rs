@@ -95,11 +95,8 @@ pub(crate) struct AccVf {
     /// What is known of the VF's mailbox. Held over each series of commands that it gives.
     #[pin]
     pub(crate) mailbox: Mutex<Last>,
-    /// When this driver last used the mailbox, the guest waited for no more than a success. That
-    /// holds until the guest has [reached](OpenDevice::touched) it.
-    pub(crate) owes_success: Atomic<bool>,
-    /// The guest had reached the page of the mailbox before that, and dirty tracking has not looked
-    /// since.
+    /// The guest had reached the page of the mailbox before the last series of commands, and dirty
+    /// tracking has not looked since.
     pub(crate) was_touched: Atomic<bool>,
     /// Leaf.
     #[pin]
@@ -122,7 +119,6 @@ impl AccVf {
             policy <- new_mutex!(Policy::new(Mode::of_module()), "hisi_acc_vfio::policy"),
             queues <- new_mutex!(Queues::default(), "hisi_acc_vfio::queues"),
             queues_lost: Atomic::new(false),
-            owes_success: Atomic::new(false),
             was_touched: Atomic::new(false),
         }? Error)
     }
@@ -153,18 +149,10 @@ impl AccVf {
         mailbox.unseen_if(touched_before);
         if !touched {
             mailbox.is_untouched();
-            if data.owes_success.load(Relaxed) {
-                mailbox.owes_success();
-            }
         }
         let result = f(&qm, &mut mailbox);
         if mailbox.was_seen() {
             data.was_touched.store(false, Relaxed);
-        }
-        match mailbox.owed_success() {
-            Some(success) => data.owes_success.store(success, Relaxed),
-            None if mailbox.is_unseen() => data.owes_success.store(false, Relaxed),
-            None => {}
         }
         result
     }

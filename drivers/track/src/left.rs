@@ -60,6 +60,17 @@ pub struct Last {
     /// What stood there after the last series. It still does if the guest has not reached the
     /// mailbox since, unless the VF was reset.
     pub stood: Option<Message>,
+    /// The guest waited for no more than a success then.
+    pub success: bool,
+}
+
+impl Last {
+    /// Returns whether the guest waits for no more than a success if `found` stands there: what the
+    /// host left, whether or not all has come of it that was to come, and no driver in a guest
+    /// leaves.
+    pub fn owes_success(&self, found: Message) -> bool {
+        self.success && self.stood == Some(found) && Left::of(found, None).is_some()
+    }
 }
 
 /// Returns the count of a VF's commands after `given` ones of the host, if the counter has counted
@@ -77,6 +88,23 @@ mod tests {
 
     fn done(command: Command, base: u64, read: bool) -> Message {
         Message::request(command, base, 0, read).done(false)
+    }
+
+    #[test]
+    fn only_the_hosts_own_command_owes_a_success() {
+        let own = done(Command::CqcBt, 0x1000, true);
+        let guests = done(Command::SqcVftV2, 0x1000, true);
+        let last = |stood, success| Last {
+            left: None,
+            stood: Some(stood),
+            success,
+        };
+        assert!(last(own, true).owes_success(own));
+        assert!(!last(own, false).owes_success(own));
+        assert!(!last(own, true).owes_success(guests));
+        // A guest may have given the same again.
+        assert!(!last(guests, true).owes_success(guests));
+        assert!(!Last::default().owes_success(own));
     }
 
     #[test]
