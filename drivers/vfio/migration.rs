@@ -135,6 +135,15 @@ fn refuse(dev: &Vf<'_>, what: &str, e: Error) -> Error {
     e
 }
 
+/// Checks that the PF works: [`EBUSY`] if it is stopped, [`ENODEV`] if it is being unbound.
+fn available(dev: &Vf<'_>, pf: &PfQm, what: &str) -> Result {
+    pf.available().inspect_err(|e| {
+        if *e == EBUSY {
+            dev_warn_ratelimited!(dev, "cannot {}: the PF is stopped, or being reset\n", what);
+        }
+    })
+}
+
 /// Checks that no error of the QM is pending: [`EBUSY`] if one is.
 fn check_qm_error(dev: &Vf<'_>) -> Result {
     let pf = &dev.data().get_ref().mig()?.pf;
@@ -352,11 +361,7 @@ impl Operations<AccVf> for Migration {
     fn save(dev: &Vf<'_>, stream: &mut migration::Stream) -> Result {
         let data = dev.data();
         let mig = data.mig()?;
-        mig.pf.available().inspect_err(|e| {
-            if *e == EBUSY {
-                dev_warn_ratelimited!(dev, "cannot save: the PF is stopped, or being reset\n");
-            }
-        })?;
+        available(dev, &mig.pf, "save")?;
         let (ready, unsaved, idle) = {
             let known = data.known.lock();
             (known.ready, known.unsaved, known.is_idle)
@@ -409,6 +414,7 @@ impl Operations<AccVf> for Migration {
         mailbox.query(Command::SqcVftV2).inspect_err(broken)?;
         drop(mailbox);
         let own = dev.data().match_data()?;
+        dev.data().known.lock().target = Some(own);
         let check: KBox<dyn Check> = KBox::new(MatchCheck(own), GFP_KERNEL_ACCOUNT)?;
         Ok(check)
     }
@@ -424,7 +430,7 @@ impl Operations<AccVf> for Migration {
             // `MatchCheck` has taken them.
             return nothing();
         }
-        let own = data.match_data()?;
+        let own = data.known.lock().target.ok_or(EINVAL)?;
         let stream = Stream::parse(bytes, &own).map_err(|why| {
             dev_warn_ratelimited!(dev, "stream refused: {}\n", Shown(why));
             EINVAL
@@ -438,6 +444,7 @@ impl Operations<AccVf> for Migration {
         }
         let qm = AccVf::qm(dev)?;
         let mig = data.mig()?;
+        available(dev, &mig.pf, "load")?;
         mig.check(&**dev)?;
         data.queues.lock().lose();
         let mut mailbox = qm.mailbox();

@@ -63,6 +63,8 @@ pub(crate) struct Known {
     pub(crate) unsaved: Option<Error>,
     /// `QM_IFC_INT_SET_V` has read 0 when the VF was stopped, and the VF was not loaded since.
     pub(crate) is_idle: bool,
+    /// The match data of the VF when its migration file was made, for what is written into it.
+    pub(crate) target: Option<Match>,
     /// A reset of the VF holds the PF's interlock.
     pub(crate) resetting: bool,
 }

@@ -18,13 +18,6 @@ const VFT: &[&str] = &[
     "pf read QM_VFT_CFG_DATA_H",
 ];
 
-/// The command with which C asks the target for its queues.
-const VFT_OF_VF: &[&str] = &[
-    "vf read mailbox",
-    "vf write mailbox SQC_VFT_V2 asks 0x0 0",
-    "vf read mailbox",
-];
-
 /// The command with which the guest asked for its queues, once more.
 const ANSWER_AGAIN: &[&str] = &["vf write mailbox SQC_VFT_V2 asks 0x0 0", "vf read mailbox"];
 
@@ -152,13 +145,15 @@ pub const ALL: &[Difference] = &[
         id: "S11",
         arcs: &[Arc::Load],
         when: When::Driver,
-        c: VFT_OF_VF,
+        c: &["vf read mailbox", "vf write mailbox SQC_VFT_V2 asks 0x0 0"],
         ours: &[],
-        before: &["pf read QM_QUE_ISO_CFG_V"],
+        before: &["vf read mailbox"],
         why: "C compares the match data in write(), and loads in RESUMING -> STOP. This driver judges \
               the whole stream once more when its last byte is written, and loads it then: an \
               error of write() still ends the migration, an error of RESUMING -> STOP comes too \
-              late. C asks the VF for the number of its queues, this driver has asked the PF (S24).",
+              late. C asks the VF for the number of its queues, this driver has asked the PF (S24). \
+              Before it writes the first register, it reads the mailbox, which never holds all ones: \
+              that shows whether registers can be reached.",
     },
     Difference {
         id: "S12",
@@ -319,15 +314,11 @@ pub const ALL: &[Difference] = &[
         id: "S25",
         arcs: &[Arc::Load],
         when: When::Driver,
-        c: &[],
-        ours: &[
-            "vf write QM_VF_STATE 0x0",
-            "vf write mailbox PAUSE_QM 0x0 0",
-            "vf read mailbox",
-        ],
+        c: &["vf read mailbox"],
+        ours: &["vf write mailbox PAUSE_QM 0x0 0", "vf read mailbox"],
         before: &["vf write QM_VF_AEQ_INT_MASK *"],
         why: "C has paused the target before RESUMING (S23). This driver does so when there is a state \
-              to load. It writes QM_VF_STATE after the first read of the mailbox (S28).",
+              to load. It has read before (S11) that the mailbox is not busy.",
     },
     Difference {
         id: "S26",
@@ -358,11 +349,10 @@ pub const ALL: &[Difference] = &[
         id: "S28",
         arcs: &[Arc::Load],
         when: When::Driver,
-        c: &["vf write QM_VF_STATE 0x0"],
+        c: &["pf read QM_QUE_ISO_CFG_V"],
         ours: &[],
-        before: &["vf read mailbox"],
-        why: "The mailbox shows whether registers can be reached: it never holds all ones. This driver \
-              reads it before it writes the first register, C after that.",
+        before: &["vf write QM_VF_STATE 0x0"],
+        why: "As S9.",
     },
     Difference {
         id: "S29",
@@ -374,10 +364,25 @@ pub const ALL: &[Difference] = &[
         why: "Both read it when they stop the VF, and go on only if it is 0: no message to the PF is \
               pending. C reads it again for the stream. This driver writes that 0 into the stream.",
     },
+    Difference {
+        id: "S30",
+        arcs: &[Arc::Load],
+        when: When::Driver,
+        c: &[
+            "vf write QM_IFC_INT_SOURCE_V *",
+            "vf write QM_IFC_INT_MASK *",
+            "vf write QM_IFC_INT_SET_V 0x0",
+        ],
+        ours: &[],
+        before: &["vf write QM_QUE_ISO_CFG_V *"],
+        why: "C first writes the values of the stream, and at the end of the load those that let messages \
+              of the PF in (qm_dev_cmd_init()). This driver writes only the latter. A 0 in \
+              QM_IFC_INT_SET_V sends no message, so this driver writes only another value.",
+    },
 ];
 
 /// The way to the VF's registers on V5, see [`super::line::Way`].
-pub const WAY: &str = "S30";
+pub const WAY: &str = "S31";
 const WAY_WHY: &str =
     "On V5 C reaches all registers of the VF through the window in BAR2 of the PF. This driver uses \
      the window only for the contexts of EQ and AEQ, which the VF itself does not show.";
@@ -385,7 +390,7 @@ const WAY_WHY: &str =
 /// The accesses for an idle VF of the ZIP on V3, through PRE_COPY: to save it, and to make the
 /// target run from RESUMING on (without S9 and S12). First those of C, then those of this driver.
 pub const SAVE: [Count; 2] = [Count { pf: 14, vf: 36 }, Count { pf: 5, vf: 37 }];
-pub const RESUME: [Count; 2] = [Count { pf: 5, vf: 36 }, Count { pf: 1, vf: 34 }];
+pub const RESUME: [Count; 2] = [Count { pf: 5, vf: 36 }, Count { pf: 0, vf: 31 }];
 
 /// How wide the documentation is.
 const WIDTH: usize = 98;

@@ -22,9 +22,9 @@ pub struct Limits {
 /// An access to the mailbox counts twice: it has 16 bytes.
 pub const V3: Limits = Limits {
     save: Limit { vf: 47, pf: 3 },
-    resume: Limit { vf: 51, pf: 4 },
+    resume: Limit { vf: 48, pf: 3 },
 };
 pub const V5: Limits = Limits {
     save: Limit { vf: 33, pf: 20 },
-    resume: Limit { vf: 37, pf: 22 },
+    resume: Limit { vf: 34, pf: 21 },
 };
