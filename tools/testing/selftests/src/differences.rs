@@ -304,6 +304,13 @@ pub const ALL: &[Difference] = &[
         here: "does not pause it",
         shown: &[("guess.stays_paused", Ours)],
     },
+    Difference {
+        id: "D28",
+        what: "`migf_data` in debugfs once the VF is closed",
+        c: "shows the stream of its last user",
+        here: "EAGAIN: a stream is the state of a guest",
+        shown: &[("debugfs.files", Value)],
+    },
 ];
 
 /// A number in which they differ.

@@ -205,10 +205,12 @@ fn files(driver: Driver) -> Result<()> {
     let shown = |name: &str| fs::read_to_string(folder(&vf).join(name));
     ensure!(shown("state")? == "STOP\n", "the core's state is wrong");
     drop(pair);
-    if driver == Driver::Rust {
-        // It is the state of a guest.
-        refused(&vf, "migf_data", libc::EAGAIN).map_err(|e| format!("closed again: {e}"))?;
-    }
+    // D28
+    let closed = match driver {
+        Driver::Rust => refused(&vf, "migf_data", libc::EAGAIN),
+        Driver::C => shows(&vf, "migf_data", &wanted),
+    };
+    closed.map_err(|e| format!("closed again: {e}"))?;
     vf.unbind()?;
     ensure!(!folder(&vf).exists(), "the folder outlives the binding");
     Ok(())
