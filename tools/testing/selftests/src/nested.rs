@@ -88,6 +88,8 @@ impl Way {
 pub struct Config {
     /// Its kernel, such as `6.1`. Empty for the one under test.
     pub linux: &'static str,
+    /// More of the command line of its kernel
+    pub more: &'static str,
     pub way: Way,
     /// The engines that its work is for, as `acc.engine=` has them
     pub engines: &'static str,
@@ -113,6 +115,7 @@ impl Config {
     pub fn of(driver: Driver) -> Self {
         let config = Self {
             linux: "",
+            more: "",
             way: Way::Legacy,
             engines: "zip",
             every: 50,
@@ -154,8 +157,8 @@ impl Config {
             // Each letter on the console is an exit to QEMU: not all that is said at boot. And the
             // kernel's own tests of the engines are of other cases (twin.*).
             "console=ttyAMA0 loglevel=6 panic=-1 cryptomgr.notests=1 acc.engine={} acc.every={} \
-             acc.memory={} acc.written={}",
-            self.engines, self.every, self.known_mb, self.written
+             acc.memory={} acc.written={}{}",
+            self.engines, self.every, self.known_mb, self.written, self.more
         )
     }
 }

@@ -12,7 +12,7 @@ use crate::{
 };
 use acc_vfio_user::{
     ensure,
-    host::{Accelerator, ZIP},
+    host::{Accelerator, HPRE, SEC, ZIP},
     Driver, Result,
 };
 use hisi_acc_hw::regs;
@@ -179,8 +179,31 @@ fn guest_6_1(driver: Driver) -> Result<String> {
     guest(driver, &config(driver, "6.1"), &[ZIP], true)
 }
 
+/// With a VF of each engine.
+fn of_all(driver: Driver, release: &'static str, reads: bool) -> Result<String> {
+    let config = Config {
+        engines: "zip,sec,hpre",
+        every: 5,
+        // The queues of all of them fill the 64 MiB that Debian's configuration keeps for DMA.
+        more: " cma=128M",
+        memory_mb: 512,
+        ..config(driver, release)
+    };
+    guest(driver, &config, &[ZIP, SEC, HPRE], reads)
+}
+
+case!(guest_6_1_all, with: [Rust]);
+fn guest_6_1_all(driver: Driver) -> Result<String> {
+    of_all(driver, "6.1", true)
+}
+
 case!(guest_6_12, with: [Rust]);
 /// Debian 13. Its drivers do not.
 fn guest_6_12(driver: Driver) -> Result<String> {
     guest(driver, &config(driver, "6.12"), &[ZIP], false)
+}
+
+case!(guest_6_12_all, with: [Rust]);
+fn guest_6_12_all(driver: Driver) -> Result<String> {
+    of_all(driver, "6.12", false)
 }
