@@ -28,6 +28,7 @@ help:
 	@echo '                                            libvirt (tools/kernel/flavours)'
 	@echo '                           KERNEL=7.3       in this kernel, or in the newest that Debian'
 	@echo '                                            has (KERNEL=newest); also of make run, modules'
+	@echo '                           KDIR=FOLDER      in a kernel that was built there'
 	@echo '                           SLICE=n          one part of the other cases, as CI runs it'
 	@echo 'make check-qemu          runs all cases in which QEMU migrates a guest'
 	@echo 'make bench               measures this driver beside the C driver: accesses and times'

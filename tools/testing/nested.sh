@@ -40,7 +40,8 @@ mkdir -p "$OUT"/{module,drivers} "$TREE"/{bin,lib,proc,sys,dev,sbin,tmp} "$LIB"
 
 # build FOLDER [OPTION…]: the modules whose source is there.
 build() {
-	quietly "$OUT/$1.log" make -C "$kernel" M="$OUT/$1" ARCH=arm64 "${flags[@]}" "${@:2}" modules
+	# A kernel that was built under another path takes its own folder for MO, unless it is told.
+	quietly "$OUT/$1.log" make -C "$kernel" M="$OUT/$1" MO="$OUT/$1" ARCH=arm64 "${flags[@]}" "${@:2}" modules
 }
 # Not every kernel can build outside of the source's folder.
 cp "$HERE"/{Kbuild,*.[ch]} "$OUT/module/"
