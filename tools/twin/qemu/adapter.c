@@ -250,6 +250,9 @@ static bool function_init(struct function *f, struct pf *pf, uint64_t bar2, uint
 	pci_set_word(pdev->wmask + CAP_PM + PCI_PM_CTRL, PCI_PM_CTRL_STATE_MASK);
 	pcie_cap_deverr_init(pdev);
 	pcie_cap_flr_init(pdev);
+	/* Of a VF's Device Control, SR-IOV has only the bit that resets it. */
+	if (pci_is_vf(pdev))
+		pci_set_word(pdev->wmask + CAP_EXP + PCI_EXP_DEVCTL, PCI_EXP_DEVCTL_BCR_FLR);
 	if (msi_init(pdev, CAP_MSI, MSI_VECTORS, true, true, errp))
 		return false;
 	pcie_ari_init(pdev, CAP_ARI);
@@ -507,30 +510,27 @@ static struct pf *ctl_find(const char *request, size_t len)
 }
 
 /*
- * "aer pf|vfN corrected|uncorrected BITS": a function reports errors to its root port, as bits of its
- * AER status registers. PCI's business, which the model knows nothing of.
+ * "aer pf corrected|uncorrected BITS": the PF reports errors to its root port, as bits of its AER
+ * status registers. PCI's business, which the model knows nothing of.
  */
 static bool ctl_aer(struct pf *pf, const char *request, size_t len)
 {
 	g_autofree char *text = g_strndup(request, len);
 	g_auto(GStrv) word = g_strsplit(text, " ", 5);
 	PCIEAERErr err = {};
-	uint64_t n = 0, bits;
+	PCIDevice *pdev = &pf->functions[0]->pdev;
+	uint64_t bits;
 
-	if (g_strv_length(word) != 4 || strcmp(word[0], "aer"))
-		return false;
-	if (strcmp(word[1], "pf") &&
-	    (strncmp(word[1], "vf", 2) || qemu_strtou64(word[1] + 2, NULL, 10, &n)))
-		return false;
-	if (n > MAX_VFS || !pf->functions[n] || qemu_strtou64(word[3], NULL, 0, &bits))
+	if (g_strv_length(word) != 4 || strcmp(word[0], "aer") || strcmp(word[1], "pf") ||
+	    qemu_strtou64(word[3], NULL, 0, &bits))
 		return false;
 	if (!strcmp(word[2], "corrected"))
 		err.flags = PCIE_AER_ERR_IS_CORRECTABLE;
 	else if (strcmp(word[2], "uncorrected"))
 		return false;
 	err.status = bits;
-	err.source_id = pci_requester_id(&pf->functions[n]->pdev);
-	return !pcie_aer_inject_error(&pf->functions[n]->pdev, &err);
+	err.source_id = pci_requester_id(pdev);
+	return !pcie_aer_inject_error(pdev, &err);
 }
 
 static void ctl_ask(struct ctl *ctl, size_t len)
