@@ -95,6 +95,8 @@ unsafe impl<D: Driver> driver::RegistrationOps for Adapter<D> {
 
 /// The bus takes no accesses, and is going to be reset.
 const FROZEN: kbindings::pci_channel_state_t = kbindings::pci_channel_io_frozen;
+/// Nothing below the port recovers.
+const FAILED: kbindings::pci_channel_state_t = kbindings::pci_channel_io_perm_failure;
 
 impl<D: Driver> Adapter<D> {
     const ERROR_HANDLERS: kbindings::pci_error_handlers = kbindings::pci_error_handlers {
@@ -167,6 +169,11 @@ impl<D: Driver> Adapter<D> {
     ) -> kbindings::pci_ers_result_t {
         // SAFETY: As for `reset_prepare_callback`.
         let dev = unsafe { Device::<D>::from_pci(pdev) };
+        if state == FAILED {
+            // PCI has reset a frozen bus by then. It does not call `slot_reset` if another function
+            // has no driver that handles errors.
+            dev.machine().slot_reset(dev);
+        }
         dev.machine().bus_error(state == FROZEN);
         // SAFETY: By the safety requirement.
         let vote = unsafe { bindings::vfio_pci_core_aer_err_detected(pdev, state) };

@@ -255,16 +255,25 @@ impl Function {
 
     /// What kind of PCIe function it is (`PCI_EXP_FLAGS_TYPE`).
     pub fn pcie_type(&self) -> Result<u32> {
-        // PCI_CAPABILITY_LIST, PCI_CAP_ID_EXP
-        let mut at = u64::from(self.config(0x34)? & 0xff);
+        // PCI_CAP_ID_EXP
+        match self.capability(0x10)? {
+            Some(at) => Ok((self.config(at)? >> 20) & 0xf),
+            None => Err(format!("{} is no PCIe function", self.address).into()),
+        }
+    }
+
+    /// Where it has a capability (`PCI_CAP_ID_*`), if it has it.
+    pub fn capability(&self, id: u32) -> Result<Option<u64>> {
+        // PCI_CAPABILITY_LIST
+        let mut at = u64::from(self.config(0x34)? & 0xfc);
         while at != 0 {
             let capability = self.config(at)?;
-            if capability & 0xff == 0x10 {
-                return Ok((capability >> 20) & 0xf);
+            if capability & 0xff == id {
+                return Ok(Some(at));
             }
-            at = u64::from((capability >> 8) & 0xff);
+            at = u64::from((capability >> 8) & 0xfc);
         }
-        Err(format!("{} is no PCIe function", self.address).into())
+        Ok(None)
     }
 
     /// Where it has an extended capability (`PCI_EXT_CAP_ID_*`), if it has it.

@@ -3,6 +3,7 @@
 //! `reset.*`: resets in whatever state.
 
 mod begins;
+mod fatal;
 mod function;
 mod pf;
 mod races;

@@ -40,20 +40,13 @@ fn bus_master_off() -> Result<()> {
 
 /// Where the MSI capability of a function is; the masks that Linux reads of it are there.
 fn msi(function: &Function) -> Result<u64> {
-    // PCI_CAPABILITY_LIST
-    let mut at = u64::from(function.config(0x34)? & 0xfc);
-    while at != 0 {
-        let word = function.config(at)?;
-        if word & 0xff == MSI {
-            ensure!(
-                word & (MASKBIT | WIDE) == MASKBIT | WIDE,
-                "MSI without masks: {word:#x}"
-            );
-            return Ok(at);
-        }
-        at = u64::from((word >> 8) & 0xfc);
-    }
-    Err("no MSI capability".into())
+    let at = function.capability(MSI)?.ok_or("no MSI capability")?;
+    let word = function.config(at)?;
+    ensure!(
+        word & (MASKBIT | WIDE) == MASKBIT | WIDE,
+        "MSI without masks: {word:#x}"
+    );
+    Ok(at)
 }
 
 case!(msi_masked);
