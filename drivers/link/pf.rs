@@ -203,6 +203,16 @@ impl PfQm {
         self.with(Bound::check_available)
     }
 
+    /// Gets the memory that the first [`PfQm::watch`] needs.
+    pub fn prepare_watch(this: &Arc<Self>) -> Result {
+        this.with(|bound| {
+            if bound.poll.is_none() {
+                bound.poll = Some(Poll::new(this.clone())?);
+            }
+            Ok(())
+        })
+    }
+
     /// Begins to watch for resets of the PF: [`EBUSY`] as [`PfQm::available`].
     pub fn watch(this: &Arc<Self>) -> Result<Watch> {
         let since = this.with(|bound| {

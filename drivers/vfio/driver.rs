@@ -214,6 +214,7 @@ impl vfio::pci::Driver for AccVf {
         *data.mailbox.lock() = Last::default();
         if let Ok(mig) = data.mig() {
             mig.decide();
+            data.lifeline.prepare(&mig.pf);
         }
         decide_tracking(dev)
     }

@@ -24,6 +24,7 @@ mod context;
 mod debug;
 mod dirty;
 mod driver;
+mod lifeline;
 mod links;
 mod mailbox;
 mod migration;

@@ -40,10 +40,7 @@ use hisi_acc_hw::{
     },
     Engine, //
 };
-use hisi_acc_link::{
-    PfQm,
-    Watch, //
-};
+use hisi_acc_link::PfQm;
 use kernel::{
     prelude::*,
     sync::Arc,
@@ -87,20 +84,6 @@ impl Check for MatchCheck {
             stream::STREAM_SIZE => Progress::Whole,
             _ => Progress::Part,
         })
-    }
-}
-
-/// Is cut when the PF is stopped. The PF stops for a reset, and also to restart its own queues, of
-/// which the VF notices nothing.
-struct PfLifeline(Watch);
-
-impl Lifeline for PfLifeline {
-    fn is_cut(&self) -> bool {
-        self.0.was_stopped()
-    }
-
-    fn is_over(&self) -> bool {
-        self.0.works_again()
     }
 }
 
@@ -430,6 +413,8 @@ impl Operations<AccVf> for Migration {
             // `MatchCheck` has taken them.
             return nothing();
         }
+        let mig = data.mig()?;
+        available(dev, &mig.pf, "load")?;
         let own = data.known.lock().target.ok_or(EINVAL)?;
         let stream = Stream::parse(bytes, &own).map_err(|why| {
             dev_warn_ratelimited!(dev, "stream refused: {}\n", Shown(why));
@@ -443,8 +428,6 @@ impl Operations<AccVf> for Migration {
             dev_warn_ratelimited!(dev, "page size {:#x} is unknown\n", state.page_size);
         }
         let qm = AccVf::qm(dev)?;
-        let mig = data.mig()?;
-        available(dev, &mig.pf, "load")?;
         mig.check(&**dev)?;
         data.queues.lock().lose();
         let mut mailbox = qm.mailbox();
@@ -467,6 +450,9 @@ impl Operations<AccVf> for Migration {
             });
             return Err(e);
         }
+        // A reset of the PF that has begun meanwhile takes the state with it, and its message to the
+        // guest waits at the source. The VF is not reset: that would wait for the PF.
+        available(dev, &mig.pf, "load")?;
         // A report in between has seen neither state.
         data.queues.lock().lose();
         data.known.lock().loaded(Some(EventHeads::of(&state)));
@@ -487,8 +473,7 @@ impl Operations<AccVf> for Migration {
             Err(e) if e == ENODEV => return Ok(None),
             watch => watch?,
         };
-        let lifeline: Arc<dyn Lifeline> = Arc::new(PfLifeline(watch), GFP_KERNEL_ACCOUNT)?;
-        Ok(Some(lifeline))
+        data.get_ref().lifeline.lifeline(watch).map(Some)
     }
 
     fn reset(data: Pin<&AccVf>) {

@@ -4,6 +4,7 @@
 
 use crate::{
     context::MigRegs,
+    lifeline::Reserve,
     mailbox::Mailbox,
     policy::{
         self,
@@ -94,6 +95,8 @@ pub(crate) struct AccVf {
     mig: Result<MigRegs, Refusal>,
     #[pin]
     pub(crate) known: Mutex<Known>,
+    #[pin]
+    pub(crate) lifeline: Reserve,
     /// What is known of the VF's mailbox. Held over each series of commands that it gives.
     #[pin]
     pub(crate) mailbox: Mutex<Last>,
@@ -117,6 +120,7 @@ impl AccVf {
             device_id,
             mig,
             known <- new_mutex!(Known::default(), "hisi_acc_vfio::known"),
+            lifeline <- Reserve::new(),
             mailbox <- new_mutex!(Last::default(), "hisi_acc_vfio::mailbox"),
             policy <- new_mutex!(Policy::new(Mode::of_module()), "hisi_acc_vfio::policy"),
             queues <- new_mutex!(Queues::default(), "hisi_acc_vfio::queues"),

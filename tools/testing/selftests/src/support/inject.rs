@@ -25,7 +25,7 @@ const WAYS: &[(&str, &[(&str, &str)])] = &[
 const MANY: u32 = 5000;
 
 /// Has the kernel fail without a line in the log, also where it may wait for memory.
-fn prepare() -> Result<()> {
+pub fn prepare() -> Result<()> {
     for (way, settings) in WAYS {
         let folder = Path::new("/sys/kernel/debug").join(way);
         write(folder.join("verbose"), "0")?;
@@ -38,15 +38,23 @@ fn prepare() -> Result<()> {
 
 /// `fail-nth` of this thread. The kernel counts down whatever the thread does, so that as little as
 /// can be comes between setting it and the call.
-struct Countdown(File);
+pub struct Countdown(File);
 
 impl Countdown {
-    fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .open("/proc/thread-self/fail-nth")?;
         Ok(Self(file))
+    }
+
+    /// Has `call` fail at its `n`-th allocation or copy. Returns what came of it, and whether the
+    /// failure has come.
+    pub fn over<T>(&mut self, n: u32, call: impl FnOnce() -> T) -> Result<(T, bool)> {
+        self.set(n)?;
+        let result = call();
+        Ok((result, self.end()?))
     }
 
     fn set(&mut self, n: u32) -> Result<()> {
@@ -81,9 +89,8 @@ pub fn each<C, T>(
     let mut countdown = Countdown::new()?;
     for n in 1..MANY {
         before(on)?;
-        countdown.set(n)?;
-        let result = call(on);
-        let failed = countdown.end()?.then_some(n);
+        let (result, come) = countdown.over(n, || call(on))?;
+        let failed = come.then_some(n);
         after(on, result, failed).map_err(|e| format!("failure {n}: {e}"))?;
         if failed.is_none() {
             return Ok(n - 1);

@@ -15,15 +15,18 @@ use std::{
 /// it says to that. Else the PF waits for it, four times 20 s (`qm_ping_all_vfs()`,
 /// `qm_wait_vf_prepare_finish()`).
 pub fn answer(device: &Device) -> Result<()> {
+    match has_message(device)? {
+        true => say_done(device),
+        false => Ok(()),
+    }
+}
+
+/// Answers, whether or not the message is still there.
+pub fn say_done(device: &Device) -> Result<()> {
     let bar = device.region(2)?;
-    let mut source = [0; 4];
-    device.read_at(&bar, regs::QM_IFC_INT_SOURCE_V.into(), &mut source)?;
-    // All ones, for as long as the VF is not there.
-    if u32::from_ne_bytes(source) == 1 {
-        let one = 1u32.to_ne_bytes();
-        for register in [regs::QM_IFC_INT_SOURCE_V, regs::QM_IFC_INT_SET_V] {
-            device.write_at(&bar, register.into(), &one)?;
-        }
+    let one = 1u32.to_ne_bytes();
+    for register in [regs::QM_IFC_INT_SOURCE_V, regs::QM_IFC_INT_SET_V] {
+        device.write_at(&bar, register.into(), &one)?;
     }
     Ok(())
 }
@@ -33,6 +36,7 @@ fn has_message(device: &Device) -> Result<bool> {
     let bar = device.region(2)?;
     let mut source = [0; 4];
     device.read_at(&bar, regs::QM_IFC_INT_SOURCE_V.into(), &mut source)?;
+    // All ones, for as long as the VF is not there.
     Ok(u32::from_ne_bytes(source) == 1)
 }
 

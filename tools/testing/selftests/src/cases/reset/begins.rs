@@ -7,16 +7,21 @@ use crate::{
     support::{
         bench::{Bench, VFS},
         pair::{Pair, JOBS},
-        pf::{reset_answered_late, window_again},
+        pf::{reset_answered_late, say_done, window_again},
+        streams::is_in,
     },
     twin::Twin,
 };
 use acc_vfio_user::{
     ensure, errno, host,
+    migrate::{save, Quiet},
     vfio::{state, Device},
     Driver, Result,
 };
-use std::io::Read;
+use std::{
+    io::{Read, Write},
+    thread,
+};
 
 case!(pf_begins);
 /// A reset of the PF waits for its VFs, and the PF works meanwhile. No VF begins to migrate, and
@@ -65,6 +70,49 @@ fn pf_begins() -> Result<()> {
     drop((all, pair));
     window_again()?;
     seen
+}
+
+case!(pf_begins_in_load);
+/// The reset begins while a target is loaded. The load takes the PF's message, and no guest was
+/// there to hear it: so it fails, and the guest hears of the reset at the source.
+fn pf_begins_in_load() -> Result<()> {
+    let bench = Bench::new(&[Driver::Rust; VFS])?;
+    let all: Vec<Device> = (0..VFS).map(|n| bench.open(n)).collect::<Result<_>>()?;
+    let (source, target) = (all[1].try_clone()?, all[0].try_clone()?);
+    let mut pair = Pair::over(host::ZIP, bench, source, target)?;
+    let stream = save(&pair.source, false, &mut Quiet)?;
+    let file = pair.target.set_state(state::RESUMING)?.ok_or("no file")?;
+    let (target, twin) = (&pair.target, &pair.bench.twin);
+    twin.mark()?;
+    twin.fault("vf1", "mailbox-hold SQC_BT")?;
+    let seen = thread::scope(|scope| {
+        let loading = scope.spawn(|| errno((&file).write_all(&stream)));
+        host::wait_for("the loading", || {
+            twin.counts()
+                .is_ok_and(|counts| counts.get("vf1", "mailbox.SQC_BT") == 1)
+        })?;
+        reset_answered_late(&all[1..], || {
+            let late = loading.is_finished();
+            twin.fault("vf1", "mailbox-hold off")?;
+            let error = loading.join().map_err(|_| "panicked")?;
+            say_done(target)?;
+            ensure!(!late, "the reset began too late");
+            ensure!(error == libc::EBUSY, "write() has errno {error}");
+            is_in(target, "the reset begins", state::RESUMING)
+        })
+    })
+    .and_then(|()| is_in(target, "after the reset", state::ERROR));
+    drop(file);
+    for device in [&pair.source, &pair.target] {
+        device.reset()?;
+    }
+    let again = seen.and_then(|()| {
+        pair.set_up()?;
+        pair.round()
+    });
+    drop((all, pair));
+    window_again()?;
+    again
 }
 
 /// The PF restarts its own queues, as for an overflow of its EQ.

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! `fault.cloud_hypervisor_no_memory`: an allocation of one call of a migration fails.
+
+use super::vmm::{Call, Vmm};
+use crate::support::inject::{self, Countdown};
+use acc_vfio_user::{ensure, host, Driver, Result};
+use std::{cell::Cell, io};
+
+/// Which call fails, at which of its allocations and copies.
+#[derive(Default)]
+pub struct Failing {
+    next: Cell<Option<(Call, u32)>>,
+    /// Whether the failure has come.
+    come: Cell<bool>,
+    /// The error of that call.
+    error: Cell<Option<i32>>,
+}
+
+impl Failing {
+    fn set(&self, call: Call, n: u32) {
+        self.next.set(Some((call, n)));
+        self.come.set(false);
+        self.error.set(None);
+    }
+
+    /// Makes a call. If it is the one that fails, it does so once.
+    pub fn of<T>(&self, call: Call, make: impl FnOnce() -> io::Result<T>) -> Result<io::Result<T>> {
+        let n = match self.next.get() {
+            Some((which, n)) if which == call => n,
+            _ => return Ok(make()),
+        };
+        self.next.set(None);
+        let (result, come) = Countdown::new()?.over(n, make)?;
+        self.come.set(come);
+        let error = result.as_ref().err();
+        self.error.set(error.and_then(io::Error::raw_os_error));
+        Ok(result)
+    }
+}
+
+// Only that flavour fails on request.
+case!(cloud_hypervisor_no_memory, flavour: Debug, generations: One(V3));
+/// Each allocation of each call fails once. A copy of the caller's own memory that fails is none of
+/// the driver's failures.
+fn cloud_hypervisor_no_memory() -> Result<String> {
+    inject::prepare()?;
+    let mut vmm = Vmm::new(Driver::Rust)?;
+    let (mut moved, mut stayed) = (0, 0);
+    let mut dead = Vec::new();
+    for call in Call::ALL {
+        for n in 1.. {
+            // It takes long, and somebody watches for silence.
+            host::say(&format!("acc-selftest: {call:?}, failure {n}"))?;
+            let fate = vmm.migrate(
+                |vmm| {
+                    vmm.failing.set(call, n);
+                    Ok(())
+                },
+                |_| Ok(()),
+            );
+            // Whatever held the work in flight.
+            for vf in ["vf1", "vf2"] {
+                vmm.pair.bench.twin.fault(vf, "clear")?;
+            }
+            for device in [&vmm.pair.source, &vmm.pair.target] {
+                device.reset()?;
+            }
+            let (come, error) = (vmm.failing.come.get(), vmm.failing.error.get());
+            match fate {
+                _ if come && error == Some(libc::EFAULT) => {}
+                Ok(true) => moved += 1,
+                Ok(false) => stayed += 1,
+                Err(e) => dead.push(format!("{call:?}, failure {n}: {e}")),
+            }
+            if !come {
+                ensure!(
+                    error.is_none(),
+                    "{call:?}: errno {error:?} without a failure"
+                );
+                break;
+            }
+        }
+    }
+    ensure!(
+        dead.is_empty(),
+        "{} VFs are lost:\n{}",
+        dead.len(),
+        dead.join("\n")
+    );
+    ensure!(stayed != 0, "nothing has failed");
+    Ok(format!("{moved} moved, {stayed} stayed"))
+}
