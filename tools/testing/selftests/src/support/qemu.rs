@@ -49,6 +49,14 @@ pub fn works(vm: &mut Vm, engine: &str, more: u64) -> Result<()> {
     Ok(())
 }
 
+/// Fails unless the guest answers on its console, whatever happened to its VF.
+pub fn answers(vm: &mut Vm) -> Result<()> {
+    vm.type_line("echo still: there")?;
+    vm.wait_console("an answer of the guest", |vm| {
+        vm.console().contains("\nstill: there")
+    })
+}
+
 /// A guest at work.
 pub fn start(name: &str, config: &Config, vfs: &[&Function]) -> Result<Vm> {
     let mut vm = Vm::new(name, config, vfs, None)?;
