@@ -9,6 +9,12 @@ use acc_vfio_user::{
     Result,
 };
 
+/// Whether the log has a line after `mark`. Linux 7.3 has another letter in upper case.
+fn says(mark: &str, line: &str) -> bool {
+    let line = line.to_lowercase();
+    host::log_after(mark).is_ok_and(|log| log.to_lowercase().contains(&line))
+}
+
 case!(aer);
 /// Errors that the device reports come to the kernel's AER service by the root port, which asks the
 /// driver of the function.
@@ -49,9 +55,7 @@ fn aer() -> Result<()> {
             host::say(&mark)?;
             twin.ask(&format!("aer pf {order}"))?;
             for line in lines {
-                host::wait_for(&format!("{mark}: '{line}'"), || {
-                    host::log_after(&mark).is_ok_and(|log| log.contains(&line))
-                })?;
+                host::wait_for(&format!("{mark}: '{line}'"), || says(&mark, &line))?;
             }
         }
         let status = Debugfs::of(accelerator, &pf).read("qm/status")?;
@@ -84,9 +88,7 @@ fn aer_inject() -> Result<()> {
         "AER: Correctable error message received from {}",
         vf.address
     );
-    host::wait_for("the AER service", || {
-        host::log_after(mark).is_ok_and(|log| log.contains(&line))
-    })?;
+    host::wait_for("the AER service", || says(mark, &line))?;
     // It has put itself between the kernel and the bus.
     host::rmmod("aer_inject")
 }
