@@ -450,8 +450,8 @@ impl Operations<AccVf> for Migration {
             });
             return Err(e);
         }
-        // A reset of the PF that has begun meanwhile takes the state with it, and its message to the
-        // guest waits at the source. The VF is not reset: that would wait for the PF.
+        // A reset of the PF that has begun meanwhile takes the state with it, and its message to
+        // the guest waits at the source. The VF is not reset: that would wait for the PF.
         available(dev, &mig.pf, "load")?;
         // A report in between has seen neither state.
         data.queues.lock().lose();

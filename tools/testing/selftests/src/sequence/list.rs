@@ -151,9 +151,9 @@ pub const ALL: &[Difference] = &[
         why: "C compares the match data in write(), and loads in RESUMING -> STOP. This driver judges \
               the whole stream once more when its last byte is written, and loads it then: an \
               error of write() still ends the migration, an error of RESUMING -> STOP comes too \
-              late. C asks the VF for the number of its queues, this driver has asked the PF (S24). \
-              Before it writes the first register, it reads the mailbox, which never holds all ones: \
-              that shows whether registers can be reached.",
+              late. C asks the VF for the number of its queues, this driver has asked the PF \
+              (S24). Before it writes the first register, it reads the mailbox, which never holds \
+              all ones: that shows whether registers can be reached.",
     },
     Difference {
         id: "S12",

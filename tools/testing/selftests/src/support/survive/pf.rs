@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-/// Who resets a PF waits four times 20 s for the VFs that do not answer, with no guest or with one
+/// A reset of a PF waits four times 20 s for the VFs that do not answer, with no guest or with one
 /// that is stopped (`qm_ping_all_vfs()`, `qm_wait_vf_prepare_finish()`).
 const RESET: Duration = Duration::from_secs(150);
 
@@ -204,7 +204,7 @@ impl Cell<'_> {
                 (source, self.vfs[1].clone())
             }
         };
-        // Who resets the PF waits for the guest, and the guest for the end of that.
+        // The reset of the PF waits for the guest, and the guest for the end of the reset.
         if self.act == Act::Reset {
             self.end()?;
         }

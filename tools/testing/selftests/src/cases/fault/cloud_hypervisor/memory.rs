@@ -2,42 +2,9 @@
 
 //! `fault.cloud_hypervisor_no_memory`: an allocation of one call of a migration fails.
 
-use super::vmm::{Call, Vmm};
-use crate::support::inject::{self, Countdown};
+use super::{failing::Call, vmm::Vmm};
+use crate::support::inject;
 use acc_vfio_user::{ensure, host, Driver, Result};
-use std::{cell::Cell, io};
-
-/// Which call fails, at which of its allocations and copies.
-#[derive(Default)]
-pub struct Failing {
-    next: Cell<Option<(Call, u32)>>,
-    /// Whether the failure has come.
-    come: Cell<bool>,
-    /// The error of that call.
-    error: Cell<Option<i32>>,
-}
-
-impl Failing {
-    fn set(&self, call: Call, n: u32) {
-        self.next.set(Some((call, n)));
-        self.come.set(false);
-        self.error.set(None);
-    }
-
-    /// Makes a call. If it is the one that fails, it does so once.
-    pub fn of<T>(&self, call: Call, make: impl FnOnce() -> io::Result<T>) -> Result<io::Result<T>> {
-        let n = match self.next.get() {
-            Some((which, n)) if which == call => n,
-            _ => return Ok(make()),
-        };
-        self.next.set(None);
-        let (result, come) = Countdown::new()?.over(n, make)?;
-        self.come.set(come);
-        let error = result.as_ref().err();
-        self.error.set(error.and_then(io::Error::raw_os_error));
-        Ok(result)
-    }
-}
 
 // Only that flavour fails on request.
 case!(cloud_hypervisor_no_memory, flavour: Debug, generations: One(V3));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `fault.cloud_hypervisor*`: whatever fails while cloud-hypervisor migrates a VF, one side runs it,
+//! `fault.cloud_hypervisor*`: whatever fails while cloud-hypervisor migrates a VF, one side runs it
 //! and its work goes on there.
 //!
 //! Its order of calls and what it does when one fails, from `pci/src/vfio.rs` and `vmm/src/lib.rs`
@@ -8,6 +8,7 @@
 //! migration file is open, and it resets a device whose state it cannot change. Other than QEMU, it
 //! starts the source again when the start of the target has failed.
 
+mod failing;
 mod memory;
 mod vmm;
 

@@ -2,7 +2,7 @@
 
 //! cloud-hypervisor's order of calls, and what it does when one fails.
 
-use super::memory::Failing;
+use super::failing::{Call, Failing};
 use crate::support::{
     bench::Bench,
     logged::{covers, Logged, Pages, ARENA},
@@ -18,31 +18,6 @@ use std::{
     fs::File,
     io::{Read, Write},
 };
-
-/// A call of a migration.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Call {
-    Stop,
-    Save,
-    Read,
-    EndSave,
-    Resume,
-    Write,
-    Start,
-}
-
-impl Call {
-    /// All, in their order.
-    pub const ALL: [Self; 7] = [
-        Self::Stop,
-        Self::Save,
-        Self::Read,
-        Self::EndSave,
-        Self::Resume,
-        Self::Write,
-        Self::Start,
-    ];
-}
 
 /// A device, and how often it was reset to get it out of a state.
 struct Driven<'a> {
