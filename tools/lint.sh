@@ -40,7 +40,7 @@ spdx() {
 	local bad=0 file
 	for file in $(tracked); do
 		case $file in .gitattributes | COPYING | LICENSES/* | *.png) continue ;; esac
-		head -n 4 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0' || {
+		grep -q 'SPDX-License-Identifier: GPL-2.0' < <(head -n 4 "$file") || {
 			echo "$file: no SPDX line"
 			bad=1
 		}
