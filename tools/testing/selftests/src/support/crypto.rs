@@ -106,6 +106,7 @@ pub fn tested(accelerator: Accelerator) -> Result<()> {
                 .all(|entry| field(entry, "selftest") != "unknown" && field(entry, "refcnt") == "1")
         })
     })
+    .or_else(|e| Twin::open_device(accelerator.name)?.explained("pf", Err(e)))
 }
 
 /// The self-tests of the kernel's crypto API pass for all that the in-tree driver has to register,
