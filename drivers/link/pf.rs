@@ -79,6 +79,15 @@ struct Known {
 }
 
 impl Bound {
+    /// Returns what looks at the queue manager of `owner`; makes it if there is none yet.
+    fn poll(&mut self, owner: &Arc<PfQm>) -> Result<&Poll<PfQm>> {
+        let poll = match self.poll.take() {
+            Some(poll) => poll,
+            None => Poll::new(owner.clone())?,
+        };
+        Ok(self.poll.insert(poll))
+    }
+
     fn look(&mut self) {
         let works = self.qm.works();
         if self.works && !works {
@@ -205,24 +214,14 @@ impl PfQm {
 
     /// Gets the memory that the first [`PfQm::watch`] needs.
     pub fn prepare_watch(this: &Arc<Self>) -> Result {
-        this.with(|bound| {
-            if bound.poll.is_none() {
-                bound.poll = Some(Poll::new(this.clone())?);
-            }
-            Ok(())
-        })
+        this.with(|bound| bound.poll(this).map(|_| ()))
     }
 
     /// Begins to watch for resets of the PF: [`EBUSY`] as [`PfQm::available`].
     pub fn watch(this: &Arc<Self>) -> Result<Watch> {
         let since = this.with(|bound| {
             bound.check_available()?;
-            let poll = match bound.poll.take() {
-                Some(poll) => poll,
-                None => Poll::new(this.clone())?,
-            };
-            poll.start();
-            bound.poll = Some(poll);
+            bound.poll(this)?.start();
             bound.watches += 1;
             Ok(bound.stops)
         })?;

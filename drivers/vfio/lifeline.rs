@@ -51,21 +51,20 @@ impl Reserve {
     /// there may be some when it is needed.
     pub(crate) fn prepare(&self, pf: &Arc<PfQm>) {
         let _ = PfQm::prepare_watch(pf);
-        self.fill();
-    }
-
-    fn fill(&self) {
-        let mut memory = self.memory.lock();
-        if memory.is_none() {
-            *memory = UniqueArc::new_uninit(GFP_KERNEL_ACCOUNT).ok();
+        let mut reserve = self.memory.lock();
+        if reserve.is_none() {
+            *reserve = UniqueArc::new_uninit(GFP_KERNEL_ACCOUNT).ok();
         }
     }
 
     /// Makes the lifeline that `watch` cuts, and fills the reserve for the next one.
     pub(crate) fn lifeline(&self, watch: Watch) -> Result<Arc<dyn Lifeline>> {
-        self.fill();
-        let memory = self.memory.lock().take().ok_or(ENOMEM)?;
-        self.fill();
+        let mut reserve = self.memory.lock();
+        let memory = match reserve.take() {
+            Some(memory) => memory,
+            None => UniqueArc::new_uninit(GFP_KERNEL_ACCOUNT)?,
+        };
+        *reserve = UniqueArc::new_uninit(GFP_KERNEL_ACCOUNT).ok();
         let lifeline: Arc<PfLifeline> = memory.write(PfLifeline(watch)).into();
         Ok(lifeline)
     }

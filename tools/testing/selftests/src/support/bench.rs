@@ -65,6 +65,11 @@ impl Bench {
         let path = self.vfs[vf].vfio_path()?;
         Device::open(&path, &self.iommufd).map_err(|e| format!("{}: {e}", path.display()).into())
     }
+
+    /// Opens all of them that there can be.
+    pub fn open_all(&self) -> Result<Vec<Device>> {
+        (0..VFS).map(|n| self.open(n)).collect()
+    }
 }
 
 /// Runs a case for all accelerators at a time, where the in-tree drivers wait by the second. The

@@ -231,7 +231,7 @@ pub fn interrupts_late() -> Result<()> {
 pub fn pf_reset(keeps: bool) -> Result<()> {
     let bench = Bench::new(&[Driver::Rust; VFS])?;
     // All of them, since all are to answer.
-    let all: Vec<Device> = (0..VFS).map(|n| bench.open(n)).collect::<Result<_>>()?;
+    let all = bench.open_all()?;
     let (source, target) = (all[0].try_clone()?, all[1].try_clone()?);
     let mut pair = Pair::over(host::ZIP, bench, source, target)?;
     for stopped in [false, true] {

@@ -15,7 +15,7 @@ use crate::{
 use acc_vfio_user::{
     ensure, errno, host,
     migrate::{save, Quiet},
-    vfio::{state, Device},
+    vfio::state,
     Driver, Result,
 };
 use std::{
@@ -29,7 +29,7 @@ case!(pf_begins);
 /// that the reset is done.
 fn pf_begins() -> Result<()> {
     let bench = Bench::new(&[Driver::Rust; VFS])?;
-    let all: Vec<Device> = (0..VFS).map(|n| bench.open(n)).collect::<Result<_>>()?;
+    let all = bench.open_all()?;
     let (source, target) = (all[1].try_clone()?, all[0].try_clone()?);
     let mut pair = Pair::over(host::ZIP, bench, source, target)?;
     pair.source.set_state(state::STOP)?;
@@ -77,7 +77,7 @@ case!(pf_begins_in_load);
 /// there to hear it: so it fails, and the guest hears of the reset at the source.
 fn pf_begins_in_load() -> Result<()> {
     let bench = Bench::new(&[Driver::Rust; VFS])?;
-    let all: Vec<Device> = (0..VFS).map(|n| bench.open(n)).collect::<Result<_>>()?;
+    let all = bench.open_all()?;
     let (source, target) = (all[1].try_clone()?, all[0].try_clone()?);
     let mut pair = Pair::over(host::ZIP, bench, source, target)?;
     let stream = save(&pair.source, false, &mut Quiet)?;

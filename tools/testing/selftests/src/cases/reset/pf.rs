@@ -72,7 +72,7 @@ struct All {
 fn in_each_state(driver: Driver) -> Result<All> {
     let bench = Bench::new(&[driver; VFS])?;
     // All of them, since all are to answer.
-    let all: Vec<Device> = (0..VFS).map(|n| bench.open(n)).collect::<Result<_>>()?;
+    let all = bench.open_all()?;
     let target = all[0].try_clone()?;
     let source = all[1].try_clone()?;
     let mut pair = Pair::over(host::ZIP, bench, source, target)?;

@@ -26,7 +26,7 @@ case!(pf_unseen);
 fn pf_unseen() -> Result<()> {
     {
         let bench = Bench::new(&[Driver::Rust; VFS])?;
-        let devices: Vec<Device> = (0..VFS).map(|n| bench.open(n)).collect::<Result<_>>()?;
+        let devices = bench.open_all()?;
         let mut vfs = Vec::new();
         for (device, to) in devices.iter().zip(states(Driver::Rust)) {
             let mut file = None;

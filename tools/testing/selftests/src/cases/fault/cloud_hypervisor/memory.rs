@@ -30,9 +30,7 @@ fn cloud_hypervisor_no_memory() -> Result<String> {
             for vf in ["vf1", "vf2"] {
                 vmm.pair.bench.twin.fault(vf, "clear")?;
             }
-            for device in [&vmm.pair.source, &vmm.pair.target] {
-                device.reset()?;
-            }
+            vmm.reset()?;
             let (come, error) = (vmm.failing.come.get(), vmm.failing.error.get());
             match fate {
                 _ if come && error == Some(libc::EFAULT) => {}

@@ -72,9 +72,7 @@ impl Vmm {
                 let result =
                     self.migrate(|vmm| vmm.order(side, step, fault), |vmm| vmm.clear(fault));
                 self.clear(fault)?;
-                for device in [&self.pair.source, &self.pair.target] {
-                    device.reset()?;
-                }
+                self.reset()?;
                 all += 1;
                 // Nothing is asked before the stop.
                 let at = match step {

@@ -101,6 +101,12 @@ impl Vmm {
         })
     }
 
+    /// Resets both VFs, whatever they are in.
+    pub fn reset(&self) -> Result<()> {
+        self.pair.source.reset()?;
+        Ok(self.pair.target.reset()?)
+    }
+
     /// Migrates work in flight, after `begin`. `end` comes before the VF that is left to run is
     /// looked at. Returns whether the work has moved. If that VF had to be reset, its work is lost.
     pub fn migrate(
