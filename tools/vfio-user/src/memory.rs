@@ -2,7 +2,10 @@
 
 //! DMA memory: one arena of this process, seen by the devices at [`IOVA`].
 
-use std::{io, ptr};
+use std::{
+    io, ptr,
+    sync::atomic::{AtomicU16, AtomicU32, Ordering},
+};
 
 /// What devices see memory of this process in.
 pub trait AddressSpace {
@@ -82,7 +85,29 @@ impl Memory {
         unsafe { self.base.add(offset) }
     }
 
-    /// Copies out. Volatile: devices write at any time.
+    /// Loads a word that a device may write at this moment: all of it at once, and before whatever
+    /// is read afterwards.
+    pub fn load32(&self, iova: u64) -> u32 {
+        // SAFETY: Valid and aligned, by the check; devices write words as a whole.
+        let word = unsafe { AtomicU32::from_ptr(self.word(iova)) };
+        u32::from_le(word.load(Ordering::Acquire))
+    }
+
+    /// The same, of 16 bits.
+    pub fn load16(&self, iova: u64) -> u16 {
+        // SAFETY: As for 32 bits.
+        let word = unsafe { AtomicU16::from_ptr(self.word(iova)) };
+        u16::from_le(word.load(Ordering::Acquire))
+    }
+
+    /// Where an aligned word is.
+    fn word<T>(&self, iova: u64) -> *mut T {
+        let at = self.at(iova, size_of::<T>()).cast::<T>();
+        assert!(at.is_aligned(), "a word at {iova:#x}");
+        at
+    }
+
+    /// Copies out, byte for byte: what a device writes meanwhile comes in part.
     pub fn read(&self, iova: u64, to: &mut [u8]) {
         let at = self.at(iova, to.len());
         for (n, byte) in to.iter_mut().enumerate() {
@@ -111,5 +136,48 @@ impl Drop for Memory {
     fn drop(&mut self) {
         // SAFETY: Mapped in `new`; whoever maps it for devices holds its pages itself.
         unsafe { libc::munmap(self.base.cast(), self.len) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{sync::atomic::AtomicBool, thread::scope};
+
+    /// Devices see nothing of the arena.
+    struct Nowhere;
+
+    impl AddressSpace for Nowhere {
+        fn map(&self, _iova: u64, _memory: *mut u8, _len: usize) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_word_comes_at_once() {
+        const ENTRY: u32 = 0x1_0203;
+        let mut memory = Memory::new(&Nowhere, 4096).expect("memory");
+        let at = memory.alloc(4);
+        // SAFETY: Aligned memory of the arena, which is written by atomics alone.
+        let device = unsafe { AtomicU32::from_ptr(memory.address(at).cast()) };
+        let is_over = AtomicBool::new(false);
+        scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    for word in [ENTRY, 0] {
+                        device.store(word.to_le(), Ordering::Release);
+                    }
+                }
+            });
+            let mut last = 0;
+            let mut changes = 0;
+            while changes < 100_000 && [0, ENTRY].contains(&last) {
+                let now = memory.load32(at);
+                changes += u32::from(now != last);
+                last = now;
+            }
+            is_over.store(true, Ordering::Relaxed);
+            assert!([0, ENTRY].contains(&last), "a part of an entry: {last:#x}");
+        });
     }
 }

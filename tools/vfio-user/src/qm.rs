@@ -18,12 +18,16 @@ use hisi_acc_hw::{
     reg::{Function, Reg},
     regs,
 };
-use std::sync::atomic::{fence, Ordering};
 
 /// Depths, as the capability registers of V3 say (0x3104, 0x3108).
 const EQ_DEPTH: u32 = 0x800;
 const AEQ_DEPTH: u32 = 0x400;
 pub const QUEUE_DEPTH: u16 = 0x400;
+
+/// Where a CQE has the index of its request (`struct qm_cqe`).
+const CQE_SQ_HEAD: u64 = 8;
+/// Where it has its phase.
+const CQE_W7: u64 = 14;
 
 struct Queue {
     sq: u64,
@@ -33,6 +37,18 @@ struct Queue {
     tail: u16,
     head: u16,
     phase: bool,
+}
+
+impl Queue {
+    /// Returns where a CQE is.
+    fn cqe(&self, index: u16) -> u64 {
+        self.cq + u64::from(index) * CQE_SIZE as u64
+    }
+
+    /// Returns the phase of a CQE (`QM_CQE_PHASE`).
+    fn phase_at(&self, memory: &Memory, index: u16) -> bool {
+        memory.load16(self.cqe(index) + CQE_W7) & 1 != 0
+    }
 }
 
 /// The indices in the contexts of a queue. Drivers make queues with zeros.
@@ -111,9 +127,7 @@ impl Events {
 
     /// Takes the next event, if there is one.
     fn take(&mut self, memory: &Memory) -> Option<u32> {
-        let mut raw = [0; EQE_SIZE];
-        memory.read(self.next(), &mut raw);
-        let entry = u32::from_le_bytes(raw);
+        let entry = memory.load32(self.next());
         if (entry >> 16) & 1 != u32::from(self.phase) {
             return None;
         }
@@ -346,10 +360,7 @@ impl Qm {
 
     /// The phase of what is in a CQ at `index`.
     pub fn phase(&self, memory: &Memory, queue: u16, index: u16) -> bool {
-        let cq = self.queues[usize::from(queue)].cq;
-        let mut cqe = [0; CQE_SIZE];
-        memory.read(cq + u64::from(index) * CQE_SIZE as u64, &mut cqe);
-        cqe[14] & 1 != 0
+        self.queues[usize::from(queue)].phase_at(memory, index)
     }
 
     /// A register, and writing one.
@@ -469,11 +480,7 @@ impl Qm {
 
     /// How many queues have a completion that no event has reported.
     pub fn untold(&self, memory: &Memory) -> usize {
-        let has_one = |queue: &&Queue| {
-            let mut cqe = [0; CQE_SIZE];
-            memory.read(queue.cq + u64::from(queue.head) * CQE_SIZE as u64, &mut cqe);
-            cqe[14] & 1 == u8::from(queue.phase)
-        };
+        let has_one = |queue: &&Queue| queue.phase_at(memory, queue.head) == queue.phase;
         self.queues.iter().filter(has_one).count()
     }
 
@@ -484,13 +491,11 @@ impl Qm {
             return done;
         };
         loop {
-            let mut cqe = [0; CQE_SIZE];
-            memory.read(q.cq + u64::from(q.head) * CQE_SIZE as u64, &mut cqe);
-            if cqe[14] & 1 != u8::from(q.phase) {
+            // The rest of a CQE is there if its phase is (`qm_poll_req_cb()`).
+            if q.phase_at(memory, q.head) != q.phase {
                 break;
             }
-            fence(Ordering::SeqCst);
-            let sq_head = u16::from_le_bytes([cqe[8], cqe[9]]);
+            let sq_head = memory.load16(q.cqe(q.head) + CQE_SQ_HEAD);
             let at = q.sq + u64::from(sq_head) * self.entry_size as u64;
             let entry = memory.read_vec(at, self.entry_size);
             done.push(Completion { queue, entry });
