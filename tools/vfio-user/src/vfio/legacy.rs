@@ -37,14 +37,18 @@ impl Container {
 
     /// Makes it one of type1 (v2). There must be a group in it.
     pub fn set_type1(&self) -> Result<()> {
+        self.set_iommu(abi::VFIO_TYPE1v2_IOMMU)
+    }
+
+    /// Makes it one without an IOMMU. There must be a group in it that has none.
+    pub fn set_noiommu(&self) -> Result<()> {
+        self.set_iommu(abi::VFIO_NOIOMMU_IOMMU)
+    }
+
+    fn set_iommu(&self, kind: u32) -> Result<()> {
+        let kind = libc::c_ulong::from(kind);
         // SAFETY: The argument is a number.
-        let done = unsafe {
-            libc::ioctl(
-                self.0.as_raw_fd(),
-                SET_IOMMU as _,
-                libc::c_ulong::from(abi::VFIO_TYPE1v2_IOMMU),
-            )
-        };
+        let done = unsafe { libc::ioctl(self.0.as_raw_fd(), SET_IOMMU as _, kind) };
         match done {
             0 => Ok(()),
             _ => Err(Error::last_os_error()),
@@ -67,7 +71,7 @@ impl AddressSpace for Container {
     }
 }
 
-/// `/dev/vfio/N`
+/// `/dev/vfio/N`, `/dev/vfio/noiommu-N`
 pub struct Group(File);
 
 impl Group {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! `topology.shared_group`, `topology.no_group`: VFs that the IOMMU does not isolate.
+//! `topology.shared_group`, `topology.no_group`, `topology.noiommu`: VFs that the IOMMU does not
+//! isolate.
 
 use crate::support::{
     bench::{Bench, VFS},
@@ -18,6 +19,9 @@ use std::ops::Deref;
 
 /// `VFIO_PCI`'s token of the PF, by which the PF's user lets another one have its VFs.
 const TOKEN: &str = "6d696772-6174-696f-6e20-6f6620564673";
+
+/// Why a VF does not migrate if no IOMMU limits its DMA.
+const NO_GROUP: &str = "it has no IOMMU group, nothing limits its DMA";
 
 /// How many devices the driver names.
 const NAMED: usize = 8;
@@ -37,18 +41,43 @@ impl Deref for ByGroup {
     }
 }
 
+impl ByGroup {
+    /// Opens the device that `name` names in a group, in a container that `set` makes one.
+    fn new(
+        group: &str,
+        name: &str,
+        set: impl FnOnce(&Container) -> std::io::Result<()>,
+    ) -> Result<Self> {
+        let container = Container::new()?;
+        let group = Group::open(group)?;
+        group.set_container(&container)?;
+        set(&container)?;
+        Ok(Self {
+            device: group.device(name)?,
+            _group: group,
+            _container: container,
+        })
+    }
+}
+
 /// Opens a function with the token.
 fn open(function: &Function, _: &Bench) -> Result<ByGroup> {
-    let container = Container::new()?;
-    let group = Group::open(&function.iommu_group()?)?;
-    group.set_container(&container)?;
-    container.set_type1()?;
     let name = format!("{} vf_token={TOKEN}", function.address);
-    Ok(ByGroup {
-        device: group.device(&name)?,
-        _group: group,
-        _container: container,
-    })
+    ByGroup::new(&function.iommu_group()?, &name, Container::set_type1)
+}
+
+/// Opens a function whose group VFIO has made up, since it has no IOMMU.
+fn open_noiommu(function: &Function, _: &Bench) -> Result<ByGroup> {
+    let group = format!("noiommu-{}", function.iommu_group()?);
+    ByGroup::new(&group, &function.address, Container::set_noiommu)
+}
+
+/// A VF's registers can be read, and it is as a reset leaves it.
+fn is_not_ready(device: &Device, _: &mut Bench) -> Result<()> {
+    let bar = device.region(2)?;
+    let state = register(device, &bar, u64::from(regs::QM_VF_STATE))?;
+    ensure!(state == regs::QM_NOT_READY, "the VF's state is {state:#x}");
+    Ok(())
 }
 
 /// The reason names the others, as far as there is room.
@@ -112,14 +141,9 @@ fn shared_group(driver: Driver) -> Result<()> {
     drop(open(&pf, &bench)?);
     host::write(pf.path().join("sriov_drivers_autoprobe"), "0")?;
     host::write(&numvfs, &VFS.to_string())?;
-    let checked = refused(driver, &vf, &mut bench, open, |device, _| {
-        let bar = device.region(2)?;
-        let state = register(device, &bar, u64::from(regs::QM_VF_STATE))?;
-        ensure!(state == regs::QM_NOT_READY, "the VF's state is {state:#x}");
-        Ok(())
-    })
-    .and_then(|said| names_others(&said, &vf))
-    .map_err(|e| format!("with vfio-pci on the PF: {e}"));
+    let checked = refused(driver, &vf, &mut bench, open, is_not_ready)
+        .and_then(|said| names_others(&said, &vf))
+        .map_err(|e| format!("with vfio-pci on the PF: {e}"));
     host::write(&numvfs, "0")?;
     pf.bind(host::ZIP.module)?;
     Ok(checked?)
@@ -148,9 +172,23 @@ fn no_group() -> Result<()> {
         );
     }
     let said = reason(&vf, mark)?;
-    ensure!(
-        said == "it has no IOMMU group, nothing limits its DMA",
-        "the log says '{said}'"
-    );
+    ensure!(said == NO_GROUP, "the log says '{said}'");
+    Ok(())
+}
+
+case!(
+    noiommu,
+    topology: Topology::NoIommu,
+    kernel: &["cryptomgr.notests=1", "vfio.enable_unsafe_noiommu_mode=1"],
+    flavour: Host,
+);
+/// VFIO's mode without an IOMMU, which distributions build, and an administrator switches on. VFIO
+/// makes up a group for each device; nothing limits the DMA of a VF, and it does not migrate.
+fn noiommu() -> Result<()> {
+    let mut bench = Bench::new(&[])?;
+    let vf = bench.vfs[0].clone();
+    ensure!(vf.iommu_group().is_err(), "it has a group");
+    let said = refused(Driver::Rust, &vf, &mut bench, open_noiommu, is_not_ready)?;
+    ensure!(said == NO_GROUP, "the log says '{said}'");
     Ok(())
 }
