@@ -9,7 +9,10 @@
  * - Each translation goes through here before it goes to QEMU. Where QEMU has no cached translation
  *   that suffices, the table is walked, and the leaf is updated as the hardware does: AF is set,
  *   and for a write to a page that is writable-clean (DBM and AP[2] set) AP[2] is cleared. QEMU then
- *   walks the same table and finds a page that is accessed and writable.
+ *   walks the same table and finds a page that is accessed.
+ * - A CPU may clean a page between that update and QEMU's own walk. To the hardware they are one, so
+ *   a page that was found writable goes to QEMU's TLB, where QEMU looks first. Both happen under the
+ *   BQL, as each invalidation does.
  *
  * The architecture lets an SMMU cache the dirty state with a translation. Without @caches each write
  * walks the table. With it a cached translation that is writable suffices: software that cleans a
@@ -31,6 +34,8 @@
 #define DESC_VALID BIT_ULL(0)
 /* A table above the last level, a page on it */
 #define DESC_TABLE BIT_ULL(1)
+/* AP[1]: devices are not privileged */
+#define DESC_USER BIT_ULL(6)
 #define DESC_RDONLY BIT_ULL(7)
 #define DESC_AF BIT_ULL(10)
 #define DESC_DBM BIT_ULL(51)
@@ -187,8 +192,9 @@ static SMMUTransCfg *config(SMMUv3State *s, SMMUDevice *sdev, struct context **c
 	return *context ? cfg : NULL;
 }
 
-/* Walks to the leaf of an address; its own address, 0 if there is none. */
-static hwaddr walk(const SMMUTransCfg *cfg, const SMMUTransTableInfo *tt, hwaddr iova, bool write)
+/* Walks to the leaf of an address and its level; the leaf's own address, 0 if there is none. */
+static hwaddr walk(const SMMUTransCfg *cfg, const SMMUTransTableInfo *tt, hwaddr iova, bool write,
+		   int *leaf_level)
 {
 	unsigned int stride = tt->granule_sz - 3;
 	unsigned int top = 64 - tt->tsz;
@@ -204,6 +210,7 @@ static hwaddr walk(const SMMUTransCfg *cfg, const SMMUTransTableInfo *tt, hwaddr
 		if (!fetch(at, words, 2))
 			return 0;
 		desc = words[0] | (uint64_t)words[1] << 32;
+		*leaf_level = level;
 		if (!(desc & DESC_VALID))
 			return 0;
 		if (level == LAST_LEVEL)
@@ -217,8 +224,8 @@ static hwaddr walk(const SMMUTransCfg *cfg, const SMMUTransTableInfo *tt, hwaddr
 	}
 }
 
-/* Updates a leaf, atomically, as a CPU may change it. */
-static void update(hwaddr at, const struct context *context, bool write)
+/* Updates a leaf, atomically, as a CPU may change it. Returns it as it was then; 0 if invalid. */
+static uint64_t update(hwaddr at, const struct context *context, bool write)
 {
 	hwaddr len = sizeof(uint64_t);
 	uint64_t *leaf = address_space_map(&address_space_memory, at, &len, true,
@@ -227,7 +234,7 @@ static void update(hwaddr at, const struct context *context, bool write)
 	bool changed = false;
 
 	if (!leaf)
-		return;
+		return 0;
 	old = len == sizeof(*leaf) ? le64_to_cpu(qatomic_read(leaf)) : 0;
 	while (old & DESC_VALID) {
 		new = old | DESC_AF;
@@ -237,11 +244,31 @@ static void update(hwaddr at, const struct context *context, bool write)
 			break;
 		seen = le64_to_cpu(qatomic_cmpxchg(leaf, cpu_to_le64(old), cpu_to_le64(new)));
 		changed = seen == old;
+		old = changed ? new : seen;
 		if (changed)
 			break;
-		old = seen;
 	}
 	address_space_unmap(&address_space_memory, leaf, len, true, changed ? len : 0);
+	return old & DESC_VALID ? old : 0;
+}
+
+/* Puts a page that devices may read and write into QEMU's TLB. */
+static void cache(SMMUState *bs, SMMUTransCfg *cfg, const SMMUTransTableInfo *tt, hwaddr iova,
+		  uint64_t desc, int level)
+{
+	unsigned int shift = tt->granule_sz + (LAST_LEVEL - level) * (tt->granule_sz - 3);
+	hwaddr mask = MAKE_64BIT_MASK(0, shift);
+	SMMUTLBEntry *entry = g_new0(SMMUTLBEntry, 1);
+
+	entry->entry.target_as = &address_space_memory;
+	entry->entry.iova = iova & ~mask;
+	entry->entry.translated_addr = desc & MAKE_64BIT_MASK(shift, 48 - shift);
+	entry->entry.addr_mask = mask;
+	entry->entry.perm = IOMMU_RW;
+	entry->parent_perm = IOMMU_RW;
+	entry->level = level;
+	entry->granule = tt->granule_sz;
+	smmu_iotlb_insert(bs, cfg, entry);
 }
 
 /* Notes an access in the page table of a function. */
@@ -253,7 +280,9 @@ static void note(SMMUv3State *s, SMMUDevice *sdev, hwaddr iova, bool write)
 	SMMUTransTableInfo *tt = cfg ? select_tt(cfg, iova) : NULL;
 	SMMUTLBEntry *cached;
 	bool writable;
+	uint64_t desc;
 	hwaddr leaf;
+	int level;
 
 	if (!tt || tt->disabled)
 		return;
@@ -261,12 +290,16 @@ static void note(SMMUv3State *s, SMMUDevice *sdev, hwaddr iova, bool write)
 	writable = cached && (cached->entry.perm & IOMMU_WO);
 	if (cached && (!write || (writable && caches)))
 		return;
-	leaf = walk(cfg, tt, iova, write);
+	leaf = walk(cfg, tt, iova, write, &level);
 	if (!leaf)
 		return;
-	update(leaf, context, write);
-	if (cached && !writable)
+	desc = update(leaf, context, write);
+	if (writable)
+		return;
+	if (cached)
 		smmu_iotlb_inv_iova(bs, cfg->asid, cfg->s2cfg.vmid, iova, 0, 1, 0);
+	if (write && (desc & DESC_USER) && (desc & DESC_DBM) && !(desc & DESC_RDONLY))
+		cache(bs, cfg, tt, iova, desc, level);
 }
 
 static IOMMUTLBEntry translate(IOMMUMemoryRegion *mr, hwaddr iova, IOMMUAccessFlags flag, int index)
