@@ -3,8 +3,9 @@
 //! Puts cases into guests.
 
 use acc_case::Case;
+use std::collections::BTreeMap;
 
-/// The cases of a guest, and its name: that of the suite, or of the case if it is alone.
+/// The cases of a guest, or those of the host, and its name: that of the suite, or of the case if it is alone.
 pub type Group = (String, Vec<Case>);
 
 /// Puts cases into guests: one for each suite and what its guest is to be. `apart`: those with the
@@ -42,6 +43,20 @@ pub fn groups(cases: Vec<Case>, apart: bool) -> Vec<Group> {
         groups.push((name, vec![case]));
     }
     groups
+}
+
+/// Puts those groups first that take longest, by the seconds that each case took in its last run, so
+/// that none runs alone at the end. Without these the guests that run guests are first.
+pub fn longest_first(groups: &mut [Group], took: &BTreeMap<String, f64>) {
+    let seconds = |cases: &[Case]| -> f64 {
+        let each = cases.iter().filter_map(|case| took.get(&case.name));
+        each.sum()
+    };
+    groups.sort_by(|(_, one), (_, other)| {
+        let nested = |cases: &[Case]| cases[0].needs.nested;
+        let order = seconds(other).total_cmp(&seconds(one));
+        order.then(nested(other).cmp(&nested(one)))
+    });
 }
 
 /// What follows the name of a guest among those named alike: nothing, or `-2` and so on.
@@ -101,5 +116,27 @@ mod tests {
         ];
         let expected: Vec<_> = expected.map(|(n, c)| (n.to_owned(), c)).into();
         assert_eq!(groups, expected);
+    }
+
+    #[test]
+    fn order() {
+        let nested = Case {
+            needs: Needs {
+                nested: true,
+                ..Needs::default()
+            },
+            ..Case::new("c.guest")
+        };
+        let cases = ["a.one", "b.one", "b.two"].map(Case::new);
+        let all = cases.into_iter().chain([nested]).collect();
+        let mut groups = groups(all, false);
+        let mut order = |took: &[(&str, f64)]| -> Vec<String> {
+            let took = took.iter().map(|(name, s)| ((*name).to_owned(), *s));
+            longest_first(&mut groups, &took.collect());
+            groups.iter().map(|(name, _)| name.clone()).collect()
+        };
+        assert_eq!(order(&[]), ["c", "a", "b"]);
+        let took = [("a.one", 3.0), ("b.one", 2.0), ("b.two", 2.0)];
+        assert_eq!(order(&took), ["b", "a", "c"]);
     }
 }

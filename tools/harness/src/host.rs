@@ -71,6 +71,9 @@ const SUITES: &[Suite] = &[
     Suite("host.lint", "", &["tools/lint.sh"]),
 ];
 
+/// The suite of all these, to the guests'.
+pub const SUITE: &str = "host";
+
 /// Suites that take long. CI names them.
 const LONG: &[&str] = &["host.kernel_deb", "host.lint"];
 

@@ -170,33 +170,29 @@ fn check(machine: &Machine, pattern: &str, driver: &str, size: fn(&Case) -> bool
         return Err(format!("no case matches '{pattern}': make list names them").into());
     }
     machine.build_for(&cases)?;
-    let (host, guests): (Vec<Case>, Vec<Case>) = cases
-        .iter()
-        .cloned()
-        .partition(|case| case.suite() == "host");
-    // Those first that take longest.
-    let mut groups = groups::groups(guests, !machine.flavour.is_empty());
-    groups.sort_by_key(|(_, cases)| !cases[0].needs.nested);
+    let planned = cases.len();
     let took = before.into_iter().filter(|entry| entry.kernel == kernel);
     let took = took.map(|entry| (entry.name, entry.wall)).collect();
-    let names_of = |cases: &Vec<Case>| cases.iter().map(|case| case.name.clone()).collect();
-    let rows = std::iter::once(&host).chain(groups.iter().map(|(_, cases)| cases));
-    let progress = Progress::new(rows.map(names_of).collect(), took);
-    let mut report = Report::new(&results, &machine.flavour, cases.len())?;
+    let mut groups = groups::groups(cases, !machine.flavour.is_empty());
+    groups::longest_first(&mut groups, &took);
+    let names_of = |(_, cases): &groups::Group| -> Vec<String> {
+        cases.iter().map(|case| case.name.clone()).collect()
+    };
+    let progress = Progress::new(groups.iter().map(names_of).collect(), took);
+    let mut report = Report::new(&results, &machine.flavour, planned)?;
     report.left_out = left_out.len();
     report.keep(store, kernel, names);
     report.follow(progress.shown());
     let report = Mutex::new(report);
-    run(machine, &results, host, groups, &report)?;
+    run(machine, &results, groups, &report)?;
     let mut report = report.into_inner()?;
     report.finish()
 }
 
-/// Runs the suites of the host, and then guests, some at a time.
+/// Runs the suites of the host, one after the other, and guests: some at a time.
 fn run(
     machine: &Machine,
     results: &Path,
-    host: Vec<Case>,
     groups: Vec<groups::Group>,
     to: &Mutex<Report>,
 ) -> Result<()> {
@@ -210,14 +206,19 @@ fn run(
                 report().tick();
             }
         });
-        for case in host {
-            report().begins(&case.name);
-            let outcome = host::run(machine, results, &case.name)?;
-            report().add(outcome);
-        }
         let work = || loop {
             let next = queue.lock().expect("no poison").next();
-            let Some((name, cases)) = next else { break };
+            let Some((name, cases)) = next else {
+                return Ok(());
+            };
+            if cases[0].suite() == host::SUITE {
+                for case in cases {
+                    report().begins(&case.name);
+                    let outcome = host::run(machine, results, &case.name);
+                    report().add(outcome.map_err(|e| e.to_string())?);
+                }
+                continue;
+            }
             let total = match cases[0].needs.nested {
                 true => TOTAL_NESTED,
                 false => TOTAL,
@@ -230,10 +231,12 @@ fn run(
             guest.run(machine, results, to);
         };
         let workers: Vec<_> = (0..GUESTS).map(|_| scope.spawn(work)).collect();
-        for worker in workers {
-            worker.join().map_err(|_| "a guest's thread panicked")?;
-        }
+        let ends: Vec<_> = workers.into_iter().map(|worker| worker.join()).collect();
         drop(over);
+        for end in ends {
+            end.map_err(|_| "a guest's thread panicked")?
+                .map_err(|e: String| e)?;
+        }
         Ok(())
     })
 }
