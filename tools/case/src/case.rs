@@ -98,6 +98,8 @@ pub struct Case {
     pub allowed: Vec<Excuse>,
     /// The case takes long. It is left out unless it is asked for by name.
     pub long: bool,
+    /// The case takes ten seconds or more. `QUICK=1` leaves it out.
+    pub slow: bool,
     /// The guest need not outlive the case, which is alone in it. The harness ends the guest when
     /// the case has a result, or when the kernel has complained as it has to.
     pub lethal: bool,
@@ -176,6 +178,7 @@ mod tests {
                 place: None,
             }],
             long: true,
+            slow: true,
             lethal: true,
             flavour: Some(String::new()),
         };

@@ -77,10 +77,14 @@ pub const SUITE: &str = "host";
 /// Suites that take long. CI names them.
 const LONG: &[&str] = &["host.kernel_deb", "host.lint"];
 
+/// Suites of what surrounds the modules: kernels and packages. `QUICK=1` leaves them out.
+const SLOW: &[&str] = &["host.dkms", "host.kernel", "host.modules"];
+
 /// Returns each suite as a case.
 pub fn cases() -> Vec<Case> {
     let case = |Suite(name, ..): &Suite| Case {
         long: LONG.contains(name),
+        slow: SLOW.contains(name),
         ..Case::new(name)
     };
     SUITES.iter().map(case).collect()

@@ -27,14 +27,15 @@ pub fn matches(patterns: &str, driver: &str, case: &Case) -> bool {
     with.into_iter().any(is) && !without.into_iter().any(|pattern| is(&pattern[1..]))
 }
 
-/// Suites that `make check QUICK=1` leaves out: what hardware might do otherwise, and packages.
-const SLOW: [&str; 3] = ["guess", "install", "hardware"];
+/// Suites that `make check QUICK=1` leaves out: what hardware might do otherwise, packages, and what
+/// judges the device model or other drivers.
+const SLOW: [&str; 5] = ["guess", "install", "hardware", "twin", "upstream"];
 
 /// Returns whether a case is one of those with which a change is tried first: with our driver, on
-/// the older generation, and none that takes long.
+/// the older generation, and none that takes long or is slow.
 pub fn is_quick(case: &Case) -> bool {
     let other = case.driver() == Some("c") || case.name.ends_with(":v5");
-    !case.long && !other && !SLOW.contains(&case.suite())
+    !case.long && !case.slow && !other && !SLOW.contains(&case.suite())
 }
 
 /// Returns the command that runs a case alone. `names` are those of all cases.
@@ -111,6 +112,11 @@ mod tests {
             ..Case::new("dirty.qemu_precopy")
         };
         assert!(!is_quick(&long));
+        let slow = Case {
+            slow: true,
+            ..Case::new("dirty.user_dies")
+        };
+        assert!(!is_quick(&slow));
     }
 
     /// The command runs that case, and no other.

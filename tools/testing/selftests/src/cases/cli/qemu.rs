@@ -22,6 +22,7 @@ case!(
     with: [Rust, C],
     nested: true,
     memory_gib: Some(3),
+    slow: true,
     flavour: Plain,
     kernel: &["cryptomgr.notests=1"],
 );

@@ -157,7 +157,7 @@ fn doorbells(accelerator: Accelerator, at_once: usize, rounds: usize) -> Result<
     result
 }
 
-case!(exits, with: [Rust], generations: One(V3));
+case!(exits, with: [Rust], generations: One(V3), slow: true);
 /// How many exits a request costs where doorbells are mediated: by engine, and by how many requests
 /// are at work at a time. An operation, or the size of what it works on, changes nothing: each
 /// request is a doorbell, and so is each completion.

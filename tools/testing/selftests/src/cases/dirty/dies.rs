@@ -116,7 +116,7 @@ impl Drop for Victim {
     }
 }
 
-case!(user_dies);
+case!(user_dies, slow: true);
 fn user_dies() -> Result<()> {
     const TIMES: usize = 3;
     let mut random = Random::default();
@@ -134,7 +134,7 @@ fn user_dies() -> Result<()> {
     Ok(())
 }
 
-case!(left_on);
+case!(left_on, slow: true);
 /// The log is on when the VF is closed: idle, with requests in flight, in each state.
 fn left_on() -> Result<()> {
     for in_flight in [0, JOBS] {

@@ -144,7 +144,7 @@ fn hostile_unmapped() -> Result<()> {
     vf.still_works(&log)
 }
 
-case!(hostile_many_vfs, generations: One(V3), vfs: Some(63));
+case!(hostile_many_vfs, generations: One(V3), vfs: Some(63), slow: true);
 /// All VFs that there are, each tracked.
 fn hostile_many_vfs() -> Result<()> {
     const VFS: usize = 63;

@@ -179,7 +179,7 @@ fn hostile_rings() -> Result<()> {
 }
 
 // The device goes where nothing is mapped, as the case wants it to.
-case!(hostile_descriptors, allowed: &[UNMAPPED]);
+case!(hostile_descriptors, slow: true, allowed: &[UNMAPPED]);
 /// Lists and lengths that lie.
 fn hostile_descriptors() -> Result<()> {
     let mut vf = Fresh::new()?;
@@ -291,7 +291,7 @@ fn random(vf: &mut Fresh) -> Result<()> {
     Ok(())
 }
 
-case!(hostile_doorbells);
+case!(hostile_doorbells, slow: true);
 /// Doorbells that no driver rings, and writes that are none. Requests wait in the rings meanwhile:
 /// what the hardware makes of a doorbell is seen.
 fn hostile_doorbells() -> Result<()> {

@@ -37,7 +37,7 @@ fn stop_copy_only(driver: Driver) -> Result<String> {
     stopped(driver, &Config::of(driver))
 }
 
-case!(iommufd_stopped, with: [Rust], long: false);
+case!(iommufd_stopped, with: [Rust], long: false, slow: true);
 case!(iommufd_stopped, with: [C]);
 /// By an iommufd, stopped before it moves: see [`Way::Iommufd`] for why.
 fn iommufd_stopped(driver: Driver) -> Result<String> {
@@ -98,7 +98,7 @@ fn ping_pong(driver: Driver) -> Result<String> {
     Ok(format!("20 times, downtime {downtime} ms at most"))
 }
 
-case!(two_vfs, with: [Rust, C], long: false);
+case!(two_vfs, with: [Rust, C], long: false, slow: true);
 /// Two VFs of different engines, both busy. QEMU wants P2P of all devices then.
 fn two_vfs(driver: Driver) -> Result<String> {
     two(driver, Way::Legacy)
@@ -172,7 +172,7 @@ fn broken_off(source: &mut Vm, status: &str) -> Result<()> {
     works(source, source.config.engines, SOME)
 }
 
-case!(cancel_and_retry, with: [Rust], long: false);
+case!(cancel_and_retry, with: [Rust], long: false, slow: true);
 /// A migration is called off in PRE_COPY: the source goes on as if nothing had been, and the next
 /// one goes well.
 fn cancel_and_retry(driver: Driver) -> Result<String> {

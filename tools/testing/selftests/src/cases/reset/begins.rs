@@ -23,7 +23,7 @@ use std::{
     thread,
 };
 
-case!(pf_begins);
+case!(pf_begins, slow: true);
 /// A reset of the PF waits for its VFs, and the PF works meanwhile. No VF begins to migrate, and
 /// none is saved: it may have the PF's message that a reset begins, and on the target no PF says
 /// that the reset is done.
@@ -72,7 +72,7 @@ fn pf_begins() -> Result<()> {
     seen
 }
 
-case!(pf_begins_in_load);
+case!(pf_begins_in_load, slow: true);
 /// The reset begins while a target is loaded. The load takes the PF's message, and no guest was
 /// there to hear it: so it fails, and the guest hears of the reset at the source.
 fn pf_begins_in_load() -> Result<()> {

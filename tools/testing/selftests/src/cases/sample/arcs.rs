@@ -33,7 +33,7 @@ fn reload(parameters: &[&str]) -> Result<()> {
     Ok(())
 }
 
-case!(edu_without_p2p);
+case!(edu_without_p2p, slow: true);
 /// Each arc that such a device has and others have not; the same parameters are not for the cases
 /// that come after.
 fn edu_without_p2p() -> Result<()> {

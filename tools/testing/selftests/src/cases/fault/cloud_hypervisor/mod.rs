@@ -90,7 +90,7 @@ impl Vmm {
     }
 }
 
-case!(cloud_hypervisor, with: [Rust], allowed: &[UNMAPPED]);
+case!(cloud_hypervisor, with: [Rust], slow: true, allowed: &[UNMAPPED]);
 // What waits for C's time-outs takes minutes.
 case!(cloud_hypervisor, with: [C], long: true, allowed: &[UNMAPPED]);
 /// Each fault of the device model at each step, on the source and on the target.
