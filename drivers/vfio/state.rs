@@ -73,7 +73,8 @@ pub(crate) fn read_state(
 /// nothing until it is started. On error, part of the state may be written.
 ///
 /// `QM_IFC_INT_SOURCE_V` and `QM_IFC_INT_MASK` get what they have in the end, and not the values of
-/// the stream before. `QM_IFC_INT_SET_V` sends messages, and 0 sends none.
+/// the stream before. `QM_IFC_INT_SET_V` is not written: a stream has 0 there, which sends no message
+/// to the PF.
 pub(crate) fn write_state(
     mig: &MigRegs,
     qm: &Qm<'_>,
@@ -88,9 +89,6 @@ pub(crate) fn write_state(
     }
     qm.write(regs::QM_VF_AEQ_INT_MASK, state.aeq_int_mask)?;
     qm.write(regs::QM_VF_EQ_INT_MASK, state.eq_int_mask)?;
-    if state.ifc_int_set != 0 {
-        qm.write(regs::QM_IFC_INT_SET_V, state.ifc_int_set)?;
-    }
     qm.write(regs::QM_QUE_ISO_CFG_V, head.que_iso_cfg)?;
     qm.write(regs::QM_PAGE_SIZE, state.page_size)?;
     mig.write(qm, Context::Eq, &state.eqc)?;

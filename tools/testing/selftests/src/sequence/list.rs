@@ -376,8 +376,8 @@ pub const ALL: &[Difference] = &[
         ours: &[],
         before: &["vf write QM_QUE_ISO_CFG_V *"],
         why: "C first writes the values of the stream, and at the end of the load those that let messages \
-              of the PF in (qm_dev_cmd_init()). This driver writes only the latter. A 0 in \
-              QM_IFC_INT_SET_V sends no message, so this driver writes only another value.",
+              of the PF in (qm_dev_cmd_init()). This driver writes only the latter. It \
+              takes no stream with another value than 0 for QM_IFC_INT_SET_V, and 0 sends no message.",
     },
 ];
 
