@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Builds the modules of mutants, from a copy of the sources.
+//! Builds the modules of mutants, from a copy of the sources. A mutant of a crate that builds on the
+//! host is tried by the tests of that crate first, which take seconds.
 
 use super::list::Mutant;
 use crate::{error::Result, machine::Machine};
@@ -12,16 +13,49 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Seconds for the tests of a crate. A mutant that does not end is caught.
+const LIMIT: &str = "60";
+
 /// What the modules are built from.
 const SOURCES: &[&str] = &["Kbuild", "Kconfig", "drivers", "rust", "samples", "tools"];
 
-/// A mutant whose modules are built, or what the compiler said.
+/// The crates that build on the host, and the suite that tests each.
+const CRATES: &[(&str, &str)] = &[
+    ("drivers/hw", "host.hw"),
+    ("drivers/track", "host.track"),
+    ("rust/dma_log", "host.dma_log"),
+];
+
+/// Words of cargo where a crate does not compile.
+const NOT_COMPILED: &str = "could not compile";
+
+/// What became of a mutant before there is a guest.
+pub enum Made {
+    /// Its modules are in this folder.
+    Modules(PathBuf),
+    /// It does not build; what the compiler said.
+    Broken(String),
+    /// The tests of its crate fail.
+    Caught {
+        /// Which suite they are
+        suite: &'static str,
+        /// What failed first
+        why: String,
+    },
+}
+
+/// A mutant that was made.
 pub struct Built<'a> {
     pub mutant: &'a Mutant,
     pub key: u64,
-    /// The folder of its modules
-    pub modules: std::result::Result<PathBuf, String>,
+    pub made: Made,
     pub took: Duration,
+}
+
+/// Returns the crate of a source if it builds on the host, and the suite that tests it.
+fn host_crate(file: &str) -> Option<(&'static str, &'static str)> {
+    let mut crates = CRATES.iter().copied();
+    crates.find(|(folder, _)| Path::new(file).starts_with(folder))
 }
 
 /// Copies what differs, so that what is the same keeps its time.
@@ -68,6 +102,7 @@ impl<'a> Builder<'a> {
                 "tools" => &[
                     "tools/bindgen.mk",
                     "tools/env",
+                    "tools/hostkernel",
                     "tools/modules.sh",
                     "tools/warnings.awk",
                 ],
@@ -99,6 +134,63 @@ impl<'a> Builder<'a> {
         })
     }
 
+    /// Runs the tests of a crate as the copy is now. Returns what failed, if something did.
+    fn test(&self, folder: &str) -> Result<Option<String>> {
+        let output = Command::new("timeout")
+            .args([LIMIT, "cargo", "test", "-q"])
+            .current_dir(self.tree.join(folder))
+            .env("CARGO_TARGET_DIR", self.tree.join("build/cargo"))
+            .env("RUSTFLAGS", "-Awarnings")
+            .output()?;
+        if output.status.success() {
+            return Ok(None);
+        }
+        let said = [output.stdout, output.stderr].concat();
+        Ok(Some(String::from_utf8_lossy(&said).into_owned()))
+    }
+
+    /// Runs the tests of the crates of `mutants` without any mutant. An error if some fail.
+    pub fn baseline(&self, mutants: &[&Mutant]) -> Result<()> {
+        for (folder, suite) in CRATES {
+            let of = |mutant: &&Mutant| host_crate(&mutant.file).is_some_and(|(f, _)| f == *folder);
+            if !mutants.iter().any(of) {
+                continue;
+            }
+            if let Some(said) = self.test(folder)? {
+                return Err(format!("{suite} fails without any mutant:\n{said}").into());
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a mutant that is in the copy now.
+    fn try_out(&self, mutant: &Mutant) -> Result<Made> {
+        if let Some((folder, suite)) = host_crate(&mutant.file) {
+            match self.test(folder)? {
+                Some(said) if said.contains(NOT_COMPILED) => return Ok(Made::Broken(said)),
+                Some(said) => {
+                    let failed = said.lines().find(|line| line.contains(" panicked at "));
+                    let why = failed.unwrap_or("the tests do not end").to_owned();
+                    return Ok(Made::Caught { suite, why });
+                }
+                None => {}
+            }
+        }
+        if let Err(e) = self.make()? {
+            return Ok(Made::Broken(e));
+        }
+        let to = self.folder.join("modules").join(&mutant.id);
+        let _ = fs::remove_dir_all(&to);
+        fs::create_dir_all(&to)?;
+        for entry in fs::read_dir(self.out())? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|e| e == "ko") {
+                fs::copy(&path, to.join(path.file_name().ok_or("no name")?))?;
+            }
+        }
+        Ok(Made::Modules(to))
+    }
+
     /// Where the modules are built.
     fn out(&self) -> PathBuf {
         let name = "modules".to_owned() + &self.machine.suffix;
@@ -110,27 +202,12 @@ impl<'a> Builder<'a> {
         let path = self.tree.join(&mutant.file);
         let source = fs::read_to_string(&path)?;
         fs::write(&path, mutant.apply(&source)?)?;
-        let made = self.make();
+        let made = self.try_out(mutant);
         fs::write(&path, &source)?;
-        let modules = match made? {
-            Err(e) => Err(e),
-            Ok(()) => {
-                let to = self.folder.join("modules").join(&mutant.id);
-                let _ = fs::remove_dir_all(&to);
-                fs::create_dir_all(&to)?;
-                for entry in fs::read_dir(self.out())? {
-                    let path = entry?.path();
-                    if path.extension().is_some_and(|e| e == "ko") {
-                        fs::copy(&path, to.join(path.file_name().ok_or("no name")?))?;
-                    }
-                }
-                Ok(to)
-            }
-        };
         Ok(Built {
             mutant,
             key: mutant.key(&source),
-            modules,
+            made: made?,
             took: begin.elapsed(),
         })
     }
@@ -156,6 +233,18 @@ impl<'a> Builder<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn crates_of_the_host() {
+        let suite = |file: &str| host_crate(file).map(|(_, suite)| suite);
+        assert_eq!(
+            suite("drivers/track/src/queues/look.rs"),
+            Some("host.track")
+        );
+        assert_eq!(suite("rust/dma_log/src/lib.rs"), Some("host.dma_log"));
+        assert_eq!(suite("drivers/vfio/dirty.rs"), None);
+        assert_eq!(suite("drivers/tracks.rs"), None);
+    }
 
     #[test]
     fn copies() {

@@ -2,7 +2,7 @@
 
 //! `make mutants`: do the cases see small defects of the modules? Each mutant of `tools/mutants/`
 //! is built, and the cases that are to see it run in a guest with that build. One of them has to
-//! fail.
+//! fail. A mutant of a crate that builds on the host may be caught by the tests of that crate.
 //!
 //! The modules are built from a copy of the sources, one mutant after another, so that each build
 //! does no more than a change of one file costs. Two guests run meanwhile, each with the modules of
@@ -21,7 +21,7 @@ use crate::{
 };
 use acc_case::{Case, Needs};
 use acc_cases::select;
-use build::{Builder, Built};
+use build::{Builder, Built, Made};
 use list::Mutant;
 use results::{Line, Results, Row, Verdict};
 use std::{
@@ -147,19 +147,17 @@ fn baseline(machine: &Machine, wanted: &[&Case], consoles: &Path) -> BTreeMap<St
 
 /// What the cases say of a mutant.
 fn judge(built: &Built<'_>, outcomes: &[Outcome], commit: &str) -> Line {
-    let (verdict, case, why) = match (&built.modules, outcomes.iter().find(|o| !o.why.is_empty())) {
-        (Err(e), _) => (Verdict::Broken, String::new(), e.clone()),
+    let short = |why: &str| why.trim().chars().take(160).collect::<String>();
+    let (verdict, case, why) = match (&built.made, outcomes.iter().find(|o| !o.why.is_empty())) {
+        (Made::Broken(e), _) => (Verdict::Broken, String::new(), e.clone()),
+        (Made::Caught { suite, why }, _) => (Verdict::Caught, (*suite).to_owned(), short(why)),
         (_, Some(outcome)) => {
             let mut why = outcome.why.iter();
             // What failed in the guest says why in the next line.
             let first = why.next().map_or("", String::as_str);
             let more = why.next().filter(|_| first.ends_with(':'));
             let why = [first, more.map_or("", String::as_str)].join(" ");
-            (
-                Verdict::Caught,
-                outcome.name.clone(),
-                why.trim().chars().take(160).collect(),
-            )
+            (Verdict::Caught, outcome.name.clone(), short(&why))
         }
         (_, None) => {
             let names: Vec<&str> = outcomes.iter().map(|o| o.name.as_str()).collect();
@@ -250,7 +248,7 @@ impl Run<'_> {
             return Ok(());
         }
         let mut outcomes = Vec::new();
-        if let Ok(modules) = &built.modules {
+        if let Made::Modules(modules) = &built.made {
             let machine = Machine {
                 replaced: Some(modules.clone()),
                 ..self.machine.clone()
@@ -345,6 +343,7 @@ pub fn mutants(machine: &Machine, wanted: &Wanted, all_cases: &[Case]) -> Result
         .filter(|case| names.contains(case.name.as_str()))
         .collect();
     let builder = Builder::new(machine, &folder)?;
+    builder.baseline(&left)?;
     let (sender, receiver) = mpsc::sync_channel(1);
     let run = Run {
         machine,
