@@ -42,9 +42,29 @@ fn pf_unbind() -> Result<()> {
     ensure!(pf.link().is_none(), "the auxiliary device is still there");
     // And all comes again.
     pf.bind("hisi_zip")?;
+    takes_its_own()?;
     let bench = Bench::new(&[Driver::Rust])?;
     let flags = bench.open(0)?.migration_flags()?;
     ensure!(flags != 0, "the VF does not migrate again");
+    Ok(())
+}
+
+/// The PF of each engine that is unbound takes its own auxiliary device away, and no other.
+fn takes_its_own() -> Result<()> {
+    let pfs = host::ALL
+        .iter()
+        .map(|accelerator| Ok((accelerator.bound_pf()?, accelerator.module)))
+        .collect::<Result<Vec<_>>>()?;
+    for (gone, module) in &pfs {
+        gone.unbind()?;
+        let wrong = pfs
+            .iter()
+            .find(|(pf, _)| pf.link().is_some() == (pf.address == gone.address));
+        gone.bind(module)?;
+        if let Some((pf, _)) = wrong {
+            return Err(format!("{} is unbound: link of {}", gone.address, pf.address).into());
+        }
+    }
     Ok(())
 }
 
