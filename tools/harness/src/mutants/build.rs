@@ -16,8 +16,16 @@ use std::{
 /// Seconds for the tests of a crate. A mutant that does not end is caught.
 const LIMIT: &str = "60";
 
-/// What the modules are built from.
-const SOURCES: &[&str] = &["Kbuild", "Kconfig", "drivers", "rust", "samples", "tools"];
+/// What the modules and the tests of their crates are built from.
+const SOURCES: &[&str] = &[
+    "Kbuild",
+    "Kconfig",
+    "Documentation",
+    "drivers",
+    "rust",
+    "samples",
+    "tools",
+];
 
 /// The crates that build on the host, and the suite that tests each.
 const CRATES: &[(&str, &str)] = &[
@@ -97,22 +105,7 @@ impl<'a> Builder<'a> {
         let tree = folder.join("tree");
         fs::create_dir_all(&tree)?;
         for source in SOURCES {
-            // Of the tools, those that build modules.
-            let parts: &[&str] = match *source {
-                "tools" => &[
-                    "tools/bindgen.mk",
-                    "tools/env",
-                    "tools/hostkernel",
-                    "tools/modules.sh",
-                    "tools/warnings.awk",
-                ],
-                _ => &[source],
-            };
-            for part in parts {
-                let to = tree.join(part);
-                fs::create_dir_all(to.parent().unwrap_or(&tree))?;
-                copy(&machine.top.join(part), &to)?;
-            }
+            copy(&machine.top.join(source), &tree.join(source))?;
         }
         Ok(Self {
             machine,
