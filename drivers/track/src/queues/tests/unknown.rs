@@ -413,6 +413,24 @@ fn requests_that_are_not_understood_are_unknown_until_they_complete() -> Result 
 }
 
 #[test]
+fn what_no_completion_names_ends_with_the_last_request() -> Result {
+    let mut bench = Bench::confirmed(0)?;
+    // Outside the ring: the hardware ignores it.
+    bench.submit(0, DEPTH);
+    assert_eq!(bench.times(Reason::NoRing), 1);
+    assert_eq!(bench.report(), Report::All);
+    bench.vf.place(0, 1, OUT, 16);
+    bench.submit(0, 2);
+    assert_eq!(bench.report(), Report::All);
+    bench.vf.complete(0, 1, true, 16);
+    bench.consume(0, 2);
+    // What was unknown until now, for the last time.
+    bench.report();
+    assert_eq!(bench.report(), pages(&[]));
+    Ok(())
+}
+
+#[test]
 fn requests_that_cannot_be_read_are_unknown_until_they_complete() -> Result {
     let mut bench = Bench::logging()?;
     bench.vf.unmap(sq(0));
