@@ -73,8 +73,8 @@ pub(crate) fn read_state(
 /// nothing until it is started. On error, part of the state may be written.
 ///
 /// `QM_IFC_INT_SOURCE_V` and `QM_IFC_INT_MASK` get what they have in the end, and not the values of
-/// the stream before. `QM_IFC_INT_SET_V` is not written: a stream has 0 there, which sends no message
-/// to the PF.
+/// the stream before. `QM_IFC_INT_SET_V` is not written: a stream has 0 there, which sends no
+/// message to the PF.
 pub(crate) fn write_state(
     mig: &MigRegs,
     qm: &Qm<'_>,

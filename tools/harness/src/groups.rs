@@ -5,7 +5,8 @@
 use acc_case::Case;
 use std::collections::BTreeMap;
 
-/// The cases of a guest, or those of the host, and its name: that of the suite, or of the case if it is alone.
+/// The cases of a guest, or those of the host, and its name: that of the suite, or of the case if
+/// it is alone.
 pub type Group = (String, Vec<Case>);
 
 /// Puts cases into guests: one for each suite and what its guest is to be. `apart`: those with the
@@ -45,8 +46,8 @@ pub fn groups(cases: Vec<Case>, apart: bool) -> Vec<Group> {
     groups
 }
 
-/// Puts those groups first that take longest, by the seconds that each case took in its last run, so
-/// that none runs alone at the end. Without these the guests that run guests are first.
+/// Puts those groups first that take longest, by the seconds that each case took in its last run,
+/// so that none runs alone at the end. Without these the guests that run guests are first.
 pub fn longest_first(groups: &mut [Group], took: &BTreeMap<String, f64>) {
     let seconds = |cases: &[Case]| -> f64 {
         let each = cases.iter().filter_map(|case| took.get(&case.name));

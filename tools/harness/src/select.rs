@@ -27,8 +27,8 @@ pub fn matches(patterns: &str, driver: &str, case: &Case) -> bool {
     with.into_iter().any(is) && !without.into_iter().any(|pattern| is(&pattern[1..]))
 }
 
-/// Suites that `make check QUICK=1` leaves out: what hardware might do otherwise, packages, and what
-/// judges the device model or other drivers.
+/// Suites that `make check QUICK=1` leaves out: what hardware might do otherwise, packages, and
+/// what judges the device model or other drivers.
 const SLOW: [&str; 5] = ["guess", "install", "hardware", "twin", "upstream"];
 
 /// Returns whether a case is one of those with which a change is tried first: with our driver, on

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Builds the modules of mutants, from a copy of the sources. A mutant of a crate that builds on the
-//! host is tried by the tests of that crate first, which take seconds.
+//! Builds the modules of mutants, from a copy of the sources. A mutant of a crate that builds on
+//! the host is tried by the tests of that crate first, which take seconds.
 
 use super::list::Mutant;
 use crate::{error::Result, machine::Machine};
