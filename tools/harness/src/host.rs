@@ -10,9 +10,9 @@ use std::{fs, path::Path, process::Command, time::Instant};
 struct Suite(&'static str, &'static str, &'static [&'static str]);
 
 const SUITES: &[Suite] = &[
-    Suite("host.hw", "drivers/hw", &["cargo", "test", "-q"]),
-    Suite("host.track", "drivers/track", &["cargo", "test", "-q"]),
-    Suite("host.dma_log", "rust/dma_log", &["cargo", "test", "-q"]),
+    Suite("host.hw", "drivers/hw", TEST),
+    Suite("host.track", "drivers/track", TEST),
+    Suite("host.dma_log", "rust/dma_log", TEST),
     Suite(
         "host.twin",
         "tools",
@@ -79,6 +79,15 @@ const LONG: &[&str] = &["host.kernel_deb", "host.lint"];
 
 /// Suites of what surrounds the modules: kernels and packages. `QUICK=1` leaves them out.
 const SLOW: &[&str] = &["host.dkms", "host.kernel", "host.modules"];
+
+/// What tests a crate in its folder.
+const TEST: &[&str] = &["cargo", "test", "-q"];
+
+/// Returns the crates that have a suite of their own: the folder of each, and the suite's name.
+pub fn crates() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let own = SUITES.iter().filter(|suite| suite.2 == TEST);
+    own.map(|Suite(name, folder, _)| (*folder, *name))
+}
 
 /// Returns each suite as a case.
 pub fn cases() -> Vec<Case> {

@@ -4,7 +4,7 @@
 //! the host is tried by the tests of that crate first, which take seconds.
 
 use super::list::Mutant;
-use crate::{error::Result, machine::Machine};
+use crate::{error::Result, host, machine::Machine};
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -25,13 +25,6 @@ const SOURCES: &[&str] = &[
     "rust",
     "samples",
     "tools",
-];
-
-/// The crates that build on the host, and the suite that tests each.
-const CRATES: &[(&str, &str)] = &[
-    ("drivers/hw", "host.hw"),
-    ("drivers/track", "host.track"),
-    ("rust/dma_log", "host.dma_log"),
 ];
 
 /// Words of cargo where a crate does not compile.
@@ -62,8 +55,7 @@ pub struct Built<'a> {
 
 /// Returns the crate of a source if it builds on the host, and the suite that tests it.
 fn host_crate(file: &str) -> Option<(&'static str, &'static str)> {
-    let mut crates = CRATES.iter().copied();
-    crates.find(|(folder, _)| Path::new(file).starts_with(folder))
+    host::crates().find(|(folder, _)| Path::new(file).starts_with(folder))
 }
 
 /// Copies what differs, so that what is the same keeps its time.
@@ -144,8 +136,8 @@ impl<'a> Builder<'a> {
 
     /// Runs the tests of the crates of `mutants` without any mutant. An error if some fail.
     pub fn baseline(&self, mutants: &[&Mutant]) -> Result<()> {
-        for (folder, suite) in CRATES {
-            let of = |mutant: &&Mutant| host_crate(&mutant.file).is_some_and(|(f, _)| f == *folder);
+        for (folder, suite) in host::crates() {
+            let of = |mutant: &&Mutant| host_crate(&mutant.file).is_some_and(|(f, _)| f == folder);
             if !mutants.iter().any(of) {
                 continue;
             }
